@@ -8,7 +8,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgra
 
 # `manage.py check --deploy` looks at a production installation; these values are read by no server.
 DEPLOY_ENV := HIVE_DEBUG=0 HIVE_SECRET_KEY=check-only-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
-	HIVE_ALLOWED_HOSTS=hive.example HIVE_HTTPS=1 \
+	HIVE_HOSTS=hive.example HIVE_HTTPS=1 \
 	DATABASE_URL=postgresql://hive@localhost/hive REDIS_URL=redis://localhost:6379/0
 
 .PHONY: help setup setup-dev demo test check bench lock clean

