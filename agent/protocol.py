@@ -1,0 +1,407 @@
+"""The messages that Queen and Bee speak: JSON text frames over the one WebSocket the Bee opens.
+
+The protocol is level-triggered. The Queen sends the complete wanted set (`Wanted`), the Bee the complete
+observed set (`Observed`); everything that must not be lost (usage, debit notes, answers) is sent again until
+the next `Wanted` acknowledges it. A message lost, repeated or late therefore changes nothing but time.
+
+Units stand last in a name. Money is a decimal number of GLM with at most 18 places, written as a string.
+Instants are Unix milliseconds; spans of time that govern behaviour (leases, intervals) are seconds *from the
+moment of sending*, so that a wrong clock on either side can't stretch or cut them.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+
+PROTOCOL = 1
+MAX_FRAME_BYTES = 1 << 20
+
+SECONDS_PER_HOUR = Decimal(3600)
+BYTES_PER_GIB = Decimal(1 << 30)
+_WEI = Decimal(1).scaleb(-18)
+# 78 digits hold the product of two 38-digit amounts: nothing is lost before the one rounding below.
+_EXACT = Context(prec=78, rounding=ROUND_HALF_EVEN)
+
+
+def round_glm(amount: Decimal) -> Decimal:
+    """Round to 18 places, half to even: the only rounding of money in the Hive."""
+    return amount.quantize(_WEI, context=_EXACT)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
+    """Base of what travels as a frame of its own; `type` on the wire is the class name."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what travels inside a message."""
+
+
+# -- money ------------------------------------------------------------------------------------------------
+
+
+class Price(Part):
+    """Golem's linear price model (`golem.com.pricing.model.linear.coeffs`) and a price for egress, in GLM."""
+
+    start_glm: Decimal = Decimal(0)
+    cpu_second_glm: Decimal = Decimal(0)
+    second_glm: Decimal = Decimal(0)
+    egress_gib_glm: Decimal = Decimal(0)
+
+    def cost_glm(self, *, duration_s: Decimal, cpu_s: Decimal, egress_bytes: int, first: bool) -> Decimal:
+        """What this usage costs, rounded once. `first` adds the start price."""
+        exact = _EXACT.add(
+            _EXACT.add(
+                _EXACT.multiply(self.second_glm, duration_s),
+                _EXACT.multiply(self.cpu_second_glm, cpu_s),
+            ),
+            _EXACT.multiply(self.egress_gib_glm, _EXACT.divide(Decimal(egress_bytes), BYTES_PER_GIB)),
+        )
+        return round_glm(exact + (self.start_glm if first else 0))
+
+    def per_hour_glm(self, cpu_threads: Decimal) -> Decimal:
+        """The most an hour can cost without egress: every thread busy all the time, start price left out."""
+        return self.cost_glm(
+            duration_s=SECONDS_PER_HOUR,
+            cpu_s=SECONDS_PER_HOUR * cpu_threads,
+            egress_bytes=0,
+            first=False,
+        )
+
+
+# -- who is there -----------------------------------------------------------------------------------------
+
+
+class Challenge(Message):
+    """Queen: the first frame on every connection. The Bee signs `nonce` (32 bytes, hex) as EIP-712 `Login`."""
+
+    nonce: str
+    queen: str
+    """Ethereum address whose signature the Bee will see on agreements."""
+    chain_id: int
+    protocol: int = PROTOCOL
+
+
+class NodeInfo(Part):
+    """What the Bee says of itself; `properties` are in Golem's names (`golem.inf.cpu.threads`, ...)."""
+
+    name: str
+    agent_version: str
+    runtimes: list[str]
+    ssh_host_key: str
+    """OpenSSH public key line of the Bee's console server; the Queen pins it."""
+    properties: dict[str, Any] = {}
+
+
+class Hello(Message):
+    """Bee: the answer to the challenge. `enrolment_token` only until the first `Welcome`."""
+
+    node_id: str
+    signature: str
+    info: NodeInfo
+    enrolment_token: str | None = None
+    protocol: int = PROTOCOL
+
+
+class Welcome(Message):
+    """Queen: the key is proved and the node known; nothing runs until the node is approved."""
+
+    approved: bool
+    heartbeat_s: float
+    metering_interval_s: float
+
+
+class RefusalCode(StrEnum):
+    BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_NODE = "unknown_node"
+    BAD_TOKEN = "bad_token"
+    BANNED = "banned"
+    REPLACED = "replaced"
+    PROTOCOL = "protocol"
+
+
+class Refused(Message):
+    """Queen: why the link ends. A `final` refusal is not retried: the owner must act first."""
+
+    code: RefusalCode
+    reason: str
+    final: bool
+
+
+# -- what the Bee offers and the Queen asks ---------------------------------------------------------------
+
+
+class Offer(Part):
+    """One runtime of a node for rent, signed by the node as EIP-712 `Offer`."""
+
+    offer_id: str
+    runtime: str
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    storage_gib: Decimal
+    price: Price
+    valid_s: float
+    issued_at_ms: int
+    signature: str
+    properties: dict[str, Any] = {}
+
+
+class Offers(Message):
+    """Bee: the complete set of its offers; one that is missing is withdrawn."""
+
+    offers: list[Offer]
+
+
+class Terms(Part):
+    """What an agreement is about; both sides sign it as EIP-712 `Agreement`."""
+
+    agreement_id: str
+    requestor: str
+    provider: str
+    offer_id: str
+    runtime: str
+    image: str
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    price: Price
+    valid_from_ms: int
+    expires_at_ms: int
+
+
+class Proposal(Part):
+    """A question to the Bee: would you at this price? Answered, not binding."""
+
+    proposal_id: str
+    round: int
+    terms: Terms
+
+
+class AgreementToSign(Part):
+    terms: Terms
+    requestor_signature: str
+
+
+class Verdict(StrEnum):
+    ACCEPTED = "accepted"
+    COUNTERED = "countered"
+    REJECTED = "rejected"
+
+
+class Answer(Part):
+    """To a proposal (`proposal_id`) or to an agreement to sign (`agreement_id`, signed when accepted)."""
+
+    verdict: Verdict
+    proposal_id: str | None = None
+    agreement_id: str | None = None
+    signature: str | None = None
+    counter_price: Price | None = None
+    reason: str = ""
+
+
+class Answers(Message):
+    answers: list[Answer]
+
+
+# -- what should run, and what does -----------------------------------------------------------------------
+
+
+class HealthCheck(Part):
+    """How the Bee decides that a replica is healthy. `kind` is http (GET `path`), tcp or command."""
+
+    kind: str = "tcp"
+    path: str = "/"
+    command: list[str] = []
+    interval_s: float = 2.0
+    timeout_s: float = 2.0
+    retries: int = 3
+    start_period_s: float = 0.0
+
+
+class Workload(Part):
+    """What to run: the part of a Compose service that a Bee needs. `port` is inside the container."""
+
+    image: str
+    runtime: str
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    command: list[str] | None = None
+    entrypoint: list[str] | None = None
+    environment: dict[str, str] = {}
+    port: int | None = None
+    health: HealthCheck | None = None
+    stop_grace_s: float = 10.0
+
+
+class Assignment(Part):
+    """One generation of one replica, to be run for as long as the lease lasts and no longer."""
+
+    assignment_id: str
+    agreement_id: str
+    replica: str
+    """Name shown to people and given to the payload as HIVE_REPLICA: `web-1`."""
+    generation: int
+    lease_s: float
+    """Seconds from sending; the Bee stops the replica when it has run out (fencing)."""
+    workload: Workload
+
+
+class RunState(StrEnum):
+    PREPARING = "preparing"
+    STARTING = "starting"
+    RUNNING = "running"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class ObservedAssignment(Part):
+    assignment_id: str
+    generation: int
+    state: RunState
+    reason: str = ""
+    endpoint: str = ""
+    """`host:port` where the edge reaches the replica; empty until it listens."""
+    retry_s: float | None = None
+    restarts: int = 0
+
+
+class UsageAck(Part):
+    """The Queen has stored usage up to `sequence` and rated it at `rated_glm` in all."""
+
+    agreement_id: str
+    sequence: int
+    rated_glm: Decimal
+    closed: bool = False
+
+
+class NoteAck(Part):
+    agreement_id: str
+    sequence: int
+    state: str
+    reason: str = ""
+
+
+class Wanted(Message):
+    """Queen: everything this node should do now. Sent on connect, on each change and with each heartbeat."""
+
+    revision: int
+    heartbeat_s: float
+    metering_interval_s: float
+    approved: bool
+    assignments: list[Assignment] = []
+    proposals: list[Proposal] = []
+    agreements: list[AgreementToSign] = []
+    usage_acks: list[UsageAck] = []
+    note_acks: list[NoteAck] = []
+
+
+class Stats(Part):
+    """Measured on the Bee; percentages are of the whole machine."""
+
+    cpu_percent: float = 0.0
+    mem_used_bytes: int = 0
+    disk_used_bytes: int = 0
+    running: int = 0
+
+
+class Observed(Message):
+    """Bee: the complete set of what it has, the heartbeat itself. `revision` is the newest `Wanted` it acted on."""
+
+    revision: int
+    at_ms: int
+    assignments: list[ObservedAssignment]
+    stats: Stats = Stats()
+
+
+# -- metering ---------------------------------------------------------------------------------------------
+
+
+class Usage(Part):
+    """Counters of one metering interval of one agreement, signed by the node as EIP-712 `Usage`.
+
+    Sequences start at 1 and have no gaps; `previous_hash` is the digest of the report before (32 zero bytes
+    for the first), so the reports of an agreement form a chain.
+    """
+
+    agreement_id: str
+    sequence: int
+    previous_hash: str
+    started_at_ms: int
+    ended_at_ms: int
+    running_ms: int
+    cpu_ms: int
+    egress_bytes: int
+    final: bool
+    hash: str
+    signature: str
+
+
+class UsageReports(Message):
+    reports: list[Usage]
+
+
+class DebitNote(Part):
+    """What the node asks for an agreement in all so far, signed as EIP-712 `DebitNote`."""
+
+    agreement_id: str
+    sequence: int
+    usage_hash: str
+    amount_glm: Decimal
+    final: bool
+    """The last note of an agreement is its invoice."""
+    signature: str
+
+
+class DebitNotes(Message):
+    notes: list[DebitNote]
+
+
+# -- console ----------------------------------------------------------------------------------------------
+
+
+class OpenStream(Message):
+    """Queen: dial a second WebSocket at `/bee/stream/<stream_id>/` and serve SSH for this assignment on it."""
+
+    stream_id: str
+    assignment_id: str
+    generation: int
+
+
+FromBee = Hello | Offers | Answers | Observed | UsageReports | DebitNotes
+FromQueen = Challenge | Welcome | Refused | Wanted | OpenStream
+
+M = TypeVar("M")
+
+_encoder = msgspec.json.Encoder()
+_from_bee = msgspec.json.Decoder(FromBee)
+_from_queen = msgspec.json.Decoder(FromQueen)
+
+
+class ProtocolError(ValueError):
+    """A frame that is no message; its text names the field."""
+
+
+def encode(message: Message) -> str:
+    return _encoder.encode(message).decode()
+
+
+def decode_from_bee(frame: str | bytes) -> FromBee:
+    return _decode(_from_bee, frame)
+
+
+def decode_from_queen(frame: str | bytes) -> FromQueen:
+    return _decode(_from_queen, frame)
+
+
+def _decode(decoder: msgspec.json.Decoder[M], frame: str | bytes) -> M:
+    if len(frame) > MAX_FRAME_BYTES:
+        raise ProtocolError(f"frame of {len(frame)} bytes: at most {MAX_FRAME_BYTES} are taken")
+    try:
+        return decoder.decode(frame)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(str(error)) from None

@@ -1,0 +1,32 @@
+"""The nouns of money. Each lives in a file of its own; this page is their index."""
+
+from apps.billing.chain_models import ChainBlock, ChainTransfer, ChainTransferState, Payment, PaymentState, Wallet
+from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
+from apps.billing.budgets import Budget, Hold, HoldState
+from apps.billing.invoices import DebitNote, DebitNoteState, Invoice, InvoiceSeries
+from apps.billing.usage import EdgeTraffic, MeteringFault, MeteringFaultKind, UsageRecord, UsageState
+
+__all__ = [
+    "Account",
+    "AccountKind",
+    "Budget",
+    "ChainBlock",
+    "ChainTransfer",
+    "ChainTransferState",
+    "DebitNote",
+    "DebitNoteState",
+    "EdgeTraffic",
+    "Hold",
+    "HoldState",
+    "Invoice",
+    "InvoiceSeries",
+    "MeteringFault",
+    "MeteringFaultKind",
+    "Payment",
+    "PaymentState",
+    "Transfer",
+    "TransferKind",
+    "UsageRecord",
+    "UsageState",
+    "Wallet",
+]

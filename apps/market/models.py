@@ -1,0 +1,249 @@
+"""Negotiation in Golem's terms: a Demand meets Offers; Proposals end in an Agreement signed by both sides."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from agent.protocol import Price, Terms
+from apps.money import ZERO, GlmField
+from apps.nodes.models import Node, Offer
+from apps.teams.models import Team
+from apps.teams.states import Stateful, has_deadline
+
+
+class Strategy(models.TextChoices):
+    CHEAPEST = "cheapest", "Cheapest"
+    """The lowest price per hour; ties go to the node that has been silent the least."""
+
+
+class DemandState(models.TextChoices):
+    OPEN = "open", "Open"
+    """Looking for an offer; `reason` says what is missing, `retry_at` when it looks again."""
+    NEGOTIATING = "negotiating", "Negotiating"
+    """A proposal or an agreement lies with a Bee."""
+    AGREED = "agreed", "Agreed"
+    """An agreement is signed by both sides."""
+    FAILED = "failed", "Failed"
+    """Its deadline passed, or nothing could ever meet it."""
+    CANCELLED = "cancelled", "Cancelled"
+    """Withdrawn by whoever asked."""
+
+
+class Demand(Stateful):
+    """What somebody wants to rent: resources, runtime, image, and the most they would pay."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        DemandState.OPEN: frozenset({DemandState.NEGOTIATING, DemandState.FAILED, DemandState.CANCELLED}),
+        DemandState.NEGOTIATING: frozenset(
+            {DemandState.OPEN, DemandState.AGREED, DemandState.FAILED, DemandState.CANCELLED}
+        ),
+        DemandState.AGREED: frozenset(),
+        DemandState.FAILED: frozenset(),
+        DemandState.CANCELLED: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="demands")
+    reference = models.CharField(
+        max_length=80, unique=True, help_text="Who asks, in their own words; opaque to the market."
+    )
+    state = models.CharField(max_length=12, choices=DemandState.choices, default=DemandState.OPEN)
+    retry_at = models.DateTimeField(default=timezone.now)
+    runtimes = models.JSONField(default=list, help_text="Acceptable runtimes, best first.")
+    image = models.CharField(max_length=300)
+    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
+    mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
+    max_price_per_hour_glm = GlmField(null=True, blank=True)
+    strategy = models.CharField(max_length=12, choices=Strategy.choices, default=Strategy.CHEAPEST)
+    avoid_nodes = models.JSONField(default=list, help_text="Node ids to stay away from, for spread.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            has_deadline(
+                terminal={DemandState.AGREED, DemandState.FAILED, DemandState.CANCELLED}, name="demand_has_deadline"
+            ),
+            models.CheckConstraint(name="demand_asks_for_something", condition=Q(cpu_threads__gt=0, mem_gib__gt=0)),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.cpu_threads.normalize():f} CPU, {self.mem_gib.normalize():f} GiB for {self.reference}"
+
+    @property
+    def audit_team_id(self) -> int:
+        return self.team_id
+
+
+class ProposalState(models.TextChoices):
+    SENT = "sent", "Sent"
+    """Lies with the Bee."""
+    ACCEPTED = "accepted", "Accepted"
+    """The Bee would; an agreement follows."""
+    COUNTERED = "countered", "Countered"
+    """The Bee names another price."""
+    REJECTED = "rejected", "Rejected"
+    """The Bee would not, and says why."""
+    EXPIRED = "expired", "Expired"
+    """No answer in time."""
+
+
+class Proposal(Stateful):
+    """One round of a negotiation: would this node at this price? Binds nobody."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        ProposalState.SENT: frozenset(
+            {ProposalState.ACCEPTED, ProposalState.COUNTERED, ProposalState.REJECTED, ProposalState.EXPIRED}
+        ),
+        ProposalState.ACCEPTED: frozenset(),
+        ProposalState.COUNTERED: frozenset(),
+        ProposalState.REJECTED: frozenset(),
+        ProposalState.EXPIRED: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    demand = models.ForeignKey(Demand, on_delete=models.CASCADE, related_name="proposals")
+    offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="proposals")
+    state = models.CharField(max_length=12, choices=ProposalState.choices, default=ProposalState.SENT)
+    round = models.PositiveSmallIntegerField(default=1)
+    start_glm = GlmField(default=ZERO)
+    cpu_second_glm = GlmField(default=ZERO)
+    second_glm = GlmField(default=ZERO)
+    egress_gib_glm = GlmField(default=ZERO)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            has_deadline(
+                terminal=set(ProposalState.values) - {ProposalState.SENT},
+                name="proposal_has_deadline",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"round {self.round} with {self.offer}"
+
+    @property
+    def audit_team_id(self) -> int:
+        return self.demand.team_id
+
+    @property
+    def price(self) -> Price:
+        return Price(
+            start_glm=self.start_glm,
+            cpu_second_glm=self.cpu_second_glm,
+            second_glm=self.second_glm,
+            egress_gib_glm=self.egress_gib_glm,
+        )
+
+
+class AgreementState(models.TextChoices):
+    PROPOSED = "proposed", "Proposed"
+    """Signed by the Queen, lying with the Bee; capacity is claimed."""
+    APPROVED = "approved", "Approved"
+    """Signed by both: usage may be billed on it."""
+    REJECTED = "rejected", "Rejected"
+    """The Bee would not sign; capacity is free again."""
+    EXPIRED = "expired", "Expired"
+    """Not signed in time, or run out; capacity is free again."""
+    TERMINATED = "terminated", "Terminated"
+    """Ended by one side, with a reason; capacity is free again."""
+
+
+class Agreement(Stateful):
+    """A contract between the Queen and a node; both signatures are over the same EIP-712 `Agreement`."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        AgreementState.PROPOSED: frozenset(
+            {AgreementState.APPROVED, AgreementState.REJECTED, AgreementState.EXPIRED, AgreementState.TERMINATED}
+        ),
+        AgreementState.APPROVED: frozenset({AgreementState.TERMINATED, AgreementState.EXPIRED}),
+        AgreementState.REJECTED: frozenset(),
+        AgreementState.EXPIRED: frozenset(),
+        AgreementState.TERMINATED: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    demand = models.ForeignKey(Demand, on_delete=models.PROTECT, related_name="agreements")
+    offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="agreements")
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="agreements")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="agreements")
+    state = models.CharField(max_length=12, choices=AgreementState.choices, default=AgreementState.PROPOSED)
+    requestor = models.CharField(max_length=42, help_text="The Queen's address.")
+    runtime = models.CharField(max_length=40)
+    image = models.CharField(max_length=300)
+    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
+    mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
+    start_glm = GlmField()
+    cpu_second_glm = GlmField()
+    second_glm = GlmField()
+    egress_gib_glm = GlmField()
+    valid_from = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    requestor_signature = models.CharField(max_length=132)
+    provider_signature = models.CharField(max_length=132, blank=True)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("demand",),
+                condition=Q(state__in=["proposed", "approved"]),
+                name="agreement_one_in_force_per_demand",
+            ),
+            models.CheckConstraint(
+                name="agreement_approved_is_signed", condition=~Q(state="approved") | ~Q(provider_signature="")
+            ),
+            has_deadline(
+                terminal={AgreementState.REJECTED, AgreementState.EXPIRED, AgreementState.TERMINATED},
+                name="agreement_has_deadline",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{str(self.id)[:8]} with {self.node_id[:10]}…"
+
+    @property
+    def audit_team_id(self) -> int:
+        return self.team_id
+
+    @property
+    def price(self) -> Price:
+        return Price(
+            start_glm=self.start_glm,
+            cpu_second_glm=self.cpu_second_glm,
+            second_glm=self.second_glm,
+            egress_gib_glm=self.egress_gib_glm,
+        )
+
+    @property
+    def price_per_hour_glm(self) -> Decimal:
+        return self.price.per_hour_glm(self.cpu_threads)
+
+    @property
+    def terms(self) -> Terms:
+        """What both sides sign."""
+        return Terms(
+            agreement_id=str(self.id),
+            requestor=self.requestor,
+            provider=self.node_id,
+            offer_id=str(self.offer_id),
+            runtime=self.runtime,
+            image=self.image,
+            cpu_threads=self.cpu_threads,
+            mem_gib=self.mem_gib,
+            price=self.price,
+            valid_from_ms=int(self.valid_from.timestamp() * 1000),
+            expires_at_ms=int(self.expires_at.timestamp() * 1000),
+        )

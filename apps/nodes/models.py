@@ -1,0 +1,217 @@
+"""The Bees as the Queen knows them: who they are, whether they are there, and what they offer."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, ClassVar, Self
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from agent.protocol import Price
+from apps.money import ZERO, GlmField
+from apps.teams.models import digest_of
+from apps.teams.states import Stateful, has_deadline
+
+ADDRESS = RegexValidator(r"^0x[0-9a-f]{40}$", "an Ethereum address in lower case")
+
+
+class NodeState(models.TextChoices):
+    PENDING = "pending", "Pending"
+    """Enrolled, waiting for an operator's approval; runs nothing."""
+    ONLINE = "online", "Online"
+    """Its link is up and its heartbeats arrive in time."""
+    UNKNOWN = "unknown", "Unknown"
+    """Silent, but perhaps working: nothing is moved away until the deadline."""
+    OFFLINE = "offline", "Offline"
+    """Silent for too long; what it ran is replaced elsewhere."""
+    BANNED = "banned", "Banned"
+    """Shut out by an operator; its key is refused."""
+
+
+class Scheduling(models.TextChoices):
+    OPEN = "open", "Open"
+    """Takes new replicas."""
+    CORDONED = "cordoned", "Cordoned"
+    """Keeps what it runs, takes nothing new."""
+    DRAINING = "draining", "Draining"
+    """What it runs is moved elsewhere, nothing new comes."""
+
+
+class Node(Stateful):
+    """A machine for rent. Its id is the Ethereum address of the key the Bee made for itself."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        NodeState.PENDING: frozenset({NodeState.ONLINE, NodeState.OFFLINE, NodeState.BANNED}),
+        NodeState.ONLINE: frozenset({NodeState.UNKNOWN, NodeState.BANNED}),
+        NodeState.UNKNOWN: frozenset({NodeState.ONLINE, NodeState.OFFLINE, NodeState.BANNED}),
+        NodeState.OFFLINE: frozenset({NodeState.ONLINE, NodeState.PENDING, NodeState.BANNED}),
+        NodeState.BANNED: frozenset({NodeState.OFFLINE}),
+    }
+
+    id = models.CharField(primary_key=True, max_length=42, validators=[ADDRESS])
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="nodes")
+    name = models.CharField(max_length=80)
+    state = models.CharField(max_length=12, choices=NodeState.choices, default=NodeState.PENDING)
+    scheduling = models.CharField(max_length=12, choices=Scheduling.choices, default=Scheduling.OPEN)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    agent_version = models.CharField(max_length=40, blank=True)
+    runtimes = models.JSONField(default=list, blank=True)
+    properties = models.JSONField(default=dict, blank=True, help_text="In Golem's names: golem.inf.cpu.threads, ...")
+    stats = models.JSONField(default=dict, blank=True, help_text="The last heartbeat's measurements.")
+    ssh_host_key = models.TextField(blank=True, help_text="Pinned: a console to any other key is refused.")
+    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3, default=ZERO)
+    mem_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    cpu_threads_claimed = models.DecimalField(max_digits=10, decimal_places=3, default=ZERO)
+    mem_gib_claimed = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    wanted_revision = models.BigIntegerField(default=0, help_text="Counts the wanted sets sent to it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("created_at",)
+        constraints = (
+            models.CheckConstraint(
+                name="node_capacity_is_sold_once",
+                condition=Q(cpu_threads_claimed__gte=0)
+                & Q(mem_gib_claimed__gte=0)
+                & (Q(cpu_threads_claimed__lte=F("cpu_threads")) | Q(cpu_threads_claimed=0))
+                & (Q(mem_gib_claimed__lte=F("mem_gib")) | Q(mem_gib_claimed=0)),
+            ),
+            models.CheckConstraint(name="node_id_is_an_address", condition=Q(id__regex=r"^0x[0-9a-f]{40}$")),
+            has_deadline(
+                terminal={NodeState.PENDING, NodeState.OFFLINE, NodeState.BANNED}, name="node_has_deadline"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id[:10]}…)"
+
+    @property
+    def is_approved(self) -> bool:
+        return self.approved_at is not None and self.state != NodeState.BANNED
+
+
+class NodeSession(models.Model):
+    """An interval in which the Queen heard the node: its side of the three-way metering."""
+
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="sessions")
+    opened_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    channel = models.CharField(max_length=120, help_text="Channel-layer name of the link that speaks for it.")
+    close_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("-opened_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("node",), condition=Q(closed_at__isnull=True), name="node_has_one_open_session"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.node_id} from {self.opened_at:%H:%M:%S}"
+
+
+class Enrolment(models.Model):
+    """A one-time, expiring token with which a Bee joins. Shown once, kept as a digest."""
+
+    PREFIX = "bee_"
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="enrolments")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    hint = models.CharField(max_length=16, editable=False)
+    approves = models.BooleanField(default=False, help_text="The node is approved at once, by who made the token.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="enrolments")
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.hint}… of {self.owner}"
+
+    @classmethod
+    def issue(cls, *, owner: Any, approves: bool = False, valid: timedelta = timedelta(hours=24)) -> tuple[Self, str]:
+        """Make a token; its text is returned here and never again."""
+        text = cls.PREFIX + secrets.token_urlsafe(32)
+        enrolment = cls.objects.create(
+            owner=owner,
+            digest=digest_of(text),
+            hint=text[:11],
+            approves=approves,
+            expires_at=timezone.now() + valid,
+        )
+        return enrolment, text
+
+
+class OfferState(models.TextChoices):
+    LIVE = "live", "Live"
+    """Can be taken."""
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    """Taken back by the Bee, or replaced by a newer one."""
+    EXPIRED = "expired", "Expired"
+    """Its time has run out."""
+
+
+class Offer(Stateful):
+    """What a node rents out on one runtime, at which price; signed by the node."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        OfferState.LIVE: frozenset({OfferState.WITHDRAWN, OfferState.EXPIRED}),
+        OfferState.WITHDRAWN: frozenset(),
+        OfferState.EXPIRED: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="offers")
+    state = models.CharField(max_length=12, choices=OfferState.choices, default=OfferState.LIVE)
+    runtime = models.CharField(max_length=40)
+    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
+    mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
+    storage_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    start_glm = GlmField(default=ZERO)
+    cpu_second_glm = GlmField(default=ZERO)
+    second_glm = GlmField(default=ZERO)
+    egress_gib_glm = GlmField(default=ZERO)
+    properties = models.JSONField(default=dict, blank=True)
+    issued_at = models.DateTimeField()
+    signature = models.CharField(max_length=132)
+
+    class Meta:
+        ordering = ("-issued_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("node", "runtime"), condition=Q(state=OfferState.LIVE), name="offer_live_once_per_runtime"
+            ),
+            models.CheckConstraint(
+                name="offer_prices_not_negative",
+                condition=Q(start_glm__gte=0, cpu_second_glm__gte=0, second_glm__gte=0, egress_gib_glm__gte=0),
+            ),
+            has_deadline(terminal={OfferState.WITHDRAWN, OfferState.EXPIRED}, name="offer_has_deadline"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.runtime} on {self.node_id[:10]}…"
+
+    @property
+    def price(self) -> Price:
+        return Price(
+            start_glm=self.start_glm,
+            cpu_second_glm=self.cpu_second_glm,
+            second_glm=self.second_glm,
+            egress_gib_glm=self.egress_gib_glm,
+        )
+
+    def price_per_hour_glm(self, cpu_threads: Decimal) -> Decimal:
+        return self.price.per_hour_glm(cpu_threads)

@@ -1,0 +1,87 @@
+"""State machines: the one door through which a noun's state moves.
+
+A noun declares its states (a `TextChoices` with a sentence under each member) and its transitions (one dict)
+in its own file. `move_to` is a conditional UPDATE, so of two workers only one moves it, and it writes the
+audit line in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from apps.teams.audit import Actor, AuditLine
+
+
+class StateError(Exception):
+    """A transition that the noun's table does not have."""
+
+
+class StaleState(StateError):
+    """Somebody else moved it first: what was decided on the old state is dropped."""
+
+
+class Stateful(models.Model):
+    """A row with a state, the reason for it, and the instant by which it must have left it."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]]
+
+    state: models.CharField[str, str]
+    reason = models.CharField(max_length=500, blank=True, help_text="Why it is in this state.")
+    state_since = models.DateTimeField(default=timezone.now, editable=False)
+    deadline_at = models.DateTimeField(
+        null=True, blank=True, help_text="By when it must have left this state; none for a final one."
+    )
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def terminal_states(cls) -> frozenset[str]:
+        return frozenset(state for state, targets in cls.TRANSITIONS.items() if not targets)
+
+    @property
+    def is_terminal(self) -> bool:
+        return not self.TRANSITIONS[self.state]
+
+    def can_move_to(self, state: str) -> bool:
+        return state in self.TRANSITIONS[self.state]
+
+    def move_to(
+        self,
+        state: str,
+        *,
+        actor: Actor,
+        reason: str,
+        deadline_at: datetime | None = None,
+        **changes: Any,
+    ) -> Self:
+        """Move to `state`, set `changes` with it, and write the audit line, all or nothing.
+
+        Raises `StateError` for a transition that is not in the table and `StaleState` when the row has
+        left the state that this object remembers.
+        """
+        if not self.can_move_to(state):
+            raise StateError(f"{self._meta.verbose_name} {self.pk}: no way from {self.state} to {state}")
+        now = timezone.now()
+        changes |= {"state": state, "reason": reason[:500], "state_since": now, "deadline_at": deadline_at}
+        model = type(self)
+        with transaction.atomic():
+            moved = model._default_manager.filter(pk=self.pk, state=self.state).update(**changes)
+            if moved != 1:
+                raise StaleState(f"{self._meta.verbose_name} {self.pk} is no longer {self.state}")
+            AuditLine.write(self, before=self.state, after=state, actor=actor, reason=reason)
+        for name, value in changes.items():
+            setattr(self, name, value)
+        return self
+
+
+def has_deadline(*, terminal: frozenset[str] | set[str], name: str) -> models.CheckConstraint:
+    """Invariant 5, kept by the database: what is not final has a deadline."""
+    return models.CheckConstraint(
+        name=name, condition=models.Q(state__in=sorted(terminal)) | models.Q(deadline_at__isnull=False)
+    )

@@ -1,0 +1,196 @@
+"""Settings of the Queen. All that differs between installations comes from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from hive_portal import env
+
+ROOT = Path(__file__).resolve().parent.parent
+
+DEBUG = env.flag("HIVE_DEBUG")
+SECRET_KEY = env.text("HIVE_SECRET_KEY")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("HIVE_SECRET_KEY is not set. `hive serve` and `hive demo` make one and keep it.")
+ALLOWED_HOSTS = env.names("HIVE_HOSTS", "localhost,127.0.0.1")
+CSRF_TRUSTED_ORIGINS = env.names("HIVE_ORIGINS")
+HTTPS = env.flag("HIVE_HTTPS")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "rest_framework",
+    "drf_spectacular",
+    "channels",
+    "hive_portal",
+    "apps.teams",
+    "apps.nodes",
+    "apps.market",
+    "apps.billing",
+    "apps.deployments",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "hive_portal.urls"
+ASGI_APPLICATION = "hive_portal.asgi.application"
+AUTH_USER_MODEL = "teams.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [ROOT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "hive_portal.context.portal",
+            ],
+        },
+    },
+]
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [ROOT / "static"]
+STATIC_ROOT = Path(env.text("HIVE_STATIC_ROOT") or ROOT / ".static")
+# Serve straight from the source folders: a node has few files, and `collectstatic` stays optional.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# -- where things are -------------------------------------------------------------------------------------
+
+DATABASES = {"default": dj_database_url.config(default="postgres:///hive", conn_max_age=60, conn_health_checks=True)}
+REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL]},
+    }
+}
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+
+# -- the Hive ---------------------------------------------------------------------------------------------
+
+HIVE_HOME = Path(env.text("HIVE_HOME") or ROOT / ".hive")
+HIVE_PORTAL_URL = env.text("HIVE_PORTAL_URL", "http://localhost:8000")
+HIVE_EDGE_DIR = Path(env.text("HIVE_EDGE_DIR") or HIVE_HOME / "edge")
+"""Folder of Envoy's discovery files."""
+HIVE_EDGE_URL = env.text("HIVE_EDGE_URL", "http://localhost:8080")
+"""As seen by users; a service answers at its own host name on the same scheme and port."""
+HIVE_EDGE_DOMAIN = env.text("HIVE_EDGE_DOMAIN", "localhost")
+HIVE_KEYSTORE = Path(env.text("HIVE_KEYSTORE") or HIVE_HOME / "queen.keystore.json")
+HIVE_KEYSTORE_PASSWORD_FILE = Path(env.text("HIVE_KEYSTORE_PASSWORD_FILE") or HIVE_HOME / "queen.password")
+
+HIVE_RPC_URL = env.text("HIVE_RPC_URL", "http://127.0.0.1:8545")
+HIVE_CHAIN_ID = int(env.number("HIVE_CHAIN_ID", 31337))
+HIVE_GLM_TOKEN = env.text("HIVE_GLM_TOKEN").lower()
+"""Address of the ERC-20 contract; empty turns chain watcher and payouts off."""
+HIVE_CHAIN_START_BLOCK = int(env.number("HIVE_CHAIN_START_BLOCK", 0))
+HIVE_CONFIRMATIONS = int(env.number("HIVE_CONFIRMATIONS", 2))
+HIVE_FINALITY = int(env.number("HIVE_FINALITY", 5))
+
+HIVE_HEARTBEAT_S = env.number("HIVE_HEARTBEAT_S", 5)
+HIVE_NODE_GRACE_S = env.number("HIVE_NODE_GRACE_S", 30)
+"""How long a silent node is unknown before it is offline and what it ran is replaced."""
+HIVE_METERING_INTERVAL_S = env.number("HIVE_METERING_INTERVAL_S", 60)
+HIVE_LEASE_S = env.number("HIVE_LEASE_S", 900)
+HIVE_PROPOSAL_TIMEOUT_S = env.number("HIVE_PROPOSAL_TIMEOUT_S", 15)
+HIVE_PLACEMENT_TIMEOUT_S = env.number("HIVE_PLACEMENT_TIMEOUT_S", 600)
+"""How long a replica may wait for budget, market or image before it fails."""
+HIVE_AGREEMENT_S = env.number("HIVE_AGREEMENT_S", 30 * 24 * 3600)
+HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
+HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
+"""How often accepted debit notes are paid out."""
+HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
+
+# -- work -------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_SOFT_TIME_LIMIT = 100
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": every_s, "options": {"expires": max(every_s, 1)}}
+    for name, every_s in {
+        "nodes.sweep_silent": 1.0,
+        "market.negotiate_due": 1.0,
+        "deployments.reconcile_due": 0.5,
+        "deployments.renew_leases": 5.0,
+        "deployments.publish_edge": 1.0,
+        "deployments.count_edge_traffic": 5.0,
+        "billing.rate_usage": 2.0,
+        "billing.watch_chain": 1.0,
+        "billing.settle": HIVE_SETTLE_INTERVAL_S,
+    }.items()
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.teams.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.PageNumberPagination",
+    "PAGE_SIZE": 100,
+    "COERCE_DECIMAL_TO_STRING": True,
+    "EXCEPTION_HANDLER": "hive_portal.api.explain",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Golem Hive",
+    "DESCRIPTION": "Other people's spare computers as a private cloud.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "hive": {"level": "DEBUG" if DEBUG else "INFO"},
+        "django.request": {"level": "ERROR"},
+    },
+}
