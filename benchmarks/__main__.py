@@ -1,0 +1,29 @@
+"""`python -m benchmarks [--only NAME]`: run every module here that has a `measure()`, print one JSON line each."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+
+import benchmarks
+from benchmarks import table
+
+FRAME = {"__main__", "figure", "table"}
+
+
+def main() -> int:
+    names = sorted(found.name for found in pkgutil.iter_modules(benchmarks.__path__) if found.name not in FRAME)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=names, help="run this one alone")
+    only = parser.parse_args().only
+    for name in [only] if only else names:
+        figure = importlib.import_module(f"benchmarks.{name}").measure()
+        print(figure.to_json(), flush=True)
+        table.write(figure)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
