@@ -64,7 +64,9 @@ class Node(Stateful):
     approved_at = models.DateTimeField(null=True, blank=True)
     agent_version = models.CharField(max_length=40, blank=True)
     runtimes = models.JSONField(default=list, blank=True)
-    properties = models.JSONField(default=dict, blank=True, help_text="In Golem's names: golem.inf.cpu.threads, ...")
+    properties = models.JSONField(
+        default=dict, blank=True, help_text="In Golem's names: golem.inf.cpu.threads, ..."
+    )
     stats = models.JSONField(default=dict, blank=True, help_text="The last heartbeat's measurements.")
     ssh_host_key = models.TextField(blank=True, help_text="Pinned: a console to any other key is refused.")
     cpu_threads = models.DecimalField(max_digits=10, decimal_places=3, default=ZERO)
@@ -129,11 +131,15 @@ class Enrolment(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="enrolments")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     hint = models.CharField(max_length=16, editable=False)
-    approves = models.BooleanField(default=False, help_text="The node is approved at once, by who made the token.")
+    approves = models.BooleanField(
+        default=False, help_text="The node is approved at once, by who made the token."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="enrolments")
+    node = models.ForeignKey(
+        Node, null=True, blank=True, on_delete=models.SET_NULL, related_name="enrolments"
+    )
 
     class Meta:
         ordering = ("-created_at",)
@@ -142,7 +148,9 @@ class Enrolment(models.Model):
         return f"{self.hint}… of {self.owner}"
 
     @classmethod
-    def issue(cls, *, owner: Any, approves: bool = False, valid: timedelta = timedelta(hours=24)) -> tuple[Self, str]:
+    def issue(
+        cls, *, owner: Any, approves: bool = False, valid: timedelta = timedelta(hours=24)
+    ) -> tuple[Self, str]:
         """Make a token; its text is returned here and never again."""
         text = cls.PREFIX + secrets.token_urlsafe(32)
         enrolment = cls.objects.create(
@@ -192,11 +200,15 @@ class Offer(Stateful):
         ordering = ("-issued_at",)
         constraints = (
             models.UniqueConstraint(
-                fields=("node", "runtime"), condition=Q(state=OfferState.LIVE), name="offer_live_once_per_runtime"
+                fields=("node", "runtime"),
+                condition=Q(state=OfferState.LIVE),
+                name="offer_live_once_per_runtime",
             ),
             models.CheckConstraint(
                 name="offer_prices_not_negative",
-                condition=Q(start_glm__gte=0, cpu_second_glm__gte=0, second_glm__gte=0, egress_gib_glm__gte=0),
+                condition=Q(
+                    start_glm__gte=0, cpu_second_glm__gte=0, second_glm__gte=0, egress_gib_glm__gte=0
+                ),
             ),
             has_deadline(terminal={OfferState.WITHDRAWN, OfferState.EXPIRED}, name="offer_has_deadline"),
         )
