@@ -1,0 +1,90 @@
+"""The demo's last act: from metered seconds to payments that the chain calls final."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Count, Sum
+from django.utils import timezone
+
+from apps.billing.invoicing import draw_up_invoice, review_debit_notes
+from apps.billing.models import DebitNote, DebitNoteState, Invoice, Payment, PaymentState, UsageRecord, UsageState
+from apps.billing.posting import ledger_sum
+from apps.billing.rating import rate_usage
+from apps.billing.reconciliation import reconcile
+from apps.billing.settlement import pay_providers
+from apps.money import ZERO
+from apps.teams.models import Team
+from hive_portal.demo.receipt import Receipt
+from hive_portal.demo.waiting import until
+
+
+def plain(amount: Decimal) -> str:
+    """As people write it: no exponent, no trailing zeros, "0" for nothing."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def wait_for_usage(team: Team, since: datetime) -> None:
+    """Until every node that worked since then has usage posted and a debit note accepted for it."""
+
+    def posted() -> bool:
+        rate_usage()
+        review_debit_notes()
+        used = UsageRecord.objects.filter(agreement__team=team, received_at__gte=since)
+        nodes = set(used.filter(state=UsageState.POSTED).values_list("agreement__node_id", flat=True))
+        noted = DebitNote.objects.filter(agreement__team=team, received_at__gte=since).exclude(state=DebitNoteState.RECEIVED)
+        return len(nodes) >= 3 and nodes == set(noted.values_list("agreement__node_id", flat=True))
+
+    until("usage and debit notes of all three Bees", posted, timeout_s=60)
+
+
+def usage_so_far(team: Team) -> dict[str, object]:
+    sums = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED).aggregate(
+        records=Count("id"), running_ms=Sum("billed_running_ms"), cpu_ms=Sum("billed_cpu_ms"), cost=Sum("cost_glm")
+    )
+    return {
+        "records": sums["records"],
+        "running_s": (sums["running_ms"] or 0) / 1000,
+        "cpu_s": (sums["cpu_ms"] or 0) / 1000,
+        "cost_glm": plain(sums["cost"] or ZERO),
+    }
+
+
+def invoice_team(team: Team) -> Invoice:
+    return draw_up_invoice(team=team, until=timezone.now())
+
+
+def pay_and_wait() -> list[Payment]:
+    """Pay every Bee what it is owed, and wait until the watcher has seen each payment become final."""
+    pay_providers(minimum_glm=ZERO)
+    open_states = [PaymentState.SIGNED, PaymentState.SENT, PaymentState.CONFIRMED]
+    until(
+        "every payment final on the chain",
+        lambda: not Payment.objects.filter(state__in=open_states).exists(),
+        timeout_s=60,
+    )
+    return list(Payment.objects.order_by("created_at"))
+
+
+def settle(team: Team, since: datetime, receipt: Receipt) -> Invoice:
+    wait_for_usage(team, since)
+    receipt.usage = usage_so_far(team)
+    invoice = invoice_team(team)
+    receipt.invoice = {"number": invoice.number, "total_glm": plain(invoice.total_glm)}
+    receipt.payments = [
+        {
+            "transaction": payment.tx_hash,
+            "block": payment.block_number,
+            "node": payment.node_id,
+            "amount_glm": plain(payment.amount),
+            "state": payment.state,
+        }
+        for payment in pay_and_wait()
+        if payment.created_at >= since
+    ]
+    result = reconcile()
+    receipt.reconciliation = {"matched": result.matched, "unmatched": result.unmatched}
+    receipt.ledger = {"sum": plain(ledger_sum())}
+    return invoice
