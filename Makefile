@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-input --pro
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe
 
-# `manage.py check --deploy` looks at a production installation; these values are read by no server.
-DEPLOY_ENV := HIVE_DEBUG=0 HIVE_SECRET_KEY=check-only-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
+# `make check` looks at a production installation; no server reads these values.
+PRODUCTION := HIVE_DEBUG=0 HIVE_SECRET_KEY=check-only-0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ \
 	HIVE_HOSTS=hive.example HIVE_HTTPS=1 \
 	DATABASE_URL=postgresql://hive@localhost/hive REDIS_URL=redis://localhost:6379/0
 
@@ -30,10 +30,10 @@ test: setup-dev  ## Run the tests; options in ARGS="-k name"
 check: setup-dev  ## Format, lint, types, import floors, deployment settings, missing migrations
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(PRODUCTION) $(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(DEPLOY_ENV) $(BIN)/python manage.py check --deploy --fail-level WARNING
-	@$(DEPLOY_ENV) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@$(PRODUCTION) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 
 bench: setup-dev  ## Run the benchmarks, all or ONLY=name
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

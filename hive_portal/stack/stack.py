@@ -26,8 +26,8 @@ class Server(Protocol):
 class Stack:
     """PostgreSQL and Redis, and when asked the edge and the development chain.
 
-    A server whose address the environment gives (`DATABASE_URL`, `REDIS_URL`, `HIVE_EDGE_DIR`, `HIVE_RPC_URL`)
-    is someone else's and is left alone.
+    A server whose address the environment gives (`DATABASE_URL`, `REDIS_URL`, `HIVE_EDGE_DIR`,
+    `HIVE_RPC_URL`) is someone else's and is left alone.
 
     Args:
         edge_port: where the edge listens; None for no edge.
@@ -60,7 +60,7 @@ class Stack:
 
     @property
     def env(self) -> dict[str, str]:
-        """What Django, Celery and uvicorn need to find the servers; addresses that were given are not in it."""
+        """What Django, Celery and uvicorn need to find the servers; those given are left out."""
         env = {"HIVE_HOME": str(self.home.path)}
         if self.postgres:
             env["DATABASE_URL"] = self.postgres.url
