@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from apps.money import GlmField
 from apps.nodes.models import ADDRESS, Node
@@ -134,6 +135,7 @@ class Payment(Stateful):
     tx_hash = models.CharField(max_length=66, unique=True)
     block_number = models.BigIntegerField(null=True, blank=True)
     state = models.CharField(max_length=12, choices=PaymentState.choices, default=PaymentState.SIGNED)
+    retry_at = models.DateTimeField(default=timezone.now, help_text="When it is sent again unless a block has it.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

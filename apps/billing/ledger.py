@@ -9,11 +9,12 @@ Source of the shape: TigerBeetle's data model, https://docs.tigerbeetle.com/codi
 from __future__ import annotations
 
 import uuid
+from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
 
-from apps.money import GlmField
+from apps.money import ZERO, GlmField
 from apps.nodes.models import Node
 from apps.teams.models import Team
 
@@ -53,15 +54,31 @@ class Account(models.Model):
     class Meta:
         constraints = (
             models.CheckConstraint(name="account_guarded_not_negative", condition=Q(guarded_balance__gte=0)),
+            models.CheckConstraint(
+                name="account_balance_kept_for_guarded_kinds",
+                condition=Q(kind__in=sorted(GUARDED_KINDS), guarded_balance__isnull=False)
+                | (~Q(kind__in=sorted(GUARDED_KINDS)) & Q(guarded_balance=None)),
+            ),
             models.UniqueConstraint(
                 fields=("kind",), condition=Q(team=None, node=None), name="account_one_of_a_kind_of_the_house"
             ),
-            models.UniqueConstraint(fields=("kind", "node"), condition=Q(team=None), name="account_one_of_a_kind_per_node"),
+            models.UniqueConstraint(
+                fields=("kind", "node"), condition=Q(team=None), name="account_one_of_a_kind_per_node"
+            ),
         )
 
     def __str__(self) -> str:
         owner = self.team or self.node or "the Hive"
         return f"{self.get_kind_display()} of {owner}"
+
+    @classmethod
+    def new(cls, kind: str, *, team: Team | None = None, node: Node | None = None) -> Self:
+        """An unsaved account; a guarded one starts at zero, as the database demands."""
+        return cls(kind=kind, team=team, node=node, guarded_balance=ZERO if kind in GUARDED_KINDS else None)
+
+    @property
+    def is_guarded(self) -> bool:
+        return self.kind in GUARDED_KINDS
 
 
 class TransferKind(models.TextChoices):
@@ -91,9 +108,7 @@ class Transfer(models.Model):
     credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits")
     amount = GlmField()
     reference = models.CharField(max_length=120, blank=True, help_text="The noun behind it: hold:…, usage:…, payment:…")
-    undoes = models.OneToOneField(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
-    )
+    undoes = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:

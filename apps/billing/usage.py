@@ -36,6 +36,9 @@ class UsageRecord(models.Model):
     billed_cpu_ms = models.BigIntegerField(null=True)
     billed_egress_bytes = models.BigIntegerField(null=True, help_text="The least of what Bee and edge say.")
     cost_glm = GlmField(null=True)
+    invoice = models.ForeignKey(
+        "billing.Invoice", null=True, blank=True, on_delete=models.PROTECT, related_name="usage"
+    )
     reduced_because = models.CharField(max_length=200, blank=True, help_text="Why less is billed than reported.")
 
     class Meta:
@@ -73,6 +76,12 @@ class MeteringFaultKind(models.TextChoices):
     """Its previous hash is not that of the report before."""
     OVERCLAIM = "overclaim", "Claims too much"
     """More seconds than passed, or than the lease or the Queen's own watch allow."""
+    RANGE = "range", "Out of range"
+    """Numbers that no report can have: negative, too large, or an end before the start."""
+    LATE = "late", "Too late"
+    """Came after the final report, or after the agreement was closed."""
+    UNFUNDED = "unfunded", "Not funded"
+    """Used more than was held for it; what the hold had was posted."""
 
 
 class MeteringFault(models.Model):
