@@ -26,10 +26,14 @@ class Plan(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="plans")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="plans")
-    name = models.CharField(max_length=40, validators=[SLUG], help_text="Of the deployment it would make or change.")
+    name = models.CharField(
+        max_length=40, validators=[SLUG], help_text="Of the deployment it would make or change."
+    )
     source = models.TextField(help_text="The Compose file as it was given.")
     manifest = models.JSONField(help_text="What was understood of it.")
-    placements = models.JSONField(help_text="One entry per replica: node, offer, price per hour, or why none.")
+    placements = models.JSONField(
+        help_text="One entry per replica: node, offer, price per hour, or why none."
+    )
     price_per_hour_glm = GlmField()
     signature = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -67,7 +71,9 @@ class Deployment(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
-        constraints = (models.UniqueConstraint(fields=("team", "name"), name="deployment_name_once_per_team"),)
+        constraints = (
+            models.UniqueConstraint(fields=("team", "name"), name="deployment_name_once_per_team"),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -85,11 +91,15 @@ class Service(models.Model):
     name = models.CharField(max_length=40)
     spec = models.JSONField(help_text="ServiceSpec of manifest.py.")
     replicas_wanted = models.PositiveIntegerField()
-    host = models.CharField(max_length=253, null=True, blank=True, unique=True, help_text="Host name at the edge.")
+    host = models.CharField(
+        max_length=253, null=True, blank=True, unique=True, help_text="Host name at the edge."
+    )
 
     class Meta:
         ordering = ("name",)
-        constraints = (models.UniqueConstraint(fields=("deployment", "name"), name="service_once_per_deployment"),)
+        constraints = (
+            models.UniqueConstraint(fields=("deployment", "name"), name="service_once_per_deployment"),
+        )
 
     def __str__(self) -> str:
         return f"{self.deployment}/{self.name}"
@@ -126,7 +136,8 @@ class Replica(Stateful):
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
         ReplicaState.PENDING: frozenset({ReplicaState.NEGOTIATING}) | _ENDS,
         ReplicaState.NEGOTIATING: frozenset({ReplicaState.STARTING, ReplicaState.PENDING}) | _ENDS,
-        ReplicaState.STARTING: frozenset({ReplicaState.HEALTHY, ReplicaState.UNHEALTHY, ReplicaState.PENDING}) | _ENDS,
+        ReplicaState.STARTING: frozenset({ReplicaState.HEALTHY, ReplicaState.UNHEALTHY, ReplicaState.PENDING})
+        | _ENDS,
         ReplicaState.HEALTHY: frozenset({ReplicaState.UNHEALTHY, ReplicaState.PENDING}) | _ENDS,
         ReplicaState.UNHEALTHY: frozenset({ReplicaState.HEALTHY, ReplicaState.PENDING}) | _ENDS,
         ReplicaState.STOPPING: frozenset({ReplicaState.STOPPED}),
@@ -139,8 +150,12 @@ class Replica(Stateful):
     index = models.PositiveIntegerField(help_text="Counts from 1.")
     generation = models.PositiveIntegerField(default=1)
     state = models.CharField(max_length=12, choices=ReplicaState.choices, default=ReplicaState.PENDING)
-    retry_at = models.DateTimeField(default=timezone.now, db_index=True, help_text="When it is looked at next.")
-    attempts = models.PositiveIntegerField(default=0, help_text="Generations that never became healthy, in a row.")
+    retry_at = models.DateTimeField(
+        default=timezone.now, db_index=True, help_text="When it is looked at next."
+    )
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="Generations that never became healthy, in a row."
+    )
     hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     demand = models.ForeignKey(Demand, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
@@ -187,7 +202,9 @@ class Assignment(Stateful):
     """One generation of one replica on one node, under an agreement and a lease."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
-        AssignmentState.ACTIVE: frozenset({AssignmentState.RELEASED, AssignmentState.ENDED, AssignmentState.LOST}),
+        AssignmentState.ACTIVE: frozenset(
+            {AssignmentState.RELEASED, AssignmentState.ENDED, AssignmentState.LOST}
+        ),
         AssignmentState.RELEASED: frozenset({AssignmentState.ENDED, AssignmentState.LOST}),
         AssignmentState.ENDED: frozenset(),
         AssignmentState.LOST: frozenset(),
@@ -201,7 +218,10 @@ class Assignment(Stateful):
     state = models.CharField(max_length=12, choices=AssignmentState.choices, default=AssignmentState.ACTIVE)
     lease_until = models.DateTimeField()
     observed = models.CharField(
-        max_length=12, blank=True, choices=[(s.value, s.value) for s in RunState], help_text="As the Bee reports it."
+        max_length=12,
+        blank=True,
+        choices=[(s.value, s.value) for s in RunState],
+        help_text="As the Bee reports it.",
     )
     observed_reason = models.CharField(max_length=500, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
@@ -216,7 +236,9 @@ class Assignment(Stateful):
             models.UniqueConstraint(
                 fields=("replica",), condition=Q(state="active"), name="assignment_one_active_per_replica"
             ),
-            has_deadline(terminal={AssignmentState.ENDED, AssignmentState.LOST}, name="assignment_has_deadline"),
+            has_deadline(
+                terminal={AssignmentState.ENDED, AssignmentState.LOST}, name="assignment_has_deadline"
+            ),
         )
 
     def __str__(self) -> str:

@@ -1,0 +1,220 @@
+"""The shape of a Compose file, as much of it as the Hive takes. Source: the Compose Specification,
+https://github.com/compose-spec/compose-spec/blob/main/05-services.md
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+
+from apps.deployments.compose import values
+from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
+
+Name = Annotated[str, PlainValidator(values.name)]
+Text = Annotated[str, PlainValidator(values.text)]
+Count = Annotated[int, PlainValidator(values.whole_number)]
+Threads = Annotated[Decimal, PlainValidator(values.cpu_threads)]
+Gib = Annotated[Decimal, PlainValidator(values.mem_gib)]
+Seconds = Annotated[float, PlainValidator(values.duration_s)]
+Words = Annotated[list[str] | None, PlainValidator(values.command)]
+Port = Annotated[int, PlainValidator(values.target_port)]
+Pairs = Annotated[dict[str, str], PlainValidator(values.labels)]
+
+MAX_REPLICAS = 1000
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise values.expected("true or false", value)
+    return value
+
+
+Switch = Annotated[bool, PlainValidator(_switch)]
+
+
+class Section(BaseModel):
+    """A map in the file. A key that is not a field is a mistake, unless it starts with `x-`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_extensions(cls, value: Any) -> Any:
+        if value is None:
+            return {}  # `deploy:` with nothing below it
+        if not isinstance(value, dict):
+            raise values.expected("a map", value)
+        return {key: item for key, item in value.items() if key == "x-hive" or not key.startswith("x-")}
+
+
+class Resources(Section):
+    cpus: Threads | None = None
+    memory: Gib | None = None
+
+
+class ResourceLimits(Section):
+    limits: Resources = Resources()
+    reservations: Resources = Resources()
+
+
+def _replicas(value: Any) -> int:
+    count = values.whole_number(value)
+    if not 0 <= count <= MAX_REPLICAS:
+        raise values.expected(f"from 0 to {MAX_REPLICAS}", value)
+    return count
+
+
+class Deploy(Section):
+    replicas: Annotated[int, PlainValidator(_replicas)] = 1
+    resources: ResourceLimits = ResourceLimits()
+
+
+def _test(value: Any) -> list[str] | None:
+    """["CMD", ...], ["CMD-SHELL", line], ["NONE"] or a line for the shell; None turns the check off."""
+    if isinstance(value, str):
+        return ["/bin/sh", "-c", value]
+    match value:
+        case ["NONE"]:
+            return None
+        case ["CMD", _, *_]:
+            return [values.text(word) for word in value[1:]]
+        case ["CMD-SHELL", line]:
+            return ["/bin/sh", "-c", values.text(line)]
+    raise values.expected('a command line or a list that starts with "CMD", "CMD-SHELL" or "NONE"', value)
+
+
+class HealthCheck(Section):
+    test: Annotated[list[str] | None, PlainValidator(_test)] = None
+    interval: Seconds | None = None
+    timeout: Seconds | None = None
+    retries: Count | None = None
+    start_period: Seconds | None = None
+    disable: Switch = False
+
+
+def _check(value: Any) -> dict[str, str]:
+    match value:
+        case "tcp":
+            return {"kind": "tcp"}
+        case {"http": str(path)} if len(value) == 1 and path.startswith("/"):
+            return {"kind": "http", "path": path}
+    raise values.expected('"tcp", or http with a path such as "/health"', value)
+
+
+def _runtimes(value: Any) -> list[str]:
+    wanted = [value] if isinstance(value, str) else value
+    if not isinstance(wanted, list) or not wanted:
+        raise values.expected("a runtime or a list of runtimes", value)
+    for runtime in wanted:
+        if runtime not in RUNTIMES:
+            raise values.expected(f"one of {', '.join(RUNTIMES)}", runtime)
+    return list(dict.fromkeys(wanted))
+
+
+def _strategy(value: Any) -> str:
+    if value not in STRATEGIES:
+        raise values.expected(f"one of {', '.join(STRATEGIES)}", value)
+    return str(value)
+
+
+def _lease_s(value: Any) -> float:
+    lease_s = values.duration_s(value)
+    if not 10 <= lease_s <= 86400:
+        raise values.expected("a lease from 10s to 24h", value)
+    return lease_s
+
+
+class HiveDefaults(Section):
+    """`x-hive`, at the top of the file for every service in it, or in one service."""
+
+    runtime: Annotated[list[str] | None, PlainValidator(_runtimes)] = None
+    max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
+    strategy: Annotated[str | None, PlainValidator(_strategy)] = None
+    lease: Annotated[float | None, PlainValidator(_lease_s)] = None
+
+
+class Hive(HiveDefaults):
+    health: Annotated[dict[str, str] | None, PlainValidator(_check)] = None
+    host: Annotated[str | None, PlainValidator(values.host)] = None
+
+
+def _restart(value: Any) -> str:
+    text = "no" if value is False else value
+    if not isinstance(text, str) or text.partition(":")[0] not in {
+        "no",
+        "always",
+        "on-failure",
+        "unless-stopped",
+    }:
+        raise values.expected("no, always, on-failure or unless-stopped", value)
+    return text
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise values.expected("a list", value)
+    return value
+
+
+class Service(Section):
+    image: Annotated[str, PlainValidator(values.image)]
+    command: Words = None
+    entrypoint: Words = None
+    environment: Annotated[dict[str, str], PlainValidator(values.environment)] = {}
+    ports: Annotated[list[Port], BeforeValidator(_list)] = []
+    expose: Annotated[list[Port], BeforeValidator(_list)] = []
+    cpus: Threads | None = None
+    mem_limit: Gib | None = None
+    deploy: Deploy = Deploy()
+    healthcheck: HealthCheck = HealthCheck()
+    stop_grace_period: Seconds = 10.0
+    restart: Annotated[str, PlainValidator(_restart)] = "always"
+    labels: Pairs = {}
+    hive: Hive = Field(default=Hive(), alias="x-hive")
+
+    @model_validator(mode="after")
+    def _one_port(self) -> Service:
+        if len(set(self.ports or self.expose)) > 1:
+            found = ", ".join(str(port) for port in dict.fromkeys(self.ports or self.expose))
+            raise ValueError(f"the edge serves one port of a service, found {found}: keep one under ports")
+        return self
+
+    @model_validator(mode="after")
+    def _reserves_within_limits(self) -> Service:
+        limits, reserved = self.deploy.resources.limits, self.deploy.resources.reservations
+        for what in ("cpus", "memory"):
+            limit, least = getattr(limits, what), getattr(reserved, what)
+            if limit is not None and least is not None and least > limit:
+                raise ValueError(f"deploy.resources reserves more {what} than its limit allows")
+        return self
+
+
+class ComposeFile(Section):
+    name: Name | None = None
+    services: dict[Name, Service] = Field(min_length=1)
+    hive: HiveDefaults = Field(default=HiveDefaults(), alias="x-hive")
+
+
+SECTIONS: list[tuple[tuple[str, ...], type[Section]]] = [
+    ((), ComposeFile),
+    (("x-hive",), HiveDefaults),
+    (("services", "*"), Service),
+    (("services", "*", "x-hive"), Hive),
+    (("services", "*", "deploy"), Deploy),
+    (("services", "*", "deploy", "resources"), ResourceLimits),
+    (("services", "*", "deploy", "resources", "*"), Resources),
+    (("services", "*", "healthcheck"), HealthCheck),
+]
+"""Which section stands where; `*` is any name. For suggestions."""
+
+
+def keys_at(path: tuple[str | int, ...]) -> list[str]:
+    """The keys that may stand in the map at this place."""
+    for pattern, section in SECTIONS:
+        if len(pattern) == len(path) and all(
+            want in {"*", got} for want, got in zip(pattern, path, strict=True)
+        ):
+            return [field.alias or name for name, field in section.model_fields.items()]
+    return []

@@ -1,0 +1,160 @@
+"""YAML to plain values, with the line of each: the part that must survive any text somebody sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from apps.deployments.compose.problems import ManifestError, Path, Problem, place_of
+
+MAX_BYTES = 256 * 1024
+MAX_VALUES = 10_000
+"""Aliases count each time they are used: a "billion laughs" file ends here, before it is ever unfolded."""
+MAX_DEPTH = 24
+
+_TAG = "tag:yaml.org,2002:"
+_TEXT_TAGS = {f"{_TAG}str", f"{_TAG}timestamp"}
+_NUMBER_TAGS = {f"{_TAG}int", f"{_TAG}float"}
+
+
+class Source:
+    """A Compose file as read: `root`, plain values, and `line_of`, where each of them stands.
+
+    Scalars stay as they were written until `value_of_scalar` reads them, after variables are filled in.
+    """
+
+    def __init__(self, text: str, *, file_name: str) -> None:
+        self.file_name = file_name
+        self.problems: list[Problem] = []
+        self.lines: dict[Path, int] = {(): 1}
+        self._values = 0
+        self._yaml = YAML(typ="safe", pure=True)
+        if len(text.encode(errors="replace")) > MAX_BYTES:
+            raise self.refusal(
+                f"the file is larger than {MAX_BYTES // 1024} KiB; split it into several deployments"
+            )
+        self.node = self._compose(text)
+
+    def refusal(self, message: str, *, line: int | None = None, path: Path = ()) -> ManifestError:
+        return ManifestError([Problem(place_of(path), line, message, self.file_name)])
+
+    def add(self, path: Path, message: str, *, line: int | None = None) -> None:
+        """Note a problem; a second one at the same place would only follow from the first."""
+        if any(problem.place == place_of(path) for problem in self.problems if line is None):
+            return
+        self.problems.append(Problem(place_of(path), line or self.line_of(path), message, self.file_name))
+
+    def line_of(self, path: Path) -> int:
+        """The line of this place, or of the nearest one around it that was written."""
+        while path not in self.lines:
+            path = path[:-1]
+        return self.lines[path]
+
+    def _compose(self, text: str) -> Node | None:
+        try:
+            return self._yaml.compose(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else None
+            raise self.refusal(f"not valid YAML: {error.problem or error.context}", line=line) from None
+        except YAMLError as error:
+            raise self.refusal(f"not valid YAML: {str(error).splitlines()[0]}") from None
+        except RecursionError:
+            raise self.refusal(f"nested deeper than {MAX_DEPTH} levels") from None
+
+    def unfold(self, fill_in: Any) -> Any:
+        """The plain values below the root; `fill_in(path, text)` replaces variables in every scalar."""
+        return None if self.node is None else self._value(self.node, (), fill_in)
+
+    def _value(self, node: Node, path: Path, fill_in: Any) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise self._too_much(f"more than {MAX_VALUES} values, aliases unfolded", path)
+        if len(path) > MAX_DEPTH:
+            raise self._too_much(f"nested deeper than {MAX_DEPTH} levels", path)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path, fill_in)
+        if isinstance(node, SequenceNode):
+            return [self._value(item, (*path, number), fill_in) for number, item in enumerate(node.value)]
+        return self._scalar(node, path, fill_in)
+
+    def _too_much(self, message: str, path: Path) -> ManifestError:
+        """Named at its top: the place within says nothing to a person."""
+        return self.refusal(message, line=self.line_of(path[:3]), path=path[:3])
+
+    def _mapping(self, node: MappingNode, path: Path, fill_in: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, line = str(key_node.value), key_node.start_mark.line + 1
+            if str(key_node.tag) == f"{_TAG}merge":
+                merged = self._merged(value_node, path, fill_in) | merged
+            elif not isinstance(key_node, ScalarNode):
+                self.add(path, "expected a name before the colon, found a list or a map", line=line)
+            elif key in values:
+                self.add((*path, key), f"given twice, first in line {self.lines[(*path, key)]}", line=line)
+            else:
+                self.lines[(*path, key)] = line
+                values[key] = self._value(value_node, (*path, key), fill_in)
+        return merged | values
+
+    def _merged(self, node: Node, path: Path, fill_in: Any) -> dict[str, Any]:
+        """What `<<: *anchor` (or a list of anchors, the first of which wins) brings in."""
+        nodes = node.value if isinstance(node, SequenceNode) else [node]
+        merged: dict[str, Any] = {}
+        for part in nodes:
+            if isinstance(part, MappingNode) and len(path) <= MAX_DEPTH:
+                merged = self._value(part, (*path, "<<"), fill_in) | merged
+            else:
+                self.add(path, "<< merges maps only", line=node.start_mark.line + 1)
+        return merged
+
+    def _scalar(self, node: Node, path: Path, fill_in: Any) -> Any:
+        tag, text = str(node.tag), fill_in(path, node.value)
+        if text != node.value and node.style is None:
+            # A variable stood here: `replicas: ${N}` is a number once N is known.
+            tag = str(self._yaml.resolver.resolve(ScalarNode, text, (True, False)))
+        if tag in _TEXT_TAGS:
+            return text
+        if tag in _NUMBER_TAGS:
+            return _number(text)
+        if tag == f"{_TAG}bool":
+            return text.lower() in {"true", "yes", "on"}
+        if tag == f"{_TAG}null":
+            return None
+        self.add(path, f"the tag {node.tag} is not supported: write a plain value")
+        return None
+
+
+class WrittenFloat(float):
+    """A number with a point that remembers how it was written, so that prices and versions lose no digit."""
+
+    text: str
+
+    def __new__(cls, text: str) -> WrittenFloat:
+        number = super().__new__(cls, text.replace("_", ""))
+        number.text = text
+        return number
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _number(text: str) -> int | float | str:
+    try:
+        return (
+            int(text.replace("_", ""), 0)
+            if text.lower().startswith(("0x", "0o"))
+            else int(text.replace("_", ""))
+        )
+    except ValueError:
+        pass
+    try:
+        return WrittenFloat(text)
+    except ValueError:  # `.inf`, `.nan`: nothing in a Compose file is that
+        return text

@@ -1,0 +1,190 @@
+"""What a team wants to run, understood: the Compose file without its notations, defaults filled in, units fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agent.protocol import HealthCheck, Workload
+from apps.deployments.compose import file as compose
+from apps.deployments.compose.advice import set_aside
+from apps.deployments.compose.explain import explain
+from apps.deployments.compose.interpolation import InterpolationError, interpolate
+from apps.deployments.compose.problems import ManifestError, Path, Problem, place_of
+from apps.deployments.compose.source import Source
+
+__all__ = ["Health", "Manifest", "ManifestError", "Problem", "ServiceSpec", "parse_manifest"]
+
+DEFAULT_CPU_THREADS = Decimal("0.5")
+DEFAULT_MEM_GIB = Decimal("0.25")
+
+
+class Health(BaseModel):
+    """How a replica is found healthy; see `agent.protocol.HealthCheck`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    path: str = "/"
+    command: list[str] = []
+    interval_s: float = 2.0
+    timeout_s: float = 2.0
+    retries: int = 3
+    start_period_s: float = 0.0
+
+
+class ServiceSpec(BaseModel):
+    """One service, ready to be placed. Kept as JSON in `Service.spec` and `Replica.spec`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str
+    command: list[str] | None = None
+    entrypoint: list[str] | None = None
+    environment: dict[str, str] = {}
+    port: int | None = None
+    health: Health | None = None
+    stop_grace_s: float = 10.0
+    cpu_threads: Decimal = DEFAULT_CPU_THREADS
+    mem_gib: Decimal = DEFAULT_MEM_GIB
+    runtimes: list[str] = ["docker"]
+    replicas: int = 1
+    max_price_per_hour_glm: Decimal | None = None
+    strategy: str = "cheapest"
+    lease_s: float | None = None
+    host: str | None = None
+    labels: dict[str, str] = {}
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What a running replica was made from: when this differs, it has to be replaced."""
+        elsewhere = {"replicas", "max_price_per_hour_glm", "strategy", "lease_s", "host", "labels"}
+        return self.model_dump(mode="json", exclude=elsewhere)
+
+    def workload(self, *, runtime: str) -> Workload:
+        """The part that a Bee needs, for the runtime that was agreed."""
+        return Workload(
+            image=self.image,
+            runtime=runtime,
+            cpu_threads=self.cpu_threads,
+            mem_gib=self.mem_gib,
+            command=self.command,
+            entrypoint=self.entrypoint,
+            environment=self.environment,
+            port=self.port,
+            health=HealthCheck(**self.health.model_dump()) if self.health else None,
+            stop_grace_s=self.stop_grace_s,
+        )
+
+
+class Manifest(BaseModel):
+    """A whole Compose file. `notes` name what was left out of it, and why that does no harm."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None
+    services: dict[str, ServiceSpec]
+    notes: list[str] = []
+
+
+def parse_manifest(
+    text: str, *, file_name: str = "compose.yaml", variables: Mapping[str, str] | None = None
+) -> Manifest:
+    """Understand a Compose file; `variables` are what `${NAME}` in it stands for.
+
+    Raises:
+        ManifestError: with every problem found, each with its place and line.
+    """
+    source = Source(text, file_name=file_name)
+    root, notes = set_aside(source.unfold(_filler(source, variables or {})))
+    if root is None:
+        raise source.refusal("the file is empty: name what should run under services")
+    file = _checked(root, source)
+    if file is None or source.problems:
+        raise ManifestError(source.problems)
+    return Manifest(
+        name=file.name,
+        services={name: _spec(service, file.hive) for name, service in file.services.items()},
+        notes=[_note(source, path, message) for path, message in notes + _notes(file)],
+    )
+
+
+def _filler(source: Source, variables: Mapping[str, str]) -> Any:
+    def fill_in(path: Path, text: str) -> str:
+        try:
+            return interpolate(text, variables)
+        except InterpolationError as error:
+            source.add(path, str(error))
+            return text
+
+    return fill_in
+
+
+def _checked(root: Any, source: Source) -> compose.ComposeFile | None:
+    try:
+        return compose.ComposeFile.model_validate(root)
+    except ValidationError as error:
+        explain(error, source)
+        return None
+
+
+def _note(source: Source, path: Path, message: str) -> str:
+    return str(Problem(place_of(path), source.line_of(path), message, source.file_name))
+
+
+def _notes(file: compose.ComposeFile) -> list[tuple[Path, str]]:
+    return [
+        (("services", name, "restart"), "a service runs until it is stopped: a replica that ends is replaced")
+        for name, service in file.services.items()
+        if service.restart == "no"
+    ]
+
+
+def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSpec:
+    hive, limits, reserved = (
+        service.hive,
+        service.deploy.resources.limits,
+        service.deploy.resources.reservations,
+    )
+    port = next(iter(service.ports or service.expose), None)
+    return ServiceSpec(
+        image=service.image,
+        command=service.command,
+        entrypoint=service.entrypoint,
+        environment=service.environment,
+        port=port,
+        health=_health(service, port),
+        stop_grace_s=service.stop_grace_period,
+        # What may be used is what is rented: the limit, else what is reserved.
+        cpu_threads=limits.cpus or reserved.cpus or service.cpus or DEFAULT_CPU_THREADS,
+        mem_gib=limits.memory or reserved.memory or service.mem_limit or DEFAULT_MEM_GIB,
+        runtimes=hive.runtime or defaults.runtime or ["docker"],
+        replicas=service.deploy.replicas,
+        max_price_per_hour_glm=hive.max_price_per_hour or defaults.max_price_per_hour,
+        strategy=hive.strategy or defaults.strategy or "cheapest",
+        lease_s=hive.lease or defaults.lease,
+        host=hive.host,
+        labels=service.labels,
+    )
+
+
+def _health(service: compose.Service, port: int | None) -> Health | None:
+    """x-hive's check, else Compose's command, else whether the port answers, else none: running is healthy."""
+    check = service.healthcheck
+    pace = {
+        "interval_s": check.interval,
+        "timeout_s": check.timeout,
+        "retries": check.retries,
+        "start_period_s": check.start_period,
+    }
+    given = {name: value for name, value in pace.items() if value is not None}
+    if service.hive.health:
+        return Health(**service.hive.health, **given)
+    if check.disable or "test" in check.model_fields_set and check.test is None:
+        return None
+    if check.test:
+        return Health(kind="command", command=check.test, **given)
+    return Health(kind="tcp", **given) if port else None
