@@ -13,7 +13,7 @@ from tests.needs import need
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """A real PostgreSQL and a real Redis, empty, for this run alone; their addresses are in the environment."""
+    """A real PostgreSQL and a real Redis, empty, for this run; their addresses are in the environment."""
     folder = settings.home.path
     with settings.stack as running:
         yield running

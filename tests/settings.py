@@ -1,7 +1,7 @@
 """The Queen's settings on servers of the tests' own.
 
-Naming the servers needs none of them to run: the `stack` fixture starts them when the first test asks for a database,
-so that pure tests stay fast.
+Naming the servers needs none of them to run: the `stack` fixture starts them when the first test asks for a
+database, so that pure tests stay fast.
 """
 
 import os
