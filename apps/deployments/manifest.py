@@ -1,4 +1,4 @@
-"""What a team wants to run, understood: the Compose file without its notations, defaults filled in, units fixed."""
+"""What a team wants to run: the Compose file without its notations, defaults filled in, units fixed."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSp
 
 
 def _health(service: compose.Service, port: int | None) -> Health | None:
-    """x-hive's check, else Compose's command, else whether the port answers, else none: running is healthy."""
+    """x-hive's check, else Compose's command, else whether the port answers, else none: it runs."""
     check = service.healthcheck
     pace = {
         "interval_s": check.interval,
@@ -183,7 +183,7 @@ def _health(service: compose.Service, port: int | None) -> Health | None:
     given = {name: value for name, value in pace.items() if value is not None}
     if service.hive.health:
         return Health(**service.hive.health, **given)
-    if check.disable or "test" in check.model_fields_set and check.test is None:
+    if check.disable or ("test" in check.model_fields_set and check.test is None):
         return None
     if check.test:
         return Health(kind="command", command=check.test, **given)

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from typing import ClassVar
+from decimal import Decimal
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
-from django.utils import timezone
 
-from agent.protocol import RunState
-from apps.billing.models import Budget, Hold
-from apps.market.models import Agreement, Demand
+from apps.billing.models import Budget
+from apps.deployments.manifest import ServiceSpec
+from apps.deployments.replicas import (
+    PLACED_STATES,
+    ROUTED_STATES,
+    Assignment,
+    AssignmentState,
+    Replica,
+    ReplicaState,
+)
 from apps.money import GlmField
-from apps.nodes.models import Node
+from apps.teams.audit import Actor
 from apps.teams.models import SLUG, Team
-from apps.teams.states import Stateful, has_deadline
+
+__all__ = [
+    "PLACED_STATES",
+    "ROUTED_STATES",
+    "Assignment",
+    "AssignmentState",
+    "Deployment",
+    "EdgeLog",
+    "Plan",
+    "Replica",
+    "ReplicaState",
+    "Service",
+    "Wanted",
+]
 
 
 class Plan(models.Model):
@@ -47,6 +65,22 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return f"plan {str(self.id)[:8]} for {self.name}"
+
+    @property
+    def unmet(self) -> list[dict[str, str]]:
+        """The placements that no offer meets, each with its `reason`."""
+        return [placement for placement in self.placements if not placement["node_id"]]
+
+    @property
+    def available_glm(self) -> Decimal:
+        """What the team's budget has left now; zero where there is none yet."""
+        budget = self.team.budgets.filter(name="main").first()
+        return budget.available_glm if budget else Decimal(0)
+
+    @property
+    def runway_h(self) -> Decimal | None:
+        """For how many hours the budget would last at full price; None for a plan that costs nothing."""
+        return self.available_glm / self.price_per_hour_glm if self.price_per_hour_glm else None
 
 
 class Wanted(models.TextChoices):
@@ -82,6 +116,18 @@ class Deployment(models.Model):
     def audit_team_id(self) -> int:
         return self.team_id
 
+    def stop(self, *, actor: Actor, reason: str) -> None:
+        """Want nothing of it to run; its Bees stop it, its agreements end."""
+        from apps.deployments.applying import want
+
+        want(self, Wanted.STOPPED, actor=actor, reason=reason)
+
+    def start(self, *, actor: Actor, reason: str) -> None:
+        """Want its services to run; also gives replicas that had failed another try."""
+        from apps.deployments.applying import want
+
+        want(self, Wanted.RUNNING, actor=actor, reason=reason)
+
 
 class Service(models.Model):
     """One service of the Compose file."""
@@ -104,146 +150,31 @@ class Service(models.Model):
     def __str__(self) -> str:
         return f"{self.deployment}/{self.name}"
 
-
-class ReplicaState(models.TextChoices):
-    PENDING = "pending", "Waiting for budget"
-    """Needs a hold before anything is placed."""
-    NEGOTIATING = "negotiating", "Negotiating"
-    """The market looks for a node and bargains with it."""
-    STARTING = "starting", "Starting"
-    """Assigned to a Bee, which prepares and starts it."""
-    HEALTHY = "healthy", "Healthy"
-    """Passes its health check and is routed."""
-    UNHEALTHY = "unhealthy", "Unhealthy"
-    """Runs but fails its health check, or its Bee is silent; not routed."""
-    STOPPING = "stopping", "Stopping"
-    """Its Bee was told to stop it."""
-    STOPPED = "stopped", "Stopped"
-    """Ended because it was wanted so."""
-    FAILED = "failed", "Failed"
-    """Given up; `reason` says why."""
-
-
-ROUTED_STATES = frozenset({ReplicaState.HEALTHY})
-PLACED_STATES = frozenset({ReplicaState.STARTING, ReplicaState.HEALTHY, ReplicaState.UNHEALTHY})
-
-_ENDS = frozenset({ReplicaState.STOPPING, ReplicaState.STOPPED, ReplicaState.FAILED})
-
-
-class Replica(Stateful):
-    """A slot of a service. What runs in it is an `Assignment`; a replacement is the next generation."""
-
-    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
-        ReplicaState.PENDING: frozenset({ReplicaState.NEGOTIATING}) | _ENDS,
-        ReplicaState.NEGOTIATING: frozenset({ReplicaState.STARTING, ReplicaState.PENDING}) | _ENDS,
-        ReplicaState.STARTING: frozenset({ReplicaState.HEALTHY, ReplicaState.UNHEALTHY, ReplicaState.PENDING})
-        | _ENDS,
-        ReplicaState.HEALTHY: frozenset({ReplicaState.UNHEALTHY, ReplicaState.PENDING}) | _ENDS,
-        ReplicaState.UNHEALTHY: frozenset({ReplicaState.HEALTHY, ReplicaState.PENDING}) | _ENDS,
-        ReplicaState.STOPPING: frozenset({ReplicaState.STOPPED}),
-        ReplicaState.STOPPED: frozenset({ReplicaState.PENDING}),
-        ReplicaState.FAILED: frozenset({ReplicaState.PENDING, ReplicaState.STOPPED}),
-    }
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="replicas")
-    index = models.PositiveIntegerField(help_text="Counts from 1.")
-    generation = models.PositiveIntegerField(default=1)
-    state = models.CharField(max_length=12, choices=ReplicaState.choices, default=ReplicaState.PENDING)
-    retry_at = models.DateTimeField(
-        default=timezone.now, db_index=True, help_text="When it is looked at next."
-    )
-    attempts = models.PositiveIntegerField(
-        default=0, help_text="Generations that never became healthy, in a row."
-    )
-    hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    demand = models.ForeignKey(Demand, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-
-    class Meta:
-        ordering = ("service", "index")
-        constraints = (
-            models.UniqueConstraint(fields=("service", "index"), name="replica_once_per_index"),
-            has_deadline(terminal={ReplicaState.STOPPED, ReplicaState.FAILED}, name="replica_has_deadline"),
-        )
-
-    @classmethod
-    def terminal_states(cls) -> frozenset[str]:
-        """Settled, though a deployment that is started again revives them."""
-        return frozenset({ReplicaState.STOPPED, ReplicaState.FAILED})
+    @property
+    def wants(self) -> ServiceSpec:
+        """`spec`, typed."""
+        return ServiceSpec.model_validate(self.spec)
 
     @property
-    def is_terminal(self) -> bool:
-        return self.state in self.terminal_states()
+    def url(self) -> str | None:
+        """Where it answers at the edge; None for a service without a port."""
+        edge = urlsplit(settings.HIVE_EDGE_URL)
+        port = f":{edge.port}" if edge.port else ""
+        return f"{edge.scheme}://{self.host}{port}" if self.host else None
 
-    @property
-    def name(self) -> str:
-        return f"{self.service.name}-{self.index}"
+    def scale(self, replicas: int, *, actor: Actor) -> None:
+        """Want so many replicas. Raises ValueError for less than 0 and more than `MAX_REPLICAS`."""
+        from apps.deployments.applying import scale
+
+        scale(self, replicas, actor=actor)
+
+
+class EdgeLog(models.Model):
+    """How far an access log is counted; moves in the transaction that counts, so that no line counts twice."""
+
+    path = models.CharField(max_length=500, unique=True)
+    inode = models.BigIntegerField(default=0)
+    offset = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
-        return f"{self.service.deployment.name}/{self.name}"
-
-    @property
-    def audit_team_id(self) -> int:
-        return self.service.deployment.team_id
-
-
-class AssignmentState(models.TextChoices):
-    ACTIVE = "active", "Active"
-    """Wanted on its node for as long as its lease lasts."""
-    RELEASED = "released", "Released"
-    """No longer wanted; the Bee has not yet said that it is gone."""
-    ENDED = "ended", "Ended"
-    """The Bee says that it is gone."""
-    LOST = "lost", "Lost"
-    """The Bee fell silent and the lease ran out: by its own fencing it stopped."""
-
-
-class Assignment(Stateful):
-    """One generation of one replica on one node, under an agreement and a lease."""
-
-    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
-        AssignmentState.ACTIVE: frozenset(
-            {AssignmentState.RELEASED, AssignmentState.ENDED, AssignmentState.LOST}
-        ),
-        AssignmentState.RELEASED: frozenset({AssignmentState.ENDED, AssignmentState.LOST}),
-        AssignmentState.ENDED: frozenset(),
-        AssignmentState.LOST: frozenset(),
-    }
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    replica = models.ForeignKey(Replica, on_delete=models.CASCADE, related_name="assignments")
-    generation = models.PositiveIntegerField()
-    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="assignments")
-    agreement = models.OneToOneField(Agreement, on_delete=models.PROTECT, related_name="assignment")
-    state = models.CharField(max_length=12, choices=AssignmentState.choices, default=AssignmentState.ACTIVE)
-    lease_until = models.DateTimeField()
-    observed = models.CharField(
-        max_length=12,
-        blank=True,
-        choices=[(s.value, s.value) for s in RunState],
-        help_text="As the Bee reports it.",
-    )
-    observed_reason = models.CharField(max_length=500, blank=True)
-    observed_at = models.DateTimeField(null=True, blank=True)
-    endpoint = models.CharField(max_length=120, blank=True, help_text="host:port where the edge reaches it.")
-    restarts = models.PositiveIntegerField(default=0)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ("-created_at",)
-        constraints = (
-            models.UniqueConstraint(fields=("replica", "generation"), name="assignment_once_per_generation"),
-            models.UniqueConstraint(
-                fields=("replica",), condition=Q(state="active"), name="assignment_one_active_per_replica"
-            ),
-            has_deadline(
-                terminal={AssignmentState.ENDED, AssignmentState.LOST}, name="assignment_has_deadline"
-            ),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.replica} generation {self.generation}"
-
-    @property
-    def audit_team_id(self) -> int:
-        return self.replica.audit_team_id
+        return f"{self.path} up to {self.offset}"

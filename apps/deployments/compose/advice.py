@@ -1,4 +1,4 @@
-"""Keys that Compose knows and the Hive treats in its own way: left out with a note, or refused with a remedy."""
+"""Keys that Compose knows and the Hive treats its own way: left out with a note, or refused with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variables in a Compose file: `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, `${NAME:+instead}`, `$$`.
+"""Variables in Compose: `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, `${NAME:+other}`, `$$`.
 
 Source: https://github.com/compose-spec/compose-spec/blob/main/12-interpolation.md
 """

@@ -23,7 +23,7 @@ class Problem:
 
 
 class ManifestError(ValueError):
-    """A Compose file that can't be deployed as it is; all of its problems at once, in the order of its lines."""
+    """A Compose file that can't be deployed as it is; all of its problems, in the order of lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line or 0)

@@ -1,4 +1,4 @@
-"""How Compose writes things: durations, sizes, ports, commands. Each reader raises ValueError with a full sentence."""
+"""How Compose writes durations, sizes, ports, commands. Readers raise ValueError with a full sentence."""
 
 from __future__ import annotations
 

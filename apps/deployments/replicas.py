@@ -1,0 +1,172 @@
+"""A slot of a service, and what runs in it: states, transitions, and the database's own guards."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from agent.protocol import RunState
+from apps.billing.models import Hold
+from apps.deployments.manifest import ServiceSpec
+from apps.market.models import Agreement, Demand
+from apps.nodes.models import Node
+from apps.teams.states import Stateful, has_deadline
+
+
+class ReplicaState(models.TextChoices):
+    PENDING = "pending", "Waiting for budget"
+    """Needs a hold before anything is placed."""
+    NEGOTIATING = "negotiating", "Negotiating"
+    """The market looks for a node and bargains with it."""
+    STARTING = "starting", "Starting"
+    """Assigned to a Bee, which prepares and starts it."""
+    HEALTHY = "healthy", "Healthy"
+    """Passes its health check and is routed. A silent Bee alone doesn't end that: the edge checks too."""
+    UNHEALTHY = "unhealthy", "Unhealthy"
+    """Runs but fails its health check; not routed."""
+    STOPPING = "stopping", "Stopping"
+    """Its Bee was told to stop it."""
+    STOPPED = "stopped", "Stopped"
+    """Ended because it was wanted so."""
+    FAILED = "failed", "Failed"
+    """Given up; `reason` says why."""
+
+
+ROUTED_STATES = frozenset({ReplicaState.HEALTHY})
+PLACED_STATES = frozenset({ReplicaState.STARTING, ReplicaState.HEALTHY, ReplicaState.UNHEALTHY})
+
+_ENDS = frozenset({ReplicaState.STOPPING, ReplicaState.STOPPED, ReplicaState.FAILED})
+
+
+class Replica(Stateful):
+    """A slot of a service. What runs in it is an `Assignment`; a replacement is the next generation."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        ReplicaState.PENDING: frozenset({ReplicaState.NEGOTIATING}) | _ENDS,
+        ReplicaState.NEGOTIATING: frozenset({ReplicaState.STARTING, ReplicaState.PENDING}) | _ENDS,
+        ReplicaState.STARTING: frozenset({ReplicaState.HEALTHY, ReplicaState.UNHEALTHY, ReplicaState.PENDING})
+        | _ENDS,
+        ReplicaState.HEALTHY: frozenset({ReplicaState.UNHEALTHY, ReplicaState.PENDING}) | _ENDS,
+        ReplicaState.UNHEALTHY: frozenset({ReplicaState.HEALTHY, ReplicaState.PENDING}) | _ENDS,
+        ReplicaState.STOPPING: frozenset({ReplicaState.STOPPED}),
+        ReplicaState.STOPPED: frozenset({ReplicaState.PENDING}),
+        ReplicaState.FAILED: frozenset({ReplicaState.PENDING, ReplicaState.STOPPED}),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    service = models.ForeignKey("deployments.Service", on_delete=models.CASCADE, related_name="replicas")
+    index = models.PositiveIntegerField(help_text="Counts from 1.")
+    generation = models.PositiveIntegerField(default=1)
+    state = models.CharField(max_length=12, choices=ReplicaState.choices, default=ReplicaState.PENDING)
+    retry_at = models.DateTimeField(
+        default=timezone.now, db_index=True, help_text="When it is looked at next."
+    )
+    attempts = models.PositiveIntegerField(
+        default=0, help_text="Generations that never became healthy, in a row."
+    )
+    hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    demand = models.ForeignKey(Demand, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ("service", "index")
+        constraints = (
+            models.UniqueConstraint(fields=("service", "index"), name="replica_once_per_index"),
+            has_deadline(terminal={ReplicaState.STOPPED, ReplicaState.FAILED}, name="replica_has_deadline"),
+        )
+
+    @classmethod
+    def terminal_states(cls) -> frozenset[str]:
+        """Settled, though a deployment that is started again revives them."""
+        return frozenset({ReplicaState.STOPPED, ReplicaState.FAILED})
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in self.terminal_states()
+
+    @property
+    def name(self) -> str:
+        return f"{self.service.name}-{self.index}"
+
+    @property
+    def runs(self) -> ServiceSpec:
+        """`spec`, typed."""
+        return ServiceSpec.model_validate(self.spec)
+
+    @property
+    def assignment(self) -> Assignment | None:
+        """That of the current generation, whatever its state."""
+        return self.assignments.filter(generation=self.generation).select_related("node", "agreement").first()
+
+    def __str__(self) -> str:
+        return f"{self.service.deployment.name}/{self.name}"
+
+    @property
+    def audit_team_id(self) -> int:
+        return self.service.deployment.team_id
+
+
+class AssignmentState(models.TextChoices):
+    ACTIVE = "active", "Active"
+    """Wanted on its node for as long as its lease lasts."""
+    RELEASED = "released", "Released"
+    """No longer wanted; the Bee has not yet said that it is gone."""
+    ENDED = "ended", "Ended"
+    """The Bee says that it is gone."""
+    LOST = "lost", "Lost"
+    """The Bee fell silent and the lease ran out: by its own fencing it stopped."""
+
+
+class Assignment(Stateful):
+    """One generation of one replica on one node, under an agreement and a lease."""
+
+    TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        AssignmentState.ACTIVE: frozenset(
+            {AssignmentState.RELEASED, AssignmentState.ENDED, AssignmentState.LOST}
+        ),
+        AssignmentState.RELEASED: frozenset({AssignmentState.ENDED, AssignmentState.LOST}),
+        AssignmentState.ENDED: frozenset(),
+        AssignmentState.LOST: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    replica = models.ForeignKey(Replica, on_delete=models.CASCADE, related_name="assignments")
+    generation = models.PositiveIntegerField()
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="assignments")
+    agreement = models.OneToOneField(Agreement, on_delete=models.PROTECT, related_name="assignment")
+    state = models.CharField(max_length=12, choices=AssignmentState.choices, default=AssignmentState.ACTIVE)
+    lease_until = models.DateTimeField()
+    observed = models.CharField(
+        max_length=12,
+        blank=True,
+        choices=[(s.value, s.value) for s in RunState],
+        help_text="As the Bee reports it.",
+    )
+    observed_reason = models.CharField(max_length=500, blank=True)
+    observed_at = models.DateTimeField(null=True, blank=True)
+    endpoint = models.CharField(max_length=120, blank=True, help_text="host:port where the edge reaches it.")
+    restarts = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(fields=("replica", "generation"), name="assignment_once_per_generation"),
+            models.UniqueConstraint(
+                fields=("replica",), condition=Q(state="active"), name="assignment_one_active_per_replica"
+            ),
+            has_deadline(
+                terminal={AssignmentState.ENDED, AssignmentState.LOST}, name="assignment_has_deadline"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.replica} generation {self.generation}"
+
+    @property
+    def audit_team_id(self) -> int:
+        return self.replica.audit_team_id
