@@ -1,7 +1,7 @@
 """What some tests need of the machine.
 
-A test says `@pytest.mark.needs("docker")`; a fixture calls `need("docker")`. On a machine that lacks it the test
-is skipped, named in the summary; with its name in `HIVE_REQUIRE` (comma-separated) it fails instead.
+A test says `@pytest.mark.needs("docker")`; a fixture calls `need("docker")`. On a machine that lacks it the
+test is skipped, named in the summary; with its name in `HIVE_REQUIRE` (comma-separated) it fails instead.
 """
 
 import os
