@@ -21,8 +21,9 @@ from eth_account.signers.local import LocalAccount
 from agent import protocol, typed_data
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.nodes import capacity
-from apps.nodes.models import Node, NodeState, Offer
+from apps.nodes.models import Listener, Node, NodeState, Offer
 from apps.nodes.queen import queen_address, queen_key
+from apps.nodes.silence import silent_from
 from apps.teams.models import Member, Role, Team, User
 
 PRICE = protocol.Price(
@@ -76,6 +77,14 @@ def stranger(other_team: Team) -> User:
 # -- Bees -------------------------------------------------------------------------------------------------
 
 
+def _queen_listens() -> None:
+    """Silence counts while the Queen listens: she has for a day, and goes on for another."""
+    now = timezone.now()
+    if not Listener.objects.exists():
+        day = timedelta(days=1)
+        Listener.objects.create(started_at=now - day, last_seen_at=now + day)
+
+
 @pytest.fixture
 def bee_key() -> LocalAccount:
     """The key behind `node`."""
@@ -90,12 +99,12 @@ def make_node(owner: User) -> Callable[..., Node]:
     def make(key: LocalAccount | None = None, **fields: Any) -> Node:
         key = key or key_of_bee(next(numbers))
         now = timezone.now()
-        silent_from = now + timedelta(seconds=3 * settings.HIVE_HEARTBEAT_S)
+        _queen_listens()
         given = {
             "owner": owner,
             "name": f"bee {id_of(key)[-4:]}",
             "state": NodeState.ONLINE,
-            "deadline_at": silent_from,
+            "deadline_at": silent_from(now),
             "approved_at": now,
             "last_seen_at": now,
             "runtimes": ["process"],

@@ -10,6 +10,8 @@ from hive_portal.stack import Stack
 from tests import settings
 from tests.needs import need
 
+pytest_plugins = ["tests.cast"]
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:

@@ -11,12 +11,15 @@ from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from agent.protocol import Price
 from apps.money import ZERO, GlmField
+from apps.nodes.links import nudge
+from apps.nodes.silence import silent_from
+from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import digest_of
 from apps.teams.states import Stateful, has_deadline
 
@@ -99,6 +102,71 @@ class Node(Stateful):
     @property
     def is_approved(self) -> bool:
         return self.approved_at is not None and self.state != NodeState.BANNED
+
+    def approve(self, *, actor: Actor) -> None:
+        """Let it take work. A node that was approved before is left as it is."""
+        if self.approved_at is not None:
+            return
+        self.approved_at = timezone.now()
+        if self.state != NodeState.PENDING:
+            self.save(update_fields=["approved_at"])
+        elif self.sessions.filter(closed_at=None).exists():
+            self.move_to(
+                NodeState.ONLINE,
+                actor=actor,
+                reason="approved",
+                deadline_at=silent_from(timezone.now()),
+                approved_at=self.approved_at,
+            )
+        else:
+            self.move_to(
+                NodeState.OFFLINE, actor=actor, reason="approved, not here yet", approved_at=self.approved_at
+            )
+        nudge(self.id)
+
+    def cordon(self, *, actor: Actor, reason: str) -> None:
+        """Nothing new comes to it; what it runs stays."""
+        self._schedule(Scheduling.CORDONED, actor=actor, reason=reason)
+
+    def uncordon(self, *, actor: Actor, reason: str = "opened again") -> None:
+        self._schedule(Scheduling.OPEN, actor=actor, reason=reason)
+
+    def drain(self, *, actor: Actor, reason: str) -> None:
+        """Nothing new comes to it, and what it runs is moved elsewhere."""
+        self._schedule(Scheduling.DRAINING, actor=actor, reason=reason)
+
+    def ban(self, *, actor: Actor, reason: str) -> None:
+        """Shut it out: its link ends, and its key is refused from now on."""
+        with transaction.atomic():
+            self.move_to(NodeState.BANNED, actor=actor, reason=reason)
+            for offer in self.offers.filter(state=OfferState.LIVE):
+                offer.move_to(OfferState.WITHDRAWN, actor=actor, reason="its node is banned")
+            nudge(self.id)
+
+    def unban(self, *, actor: Actor, reason: str = "allowed again") -> None:
+        self.move_to(NodeState.OFFLINE, actor=actor, reason=reason)
+
+    def _schedule(self, scheduling: str, *, actor: Actor, reason: str) -> None:
+        before = self.scheduling
+        others = Node.objects.filter(pk=self.pk).exclude(scheduling=scheduling)
+        with transaction.atomic():
+            if others.update(scheduling=scheduling) == 1:
+                AuditLine.write(self, before=before, after=scheduling, actor=actor, reason=reason)
+        self.scheduling = scheduling
+
+
+class Listener(models.Model):
+    """A process that holds links, and when it did: silence counts only while somebody listened."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-started_at",)
+
+    def __str__(self) -> str:
+        return f"{str(self.id)[:8]} from {self.started_at:%Y-%m-%d %H:%M:%S}"
 
 
 class NodeSession(models.Model):

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('billing', '0002_guard_the_ledger'),
         ('market', '0001_initial'),
-        ('nodes', '0002_listener'),
+        ('nodes', '0001_initial'),
         ('teams', '0002_keep_the_audit_trail'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -20,6 +20,17 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='Listener',
+            fields=[
+                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ('started_at', models.DateTimeField()),
+                ('last_seen_at', models.DateTimeField(db_index=True)),
+            ],
+            options={
+                'ordering': ('-started_at',),
+            },
+        ),
+        migrations.CreateModel(
             name='Node',
             fields=[
                 ('reason', models.CharField(blank=True, help_text='Why it is in this state.', max_length=500)),

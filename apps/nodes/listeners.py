@@ -1,0 +1,72 @@
+"""Who listens for the Bees, and what was heard of a node meanwhile: the Queen's side of the metering.
+
+Time in which no process of the Queen listened is nobody's silence: it counts as heard, so that a restart of
+the Queen costs no Bee its pay and takes no replica away.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Min
+from django.utils import timezone
+
+from apps.nodes.models import Listener, NodeSession
+from apps.nodes.silence import REATTACH_S, Span, length_ms, silence_s, without
+
+LISTENER_LOST_S = 6
+"""A process that has not said for so long that it listens is dead or was frozen: it heard nothing."""
+
+
+def listens(listener_id: uuid.UUID | None) -> uuid.UUID:
+    """Said by each process that holds links: first with None, then once a second with the id it was given.
+
+    After a break too long to be trusted it is given a new id: its listening starts anew.
+    """
+    now = timezone.now()
+    alive = Listener.objects.filter(pk=listener_id, last_seen_at__gt=now - timedelta(seconds=LISTENER_LOST_S))
+    if listener_id and alive.update(last_seen_at=now):
+        return listener_id
+    return Listener.objects.create(started_at=now, last_seen_at=now).id
+
+
+def stopped_listening(listener_id: uuid.UUID) -> None:
+    """Said by a process that ends in order; one that is killed is found out after `LISTENER_LOST_S`."""
+    lost = timezone.now() - timedelta(seconds=LISTENER_LOST_S)
+    Listener.objects.filter(pk=listener_id, last_seen_at__gt=lost).update(last_seen_at=lost)
+
+
+def listening_since(*, now: datetime) -> datetime | None:
+    """Since when somebody has listened; None while nobody does."""
+    alive = Listener.objects.filter(last_seen_at__gt=now - timedelta(seconds=LISTENER_LOST_S))
+    return alive.aggregate(since=Min("started_at"))["since"]
+
+
+def heard_ms(node_id: str, from_ms: int, to_ms: int) -> int:
+    """Of this span of Unix milliseconds, the time in which the node was heard, or nobody listened."""
+    unheard = without(_listened(from_ms, to_ms), _heard(node_id, from_ms, to_ms))
+    return length_ms(without([(from_ms, to_ms)], unheard))
+
+
+def _listened(from_ms: int, to_ms: int) -> list[Span]:
+    rows = Listener.objects.filter(started_at__lt=_instant(to_ms), last_seen_at__gt=_instant(from_ms))
+    starts = [(row.started_at + timedelta(seconds=REATTACH_S), row.last_seen_at) for row in rows]
+    return [(max(_ms(start), from_ms), min(_ms(end), to_ms)) for start, end in starts if start < end]
+
+
+def _heard(node_id: str, from_ms: int, to_ms: int) -> list[Span]:
+    """An open session is heard for as long after its last heartbeat as is not yet called silence."""
+    silence = timedelta(seconds=silence_s())
+    sessions = NodeSession.objects.filter(node=node_id, opened_at__lt=_instant(to_ms)).exclude(
+        closed_at__lte=_instant(from_ms)
+    )
+    return [(_ms(one.opened_at), _ms(one.closed_at or one.last_seen_at + silence)) for one in sessions]
+
+
+def _ms(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)

@@ -1,0 +1,140 @@
+"""What Bees offer for rent: checked, stored, withdrawn when a newer set leaves them out."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from agent import protocol, typed_data
+from apps.money import round_glm
+from apps.nodes.models import Node, Offer, OfferState
+from apps.teams.audit import Actor
+
+logger = logging.getLogger("hive.nodes")
+
+MOST = Decimal(1_000_000)
+"""Threads, GiB, GLM per unit: whatever is above is a mistake and would not fit its column."""
+LONGEST_VALID_S = 365 * 24 * 3600
+
+
+def publish_offers(*, node_id: str, offers: Iterable[protocol.Offer]) -> list[str]:
+    """Make these the node's live offers. Returns what was wrong with those that were left out.
+
+    An offer that is live already stays as it is: sending it again does not extend it.
+    """
+    offers = list(offers)
+    faults = {offer.offer_id: fault(offer, node_id=node_id) for offer in offers}
+    good = {uuid.UUID(offer.offer_id): offer for offer in offers if faults[offer.offer_id] is None}
+    with transaction.atomic():
+        node = Node.objects.select_for_update().get(pk=node_id)
+        live = _withdraw_others(node, keep=set(good))
+        for offer_id, offer in good.items():
+            if offer_id not in live:
+                _store(node, offer)
+        _measure(node)
+    complaints = [f"offer {offer_id}: {what}" for offer_id, what in faults.items() if what]
+    if complaints:
+        logger.warning("node %s: %s", node_id, "; ".join(complaints)[:1000])
+    return complaints
+
+
+def expire_offers() -> int:
+    """End the offers whose time has run out."""
+    late = Offer.objects.filter(state=OfferState.LIVE, deadline_at__lte=timezone.now())
+    for offer in late:
+        offer.move_to(OfferState.EXPIRED, actor=Actor.queen("sweep"), reason="its time ran out")
+    return len(late)
+
+
+def fault(offer: protocol.Offer, *, node_id: str) -> str | None:
+    """What is wrong with an offer as it came over the wire, or None."""
+    sizes = {
+        "cpu_threads": offer.cpu_threads,
+        "mem_gib": offer.mem_gib,
+        "storage_gib": offer.storage_gib,
+    }
+    for name, value in sizes.items():
+        if not (value.is_finite() and 0 <= value <= MOST and value == round(value, 3)):
+            return f"{name}: expected at most {MOST} in steps of 0.001, got {value}"
+    price_fault = fault_of_price(offer.price)
+    if price_fault:
+        return price_fault
+    if not 0 < offer.valid_s <= LONGEST_VALID_S:
+        return f"valid_s: expected at most {LONGEST_VALID_S}, got {offer.valid_s}"
+    return _fault_of_identity(offer, node_id=node_id)
+
+
+def fault_of_price(price: protocol.Price) -> str | None:
+    """A price that the ledger could not hold to the last digit, or that pays the buyer, is none."""
+    for name in price.__struct_fields__:
+        value = getattr(price, name)
+        if not (value.is_finite() and 0 <= value <= MOST and value == round_glm(value)):
+            return f"price.{name}: expected 0 to {MOST} GLM with at most 18 places, got {value}"
+    return None
+
+
+def _fault_of_identity(offer: protocol.Offer, *, node_id: str) -> str | None:
+    try:
+        canonical = str(uuid.UUID(offer.offer_id)) == offer.offer_id
+        datetime.fromtimestamp(offer.issued_at_ms / 1000, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return "offer_id must be a UUID and issued_at_ms an instant"
+    if not canonical or len(offer.runtime) > 40 or offer.issued_at_ms < 0:
+        return "offer_id must be a UUID in lower case, runtime at most 40 characters"
+    message = typed_data.offer(offer, node=node_id, chain_id=settings.HIVE_CHAIN_ID)
+    if not typed_data.is_signed_by(message, offer.signature, node_id):
+        return f"not signed by {node_id} for chain {settings.HIVE_CHAIN_ID}"
+    return None
+
+
+def _withdraw_others(node: Node, *, keep: set[uuid.UUID]) -> set[uuid.UUID]:
+    """Returns those that stay live."""
+    live = {offer.id: offer for offer in node.offers.filter(state=OfferState.LIVE)}
+    for offer_id in live.keys() - keep:
+        live[offer_id].move_to(
+            OfferState.WITHDRAWN, actor=Actor.node(node.id), reason="left out of the newest set"
+        )
+    return live.keys() & keep
+
+
+def _store(node: Node, offer: protocol.Offer) -> None:
+    """A withdrawn or expired offer stays so: its id can't come back, nor can another node's be taken."""
+    now = timezone.now()
+    Offer.objects.get_or_create(
+        id=uuid.UUID(offer.offer_id),
+        defaults={
+            "node": node,
+            "runtime": offer.runtime,
+            "cpu_threads": offer.cpu_threads,
+            "mem_gib": offer.mem_gib,
+            "storage_gib": offer.storage_gib,
+            "start_glm": offer.price.start_glm,
+            "cpu_second_glm": offer.price.cpu_second_glm,
+            "second_glm": offer.price.second_glm,
+            "egress_gib_glm": offer.price.egress_gib_glm,
+            "properties": offer.properties,
+            "issued_at": datetime.fromtimestamp(offer.issued_at_ms / 1000, tz=UTC),
+            "deadline_at": now + timedelta(seconds=offer.valid_s),
+            "signature": offer.signature,
+        },
+    )
+
+
+def _measure(node: Node) -> None:
+    """The node is as large as its largest offer, but never smaller than what is claimed of it."""
+    live = list(node.offers.filter(state=OfferState.LIVE))
+    cpu_threads = max((offer.cpu_threads for offer in live), default=Decimal(0))
+    mem_gib = max((offer.mem_gib for offer in live), default=Decimal(0))
+    Node.objects.filter(pk=node.pk).update(
+        cpu_threads=Greatest(Value(cpu_threads), F("cpu_threads_claimed")),
+        mem_gib=Greatest(Value(mem_gib), F("mem_gib_claimed")),
+    )

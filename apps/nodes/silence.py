@@ -1,0 +1,46 @@
+"""How long a node may be silent, and which time counts as heard: plain arithmetic on instants and spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+Span = tuple[int, int]
+"""From, to, in Unix milliseconds; the end is not part of it."""
+
+MISSED_HEARTBEATS = 3
+"""So many heartbeats missed in a row are silence."""
+REATTACH_S = 30
+"""After a start of the Queen the Bees have so long to call again before their silence counts against them."""
+HEARTBEATS_PER_S = 500
+"""What the Queen wants to take at most; with more nodes each is asked to report less often."""
+
+
+def heartbeat_s(online: int) -> float:
+    """The interval that nodes are asked to keep when so many of them are online."""
+    return max(float(settings.HIVE_HEARTBEAT_S), online / HEARTBEATS_PER_S)
+
+
+def silence_s(online: int = 0) -> float:
+    return MISSED_HEARTBEATS * heartbeat_s(online)
+
+
+def silent_from(heard_at: datetime, *, online: int = 0) -> datetime:
+    """When a node that was last heard at this instant becomes unknown."""
+    return heard_at + timedelta(seconds=silence_s(online))
+
+
+def without(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
+    """What is left of `spans` when `holes` are cut out. Spans may overlap only across the two lists."""
+    left = list(spans)
+    for start, end in holes:
+        left = [
+            piece for a, b in left for piece in ((a, min(b, start)), (max(a, end), b)) if piece[0] < piece[1]
+        ]
+    return left
+
+
+def length_ms(spans: Iterable[Span]) -> int:
+    return sum(end - start for start, end in spans)

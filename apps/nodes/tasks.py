@@ -1,0 +1,11 @@
+"""Celery's view of the nodes: load and call."""
+
+from celery import shared_task
+
+from apps.nodes import offers, presence
+
+
+@shared_task(name="nodes.sweep_silent")
+def sweep_silent() -> None:
+    presence.sweep_silent()
+    offers.expire_offers()
