@@ -1,0 +1,431 @@
+"""What the Bee does about what it should run: `decide(state, event, now) -> (state, effects)`. Pure functions.
+
+Level-triggered: the Queen's wanted set, the leases and what is known of each run are held against each other
+after every event, and each slot takes at most one step at a time (`busy`) until the two agree. `now` and every
+`..._at` are seconds on the boot clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from agent.protocol import Assignment, HealthCheck, ObservedAssignment, RunState
+from agent.runtimes.base import Run
+
+POLL_S = 1.0
+"""How often a run without a health check is looked at."""
+STARTING_PROBE_S = 0.2
+"""How often one that has not been healthy yet is probed: the sooner it is seen, the sooner it is routed."""
+BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+CRASHES = 5
+"""Ends in a row without a healthy minute after which the Bee gives up and the Queen decides."""
+STEADY_S = 60.0
+KEEP_ENDED_S = 60.0
+"""How long an ended assignment is still reported, so that one lost frame can't hide its end."""
+LEASE_SLACK_S = 1.0
+"""A lease that moved by less is not written down again."""
+
+TCP = HealthCheck()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One assignment on this Bee."""
+
+    assignment: Assignment
+    lease_until: float
+    wanted: bool = True
+    refusal: str = ""
+    """Why the owner's rules forbid it; such a slot never starts."""
+    state: RunState = RunState.PREPARING
+    reason: str = ""
+    busy: bool = False
+    """A start or a stop is under way."""
+    probing: bool = False
+    run: Run | None = None
+    started_at: float = 0.0
+    healthy_at: float | None = None
+    """Since when it has been healthy without a break."""
+    probe_at: float = 0.0
+    retry_at: float | None = None
+    misses: int = 0
+    """Failed probes in a row."""
+    crashes: int = 0
+    restarts: int = 0
+    ended_at: float | None = None
+    finished: bool = False
+    """Its metering is closed."""
+
+    @property
+    def id(self) -> str:
+        return self.assignment.assignment_id
+
+    @property
+    def health(self) -> HealthCheck | None:
+        workload = self.assignment.workload
+        return workload.health or (TCP if workload.port else None)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    slots: Mapping[str, Slot] = field(default_factory=dict)
+    heard: bool = False
+    """The Queen has spoken since this agent started; before that nothing new is started."""
+    leaving: bool = False
+    """The owner wants everything stopped."""
+
+
+# -- what happens -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WantedSet:
+    """The Queen's complete set, with what the owner's rules say against an assignment."""
+
+    assignments: list[Assignment]
+    refusals: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Found at start: given before by the Queen, with the run that is still there, if any."""
+
+    assignment: Assignment
+    lease_until: float
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    assignment_id: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    assignment_id: str
+    reason: str
+    state: RunState
+    """PREPARING when the image can't be had, STARTING when the runtime failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A run that lives and what its health check says; `problem` is empty when it passed."""
+
+    assignment_id: str
+    run_id: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run is gone: by itself, or because it was stopped."""
+
+    assignment_id: str
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Stop everything; the agent is going."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Event = WantedSet | Adopted | Started | StartFailed | Probed | Ended | Leave | Tick
+
+
+# -- what to do about it ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    assignment: Assignment
+    lease_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    run: Run
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    run: Run
+    health: HealthCheck | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Leases moved: write them down. The slots are in the state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """It will never run here again: its last usage is final."""
+
+    assignment: Assignment
+
+
+Effect = Start | Stop | Probe | Renew | Finish
+
+
+def decide(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
+    before = state.slots
+    state = _take(state, event, now)
+    slots: dict[str, Slot] = {}
+    effects: list[Effect] = []
+    for slot in state.slots.values():
+        slot, todo = _advance(slot, state, now)
+        effects += todo
+        if not _is_forgotten(slot, now):
+            slots[slot.id] = slot
+    if _leases_moved(before, slots):
+        effects.insert(0, Renew())
+    return replace(state, slots=slots), effects
+
+
+def due_at(state: State) -> float | None:
+    """When a `Tick` would change something; None for never."""
+    times = [time for slot in state.slots.values() for time in _times(slot, state)]
+    return min(times, default=None)
+
+
+def observed(state: State, now: float) -> list[ObservedAssignment]:
+    """The complete set, as the Queen is told."""
+    return [
+        ObservedAssignment(
+            assignment_id=slot.id,
+            generation=slot.assignment.generation,
+            state=slot.state,
+            reason=slot.reason,
+            endpoint=slot.run.endpoint if slot.run else "",
+            retry_s=None if slot.retry_at is None else round(max(0.0, slot.retry_at - now), 1),
+            restarts=slot.restarts,
+        )
+        for slot in state.slots.values()
+    ]
+
+
+# -- taking in an event -----------------------------------------------------------------------------------
+
+
+def _take(state: State, event: Event, now: float) -> State:
+    match event:
+        case WantedSet():
+            return replace(state, heard=True, slots=_wanted(state.slots, event, now))
+        case Adopted():
+            return replace(state, slots={**state.slots, event.assignment.assignment_id: _adopted(event, now)})
+        case Leave():
+            return replace(state, leaving=True)
+        case Tick():
+            return state
+    slot = state.slots.get(event.assignment_id)
+    if slot is None:
+        return state
+    return replace(state, slots={**state.slots, slot.id: _told(slot, event, now)})
+
+
+def _wanted(slots: Mapping[str, Slot], event: WantedSet, now: float) -> dict[str, Slot]:
+    wanted = {each.assignment_id: each for each in event.assignments}
+    result = {id: slot if id in wanted else replace(slot, wanted=False) for id, slot in slots.items()}
+    for id, assignment in wanted.items():
+        known = result.get(id) or Slot(assignment=assignment, lease_until=now)
+        result[id] = replace(
+            known,
+            assignment=assignment,
+            wanted=True,
+            lease_until=now + assignment.lease_s,
+            refusal=event.refusals.get(id, ""),
+        )
+    return result
+
+
+def _adopted(event: Adopted, now: float) -> Slot:
+    state = RunState.RUNNING if event.run else RunState.PREPARING
+    return Slot(
+        assignment=event.assignment,
+        lease_until=event.lease_until,
+        state=state,
+        run=event.run,
+        started_at=now,
+        probe_at=now,
+    )
+
+
+def _told(slot: Slot, event: Started | StartFailed | Probed | Ended, now: float) -> Slot:
+    match event:
+        case Started():
+            return replace(
+                slot, busy=False, run=event.run, state=RunState.RUNNING, reason="", started_at=now, probe_at=now, misses=0
+            )
+        case StartFailed():
+            return _failed_to_start(slot, event, now)
+        case Probed() if slot.run and slot.run.run_id == event.run_id:
+            return _probed(slot, event.problem, now)
+        case Ended() if slot.run and slot.run.run_id == event.run_id:
+            return _ended(slot, event.reason, now)
+    return replace(slot, probing=False)
+
+
+def _failed_to_start(slot: Slot, event: StartFailed, now: float) -> Slot:
+    crashes = slot.crashes + 1
+    gives_up = crashes >= CRASHES and event.state != RunState.PREPARING
+    return replace(
+        slot,
+        busy=False,
+        crashes=crashes,
+        state=RunState.FAILED if gives_up else event.state,
+        reason=event.reason,
+        retry_at=None if gives_up else now + _back_off_s(crashes),
+    )
+
+
+def _probed(slot: Slot, problem: str, now: float) -> Slot:
+    slot = replace(slot, probing=False)
+    if slot.busy:
+        return slot
+    if not problem:
+        steady = slot.healthy_at is not None and now - slot.healthy_at >= STEADY_S
+        return replace(
+            slot,
+            state=RunState.HEALTHY,
+            reason="",
+            misses=0,
+            healthy_at=now if slot.healthy_at is None else slot.healthy_at,
+            crashes=0 if steady else slot.crashes,
+            probe_at=now + (slot.health.interval_s if slot.health else POLL_S),
+        )
+    return _missed(slot, problem, now)
+
+
+def _missed(slot: Slot, problem: str, now: float) -> Slot:
+    health = slot.health or TCP
+    if slot.state == RunState.RUNNING:
+        # Not healthy yet: the first `retries` intervals after the start period are for starting up.
+        patience_s = health.start_period_s + health.retries * health.interval_s
+        unhealthy = now - slot.started_at >= patience_s
+        probe_at = now + min(STARTING_PROBE_S, health.interval_s)
+    else:
+        unhealthy = slot.misses + 1 >= health.retries
+        probe_at = now + health.interval_s
+    return replace(
+        slot,
+        misses=slot.misses + 1,
+        state=RunState.UNHEALTHY if unhealthy else slot.state,
+        reason=problem,
+        healthy_at=None if unhealthy else slot.healthy_at,
+        probe_at=probe_at,
+    )
+
+
+def _ended(slot: Slot, reason: str, now: float) -> Slot:
+    slot = replace(slot, busy=False, probing=False, run=None, healthy_at=None, misses=0)
+    if slot.state == RunState.STOPPING:
+        return slot
+    crashes = slot.crashes + 1
+    gives_up = crashes >= CRASHES
+    return replace(
+        slot,
+        crashes=crashes,
+        restarts=slot.restarts + (not gives_up),
+        state=RunState.FAILED if gives_up else RunState.STARTING,
+        reason=f"{reason}, {crashes} times in a row" if gives_up else reason,
+        retry_at=None if gives_up else now + _back_off_s(crashes),
+    )
+
+
+# -- the next step of a slot ------------------------------------------------------------------------------
+
+
+def _advance(slot: Slot, state: State, now: float) -> tuple[Slot, list[Effect]]:
+    if slot.busy:
+        return slot, []
+    why_not = _why_not(slot, state, now)
+    if slot.run:
+        return _stop(slot, why_not) if why_not else _look_after(slot, now)
+    return _settle(slot, why_not, now) if why_not else _start(slot, state, now)
+
+
+def _why_not(slot: Slot, state: State, now: float) -> str:
+    """Why it should not run; empty when it should."""
+    if slot.refusal:
+        return slot.refusal
+    if not slot.wanted:
+        return "no longer wanted"
+    if now >= slot.lease_until:
+        return "its lease ran out"
+    return "the bee's owner stopped it" if state.leaving else ""
+
+
+def _stop(slot: Slot, reason: str) -> tuple[Slot, list[Effect]]:
+    assert slot.run is not None
+    stopping = replace(slot, state=RunState.STOPPING, reason=reason, busy=True, retry_at=None)
+    return stopping, [Stop(run=slot.run, grace_s=slot.assignment.workload.stop_grace_s)]
+
+
+def _look_after(slot: Slot, now: float) -> tuple[Slot, list[Effect]]:
+    if slot.probing or now < slot.probe_at:
+        return slot, []
+    assert slot.run is not None
+    return replace(slot, probing=True), [Probe(run=slot.run, health=slot.health)]
+
+
+def _start(slot: Slot, state: State, now: float) -> tuple[Slot, list[Effect]]:
+    waits = slot.retry_at is not None and now < slot.retry_at
+    if not state.heard or waits or slot.state == RunState.FAILED:
+        return slot, []
+    next_state = RunState.STARTING if slot.state == RunState.STARTING else RunState.PREPARING
+    starting = replace(
+        slot, state=next_state, busy=True, retry_at=None, reason="", ended_at=None, finished=False
+    )
+    return starting, [Start(assignment=slot.assignment, lease_until=slot.lease_until)]
+
+
+def _settle(slot: Slot, reason: str, now: float) -> tuple[Slot, list[Effect]]:
+    """Nothing runs and nothing should."""
+    if slot.ended_at is None:
+        state = RunState.FAILED if slot.refusal or slot.state == RunState.FAILED else RunState.STOPPED
+        kept = slot.reason if slot.state == RunState.FAILED and slot.reason else reason
+        slot = replace(slot, state=state, reason=kept, ended_at=now, retry_at=None)
+    if slot.wanted or slot.finished:
+        return slot, []
+    return replace(slot, finished=True), [Finish(assignment=slot.assignment)]
+
+
+def _is_forgotten(slot: Slot, now: float) -> bool:
+    return slot.finished and slot.ended_at is not None and now - slot.ended_at >= KEEP_ENDED_S
+
+
+def _leases_moved(before: Mapping[str, Slot], after: Mapping[str, Slot]) -> bool:
+    if before.keys() != after.keys():
+        return True
+    pairs = ((before[id], slot) for id, slot in after.items())
+    return any(
+        abs(old.lease_until - new.lease_until) > LEASE_SLACK_S or old.assignment.workload != new.assignment.workload
+        for old, new in pairs
+    )
+
+
+def _times(slot: Slot, state: State) -> list[float]:
+    if slot.finished and slot.ended_at is not None:
+        return [slot.ended_at + KEEP_ENDED_S]
+    if slot.busy or slot.ended_at is not None:
+        return []
+    times = [slot.lease_until]
+    if slot.run and not slot.probing:
+        times.append(slot.probe_at)
+    if slot.run is None and slot.retry_at is not None and state.heard:
+        times.append(slot.retry_at)
+    return times
+
+
+def _back_off_s(attempt: int) -> float:
+    return BACK_OFF_S[min(attempt, len(BACK_OFF_S)) - 1]

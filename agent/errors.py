@@ -1,0 +1,15 @@
+"""How an agent may end other than well; each carries the sentence its owner reads."""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Something the owner must put right; `exit_code` is the command's."""
+
+    exit_code = 1
+
+
+class RefusedByQueen(AgentError):
+    """A final refusal: trying again would not help."""
+
+    exit_code = 3

@@ -1,0 +1,166 @@
+"""What must outlive the agent: one SQLite file in the Bee's home.
+
+Agreements signed, assignments given, each agreement's meter (the head of its usage chain) and every report and
+debit note that the Queen has not acknowledged. A report and the meter that it moves are written in one
+transaction, so a kill at any moment leaves either both or neither: no usage is lost, none is told twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from agent.metering import Meter
+from agent.protocol import Assignment, DebitNote, Terms, Usage
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS agreements (
+    agreement_id TEXT PRIMARY KEY, terms BLOB NOT NULL, signature TEXT NOT NULL,
+    signed_at_ms INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS assignments (
+    assignment_id TEXT PRIMARY KEY, assignment BLOB NOT NULL, lease_until_s REAL NOT NULL, boot_id TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS meters (agreement_id TEXT PRIMARY KEY, meter BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS usage (
+    agreement_id TEXT NOT NULL, sequence INTEGER NOT NULL, report BLOB NOT NULL, cost_glm TEXT NOT NULL,
+    acked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (agreement_id, sequence));
+CREATE TABLE IF NOT EXISTS notes (
+    agreement_id TEXT NOT NULL, sequence INTEGER NOT NULL, note BLOB NOT NULL,
+    acked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (agreement_id, sequence));
+CREATE INDEX IF NOT EXISTS usage_unacked ON usage (agreement_id, sequence) WHERE acked = 0;
+CREATE INDEX IF NOT EXISTS notes_unacked ON notes (agreement_id, sequence) WHERE acked = 0;
+"""
+
+_encode = msgspec.msgpack.encode
+_decode = msgspec.msgpack.decode
+
+
+class SignedAgreement(msgspec.Struct, frozen=True, kw_only=True):
+    terms: Terms
+    signature: str
+    signed_at_ms: int
+    has_meter: bool
+    """Something was assigned under it."""
+
+
+class Journal:
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    # -- agreements -----------------------------------------------------------------------------------------
+
+    def sign(self, terms: Terms, signature: str, at_ms: int) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO agreements (agreement_id, terms, signature, signed_at_ms) VALUES (?, ?, ?, ?)",
+            (terms.agreement_id, _encode(terms), signature, at_ms),
+        )
+
+    def open_agreements(self) -> list[SignedAgreement]:
+        rows = self._db.execute(
+            "SELECT terms, signature, signed_at_ms, EXISTS (SELECT 1 FROM meters m WHERE m.agreement_id = a.agreement_id)"
+            " FROM agreements a WHERE closed = 0"
+        )
+        return [
+            SignedAgreement(terms=_decode(terms, type=Terms), signature=signature, signed_at_ms=at, has_meter=bool(used))
+            for terms, signature, at, used in rows
+        ]
+
+    def close_agreement(self, agreement_id: str) -> None:
+        """Its capacity is free again; its usage stays until it is acknowledged."""
+        self._db.execute("UPDATE agreements SET closed = 1 WHERE agreement_id = ?", (agreement_id,))
+
+    # -- assignments ----------------------------------------------------------------------------------------
+
+    def keep_assignments(self, leases: list[tuple[Assignment, float]], boot_id: str) -> None:
+        """The complete set with the end of each lease; what is missing is forgotten."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM assignments")
+            db.executemany(
+                "INSERT INTO assignments VALUES (?, ?, ?, ?)",
+                [(each.assignment_id, _encode(each), until_s, boot_id) for each, until_s in leases],
+            )
+
+    def assignments(self, boot_id: str) -> list[tuple[Assignment, float]]:
+        """Those given since this boot; of an earlier one nothing can still run, and its clock means nothing."""
+        rows = self._db.execute("SELECT assignment, lease_until_s FROM assignments WHERE boot_id = ?", (boot_id,))
+        return [(_decode(blob, type=Assignment), until_s) for blob, until_s in rows]
+
+    # -- usage ----------------------------------------------------------------------------------------------
+
+    def keep_meter(self, meter: Meter) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meters VALUES (?, ?)", (meter.agreement_id, _encode(meter)))
+
+    def meters(self) -> list[Meter]:
+        return [_decode(blob, type=Meter) for (blob,) in self._db.execute("SELECT meter FROM meters")]
+
+    def report(self, report: Usage, meter: Meter) -> None:
+        """Keep a report together with the meter after it."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO usage (agreement_id, sequence, report, cost_glm) VALUES (?, ?, ?, ?)",
+                (report.agreement_id, report.sequence, _encode(report), str(meter.cost_glm)),
+            )
+            db.execute("INSERT OR REPLACE INTO meters VALUES (?, ?)", (meter.agreement_id, _encode(meter)))
+
+    def unacked_usage(self, limit: int = 500) -> list[Usage]:
+        rows = self._db.execute(
+            "SELECT report FROM usage WHERE acked = 0 ORDER BY agreement_id, sequence LIMIT ?", (limit,)
+        )
+        return [_decode(blob, type=Usage) for (blob,) in rows]
+
+    def ack_usage(self, agreement_id: str, sequence: int) -> None:
+        self._db.execute(
+            "UPDATE usage SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0", (agreement_id, sequence)
+        )
+
+    def cost_up_to(self, agreement_id: str, sequence: int) -> tuple[Decimal, str] | None:
+        """(what all usage up to `sequence` costs by our own figures, hash of that report)."""
+        row = self._db.execute(
+            "SELECT cost_glm, report FROM usage WHERE agreement_id = ? AND sequence = ?", (agreement_id, sequence)
+        ).fetchone()
+        return (Decimal(row[0]), _decode(row[1], type=Usage).hash) if row else None
+
+    # -- debit notes ----------------------------------------------------------------------------------------
+
+    def add_note(self, note: DebitNote) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO notes (agreement_id, sequence, note) VALUES (?, ?, ?)",
+            (note.agreement_id, note.sequence, _encode(note)),
+        )
+
+    def last_note(self, agreement_id: str) -> DebitNote | None:
+        row = self._db.execute(
+            "SELECT note FROM notes WHERE agreement_id = ? ORDER BY sequence DESC LIMIT 1", (agreement_id,)
+        ).fetchone()
+        return _decode(row[0], type=DebitNote) if row else None
+
+    def unacked_notes(self, limit: int = 500) -> list[DebitNote]:
+        rows = self._db.execute(
+            "SELECT note FROM notes WHERE acked = 0 ORDER BY agreement_id, sequence LIMIT ?", (limit,)
+        )
+        return [_decode(blob, type=DebitNote) for (blob,) in rows]
+
+    def ack_notes(self, agreement_id: str, sequence: int) -> None:
+        self._db.execute(
+            "UPDATE notes SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0", (agreement_id, sequence)
+        )

@@ -1,0 +1,122 @@
+"""The one seam between the agent and what runs a replica.
+
+A runtime keeps no state of its own: what runs is described by a `Run`, and `adopt` finds every `Run` of this
+node on the machine again, so that an agent which was killed starts nothing twice and loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from agent.protocol import Assignment, Workload
+
+
+class RuntimeFault(Exception):
+    """The replica can't be run now; the text is shown to the team that rents."""
+
+
+class ImageMissing(RuntimeFault):
+    """The image can't be had; perhaps later."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runtime needs to start one replica."""
+
+    assignment: Assignment
+    node_id: str
+    advertise: str
+    lease_until_s: float
+    """On the clock of `agent.clock.boot_s`."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of one assignment: a process tree or a container."""
+
+    run_id: str
+    assignment_id: str
+    agreement_id: str
+    runtime: str
+    endpoint: str = ""
+    """`host:port` for the edge; empty when the workload has no port."""
+    detail: dict[str, str | int] = {}
+    """The runtime's own: process ids, folders."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    alive: bool
+    reason: str = ""
+    """Why it ended, when it did: `exited with status 1`."""
+
+
+class Counters(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run has used since it started; never falls."""
+
+    cpu_ms: int = 0
+    egress_bytes: int = 0
+
+
+class Terminal(Protocol):
+    """A shell inside a replica, as bytes."""
+
+    async def read(self) -> bytes:
+        """The next output; empty at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def resize(self, columns: int, rows: int) -> None: ...
+
+    async def wait(self) -> int:
+        """The shell's exit status, once it has ended."""
+        ...
+
+    async def close(self) -> None:
+        """End it if it still runs, and let go of everything it holds."""
+        ...
+
+
+class Runtime(Protocol):
+    """Every call may raise RuntimeFault."""
+
+    name: str
+    version: str
+    confines_console: bool
+    """True where a shell inside a replica can't reach what belongs to the machine's owner."""
+
+    async def prepare(self, workload: Workload) -> None:
+        """Get the image. Raises ImageMissing with the reason."""
+        ...
+
+    async def start(self, order: Order) -> Run: ...
+
+    async def renew(self, run: Run, lease_until_s: float) -> None:
+        """Tell whatever guards the run's lease while the agent is away."""
+        ...
+
+    async def status(self, run: Run) -> Status: ...
+
+    async def usage(self, run: Run) -> Counters:
+        """Also right after the run has ended, until `remove`."""
+        ...
+
+    async def stop(self, run: Run, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL after `grace_s`; returns when nothing of it runs."""
+        ...
+
+    async def remove(self, run: Run) -> None:
+        """Forget a run that has ended: its folder, its container."""
+        ...
+
+    async def execute(self, run: Run, command: list[str], timeout_s: float) -> int:
+        """Exit status of a command inside the replica."""
+        ...
+
+    async def terminal(self, run: Run, command: str | None, columns: int, rows: int) -> Terminal:
+        """A shell, or `command` run by a shell, on a terminal of its own."""
+        ...
+
+    async def adopt(self) -> list[Run]:
+        """Everything of this node that is there, running or ended."""
+        ...
