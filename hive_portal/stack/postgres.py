@@ -190,10 +190,16 @@ def _program_folder() -> Path:
     if not copy.exists():
         draft = copy.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(program.parent, draft, symlinks=True)
+        package = program.parents[1]
+        libraries = package.with_name(
+            f"{package.name}.libs"
+        )  # the programs look for them beside their package
+        shutil.copytree(program.parent, draft / package.name / program.parent.name, symlinks=True)
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
         subprocess.run(["chmod", "-R", "a+rX", draft], check=True)
         draft.rename(copy)
-    return copy / "bin"
+    return copy / Path(*program.parts[-3:])
 
 
 def _socket_folder(home: HiveHome, data: Path) -> Path:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import redis
 
-from hive_portal.stack import HiveHome, Stack, ports
+from hive_portal.stack import HiveHome, Stack, StackError, ports, postgres
 from hive_portal.stack.envoy import nothing_here
 from tests.needs import needs_chain, needs_root
 
@@ -110,18 +110,31 @@ def test_a_killed_database_comes_back_with_its_data(home: HiveHome) -> None:
 
 
 @needs_root
-def test_root_has_its_data_elsewhere_where_the_database_user_cannot_pass() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="hive-"))  # mode 0700, as /root is
+def test_root_has_data_and_program_elsewhere_where_the_database_user_cannot_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="hive-"))  # mode 0700, as root's own folder is
+    system = Path(tempfile.mkdtemp(prefix="hive-"))
+    system.chmod(0o755)
+    monkeypatch.setattr(postgres, "SYSTEM_FOLDER", system)
+    monkeypatch.setattr(postgres, "_others_may_pass", lambda path: False)
     home = HiveHome(folder / "home")
     try:
         with Stack(home, environ={"REDIS_URL": ""}) as stack:
             assert psycopg.connect(stack.env["DATABASE_URL"]).execute("SELECT 1").fetchone() == (1,)
-        assert (home.path / "postgres").is_symlink()
+        assert (home.path / "postgres").resolve().parent == system
         with Stack(home, environ={"REDIS_URL": ""}) as stack:
             assert psycopg.connect(stack.env["DATABASE_URL"]).execute("SELECT 1").fetchone() == (1,)
     finally:
-        shutil.rmtree((home.path / "postgres").resolve())
+        shutil.rmtree(system)
         shutil.rmtree(folder)
+
+
+def test_a_link_to_data_that_is_gone_is_no_fresh_start(home: HiveHome) -> None:
+    (home.path / "postgres").symlink_to("/nowhere/data")
+
+    with pytest.raises(StackError, match="leads to /nowhere/data, which is gone: remove the link"):
+        Stack(home, environ={})
 
 
 def test_a_home_with_a_long_name_still_has_a_socket() -> None:
