@@ -22,3 +22,9 @@ def reachable_teams(request: Any, *, to_change: bool = False) -> QuerySet[Team]:
     if isinstance(getattr(request, "auth", None), ApiToken):
         members = members.filter(team=request.auth.team)
     return Team.objects.filter(pk__in=members.values("team"))
+
+
+def owned_teams(request: Any) -> QuerySet[Team]:
+    """Those of them in which the user is an owner: members, tokens and money are theirs to change."""
+    owned = request.user.memberships.filter(role=Role.OWNER).values("team")
+    return reachable_teams(request).filter(pk__in=owned)

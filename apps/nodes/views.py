@@ -1,0 +1,89 @@
+"""Pages of the nodes: who is on the market, one node, and how another Bee joins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.db.models import Case, IntegerField, Prefetch, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from apps.nodes.models import Enrolment, Node, NodeState, Offer, OfferState
+from apps.nodes.reach import reachable_nodes
+from apps.teams.audit import AuditLine
+
+_LIVE_FIRST = Case(
+    When(state=NodeState.ONLINE, then=Value(0)),
+    When(state=NodeState.UNKNOWN, then=Value(1)),
+    When(state=NodeState.PENDING, then=Value(2)),
+    default=Value(3),
+    output_field=IntegerField(),
+)
+
+
+@login_required
+def index(request: HttpRequest) -> HttpResponse:
+    return _page(request)
+
+
+@login_required
+def detail(request: HttpRequest, node_id: str) -> HttpResponse:
+    node = get_object_or_404(_with_offers(request), pk=node_id.lower())
+    is_mine = node.owner_id == request.user.pk
+    context = {
+        "node": node,
+        "is_mine": is_mine,
+        "events": _events(node) if is_mine or _is_staff(request) else [],
+    }
+    return render(request, "nodes/detail.html", context)
+
+
+@login_required
+@never_cache
+@require_POST
+def enrol(request: HttpRequest) -> HttpResponse:
+    """A new enrolment token, shown once with the one line that uses it. An operator's approves the node at once."""
+    approves = _is_staff(request) and "approves" in request.POST
+    enrolment, text = Enrolment.issue(owner=request.user, approves=approves)
+    command = f"hive agent join {settings.HIVE_PORTAL_URL} --token {text}"
+    return _page(request, issued=enrolment, command=command)
+
+
+def _page(request: HttpRequest, **extra: Any) -> HttpResponse:
+    nodes = list(_with_offers(request))
+    open_enrolments = Enrolment.objects.filter(
+        owner=request.user.pk, used_at=None, expires_at__gt=timezone.now()
+    )
+    context = {
+        "nodes": nodes,
+        "mine": sum(node.owner_id == request.user.pk for node in nodes),
+        "online": sum(node.state == NodeState.ONLINE for node in nodes),
+        "cpu_threads": sum(node.cpu_threads for node in nodes if node.state == NodeState.ONLINE),
+        "cpu_threads_claimed": sum(
+            node.cpu_threads_claimed for node in nodes if node.state == NodeState.ONLINE
+        ),
+        "mem_gib": sum(node.mem_gib for node in nodes if node.state == NodeState.ONLINE),
+        "mem_gib_claimed": sum(node.mem_gib_claimed for node in nodes if node.state == NodeState.ONLINE),
+        "enrolments": open_enrolments,
+    }
+    return render(request, "nodes/index.html", context | extra)
+
+
+def _with_offers(request: HttpRequest) -> QuerySet[Node]:
+    live = Prefetch("offers", Offer.objects.filter(state=OfferState.LIVE), to_attr="live_offers")
+    return (
+        reachable_nodes(request).select_related("owner").prefetch_related(live).order_by(_LIVE_FIRST, "name")
+    )
+
+
+def _events(node: Node) -> QuerySet[AuditLine]:
+    return AuditLine.objects.filter(noun="node", noun_id=node.pk)[:20]
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return bool(getattr(request.user, "is_staff", False))
