@@ -1,0 +1,111 @@
+"""`hive serve`, the whole of it: it answers, repairs itself, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx
+import psutil
+import pytest
+
+from hive_portal.stack import HiveHome, ports
+
+
+@pytest.fixture
+def environ(home: HiveHome) -> dict[str, str]:
+    ours = ("DATABASE_URL", "REDIS_URL", "HIVE_", "DJANGO_SETTINGS_MODULE")
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**rest, "HIVE_HOME": str(home.path), "PYTHONUNBUFFERED": "1"}
+
+
+def serve(environ: dict[str, str], port: int) -> subprocess.Popen[str]:
+    options = ["--port", str(port), "--edge-port", str(ports.find())]
+    return subprocess.Popen(
+        [sys.executable, "-m", "hive_portal.serve", *options],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def port() -> int:
+    return ports.find()
+
+
+@pytest.fixture
+def hive(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
+    """A Hive that has said it is ready; ended in any case."""
+    process = serve(environ, port)
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            break
+    else:
+        pytest.fail("".join(lines))
+    yield process
+    process.kill()
+    process.wait()
+
+
+def status(port: int, path: str = "/") -> int:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def test_it_ends_every_process_on_ctrl_c(hive: subprocess.Popen[str], port: int) -> None:
+    assert status(port, "/admin/login/") == 200
+    family = psutil.Process(hive.pid).children(recursive=True)
+    assert {"postgres", "envoy", "redis-server"} <= {process.name() for process in family}
+
+    hive.send_signal(signal.SIGINT)
+
+    assert hive.wait(timeout=20) == 0
+    assert [process for process in family if process.is_running()] == []
+    assert hive.stdout is not None
+    assert hive.stdout.read() == "stopped\n"
+
+
+def test_it_starts_a_killed_portal_again_and_says_so(hive: subprocess.Popen[str], port: int) -> None:
+    [portal] = [
+        process
+        for process in psutil.Process(hive.pid).children()
+        if "hive_portal.asgi:application" in process.cmdline()
+    ]
+
+    portal.kill()
+
+    assert hive.stdout is not None
+    assert hive.stdout.readline().startswith("portal ended with status -9: started again in 0.5 s")
+    give_up_at = time.monotonic() + 20
+    while status(port, "/admin/login/") != 200:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.1)
+
+
+def test_it_names_a_port_in_use(environ: dict[str, str]) -> None:
+    import socket
+
+    with socket.create_server((ports.LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        process = serve(environ, port)
+        output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert output == f"Error: port {port} is in use by another program: choose another with --port\n"
+
+
+def test_it_names_a_home_in_use(environ: dict[str, str], hive: subprocess.Popen[str]) -> None:
+    process = serve(environ, ports.find())
+    output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert output.startswith(f"Error: another hive (pid {hive.pid}) is using {environ['HIVE_HOME']}")
