@@ -14,7 +14,9 @@ FRAME = {"__main__", "figure", "table"}
 
 
 def main() -> int:
-    names = sorted(found.name for found in pkgutil.iter_modules(benchmarks.__path__) if found.name not in FRAME)
+    names = sorted(
+        found.name for found in pkgutil.iter_modules(benchmarks.__path__) if found.name not in FRAME
+    )
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=names, help="run this one alone")
     only = parser.parse_args().only

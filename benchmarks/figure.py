@@ -10,7 +10,9 @@ from os import cpu_count
 
 
 def _machine() -> str:
-    return f"{cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return (
+        f"{cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,9 @@ class DemoBee:
     def join(self, url: str, token: str) -> None:
         options = ["--home", str(self.home), "--name", self.name, "--runtime", self.runtime]
         options += ["--threads", "2", "--memory", "2", "--price-second", PRICES[self.name]]
-        said = subprocess.run([*HIVE, "agent", "join", url, token, *options], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            [*HIVE, "agent", "join", url, token, *options], capture_output=True, text=True, check=False
+        )
         if said.returncode != 0:
             raise DemoFailed(f"bee {self.name} could not join: {said.stderr.strip() or said.stdout.strip()}")
 

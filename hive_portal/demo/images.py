@@ -22,7 +22,17 @@ import docker
 REFERENCE = "hive/hello:1"
 PROGRAM = Path(__file__).resolve().parents[2] / "examples" / "hello" / "hello.py"
 TOOLS = ("sh", "ls", "cat", "env", "ps", "id", "uname", "hostname", "sleep", "date", "df", "head", "grep")
-_LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "__pycache__"}
+_LEFT_OUT = {
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "turtledemo",
+    "ensurepip",
+    "lib2to3",
+    "site-packages",
+    "__pycache__",
+}
 
 
 def put_in_catalogue(catalogue: Path) -> Path:
@@ -41,7 +51,11 @@ def import_into_engine(engine: docker.DockerClient) -> None:
     repository, tag = REFERENCE.split(":")
     if any(REFERENCE in image.tags for image in engine.images.list(repository)):
         return
-    changes = ["ENV PYTHONHOME=/python", "WORKDIR /app", f'CMD ["/python/bin/python3","-u","/app/{PROGRAM.name}"]']
+    changes = [
+        "ENV PYTHONHOME=/python",
+        "WORKDIR /app",
+        f'CMD ["/python/bin/python3","-u","/app/{PROGRAM.name}"]',
+    ]
     engine.api.import_image_from_data(_root_file_system(), repository=repository, tag=tag, changes=changes)
 
 
@@ -63,7 +77,10 @@ def _root_file_system() -> bytes:
 def _files() -> Iterator[tuple[Path, str]]:
     """(file on this machine, place in the image)."""
     python = Path(_python())
-    binaries = [python, *(Path(found) for tool in TOOLS if (found := shutil.which(tool, path="/usr/bin:/bin")))]
+    binaries = [
+        python,
+        *(Path(found) for tool in TOOLS if (found := shutil.which(tool, path="/usr/bin:/bin"))),
+    ]
     yield python.resolve(), "/python/bin/python3"
     yield PROGRAM, f"/app/{PROGRAM.name}"
     for tool in binaries[1:]:

@@ -8,9 +8,7 @@ from apps.billing.budgeting import open_budget
 from apps.billing.models import Budget
 from apps.nodes.models import Enrolment
 from apps.teams.models import ApiToken, Member, Role, Team, User
-
-LOGIN, PASSWORD = "demo", "honeycomb"
-"""Printed by the demo, which listens on loopback only."""
+from hive_portal.demo.login import LOGIN, PASSWORD
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from apps.billing.reconciliation import reconcile
+from apps.billing.settlement import pay_providers
 from django.db.models import Count, Sum
 from django.utils import timezone
 
 from apps.billing.invoicing import draw_up_invoice, review_debit_notes
-from apps.billing.models import DebitNote, DebitNoteState, Invoice, Payment, PaymentState, UsageRecord, UsageState
+from apps.billing.models import (
+    DebitNote,
+    DebitNoteState,
+    Invoice,
+    Payment,
+    PaymentState,
+    UsageRecord,
+    UsageState,
+)
 from apps.billing.posting import ledger_sum
 from apps.billing.rating import rate_usage
-from apps.billing.reconciliation import reconcile
-from apps.billing.settlement import pay_providers
 from apps.money import ZERO
 from apps.teams.models import Team
 from hive_portal.demo.receipt import Receipt
@@ -34,7 +42,9 @@ def wait_for_usage(team: Team, since: datetime) -> None:
         review_debit_notes()
         used = UsageRecord.objects.filter(agreement__team=team, received_at__gte=since)
         nodes = set(used.filter(state=UsageState.POSTED).values_list("agreement__node_id", flat=True))
-        noted = DebitNote.objects.filter(agreement__team=team, received_at__gte=since).exclude(state=DebitNoteState.RECEIVED)
+        noted = DebitNote.objects.filter(agreement__team=team, received_at__gte=since).exclude(
+            state=DebitNoteState.RECEIVED
+        )
         return len(nodes) >= 3 and nodes == set(noted.values_list("agreement__node_id", flat=True))
 
     until("usage and debit notes of all three Bees", posted, timeout_s=60)
@@ -42,7 +52,10 @@ def wait_for_usage(team: Team, since: datetime) -> None:
 
 def usage_so_far(team: Team) -> dict[str, object]:
     sums = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED).aggregate(
-        records=Count("id"), running_ms=Sum("billed_running_ms"), cpu_ms=Sum("billed_cpu_ms"), cost=Sum("cost_glm")
+        records=Count("id"),
+        running_ms=Sum("billed_running_ms"),
+        cpu_ms=Sum("billed_cpu_ms"),
+        cost=Sum("cost_glm"),
     )
     return {
         "records": sums["records"],
