@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.deployments.models import Assignment, Deployment, Plan, Replica, ReplicaState, Service
-from apps.deployments.status import status_of
-from apps.money import ZERO
-from apps.teams.models import AuditLine
+from apps.deployments.models import Plan, ReplicaState, Wanted
+from apps.teams.models import SLUG, AuditLine
 from apps.teams.rest import Glm
+
+MAX_SOURCE = 256 * 1024
+"""Characters of a Compose file."""
 
 
 class NewPlanSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(trim_whitespace=False, help_text="The Compose file, as text.")
+    source = serializers.CharField(
+        trim_whitespace=False, max_length=MAX_SOURCE, help_text="The Compose file, as text."
+    )
     name = serializers.CharField(
-        required=False, allow_blank=True, max_length=40, help_text="Of the deployment."
+        required=False, allow_blank=True, validators=[SLUG], help_text="Left out: the file's own `name`."
     )
     file_name = serializers.CharField(default="compose.yaml", max_length=200, help_text="For messages.")
 
 
 class PlacementSerializer(serializers.Serializer[Any]):
-    """Where one replica would go, or why nowhere."""
+    """Where one replica would go; `reason` says why nowhere."""
 
     replica = serializers.CharField()
     node_id = serializers.CharField(allow_null=True)
-    offer_id = serializers.CharField(allow_null=True)
+    node_name = serializers.CharField(allow_blank=True, default="")
     price_per_hour_glm = serializers.CharField(allow_null=True)
-    reason = serializers.CharField(help_text="Why none; empty when there is a node.")
+    reason = serializers.CharField(allow_blank=True, default="")
 
 
 class PlanSerializer(serializers.ModelSerializer[Plan]):
     team = serializers.SlugField(source="team.slug", read_only=True)
     author = serializers.CharField(source="author.username", read_only=True)
-    placements = PlacementSerializer(many=True, read_only=True)
-    manifest = serializers.DictField(read_only=True)
-    price_per_hour_glm = Glm()
     deployment = serializers.CharField(
-        source="deployment.name", default=None, read_only=True, allow_null=True
+        source="deployment.name", default=None, read_only=True, allow_null=True, help_text="What it changes."
     )
+    placements = PlacementSerializer(many=True, read_only=True)
+    notes = serializers.ListField(
+        source="manifest.notes", child=serializers.CharField(), default=list, read_only=True
+    )
+    price_per_hour_glm = Glm()
+    available_glm = Glm()
+    runway_h = Glm(allow_null=True, help_text="Hours the budget would last at full price.")
 
     class Meta:
         model = Plan
@@ -51,28 +55,89 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "team",
             "author",
             "name",
+            "deployment",
             "placements",
+            "notes",
             "price_per_hour_glm",
+            "available_glm",
+            "runway_h",
             "manifest",
             "source",
-            "deployment",
             "signature",
             "created_at",
             "expires_at",
         )
 
 
-class ServiceSerializer(serializers.ModelSerializer[Service]):
-    image = serializers.CharField(source="spec.image", read_only=True)
-    replicas_healthy = serializers.SerializerMethodField()
-    url = serializers.SerializerMethodField(help_text="At the edge; null for a service without a port.")
+class ServiceSerializer(serializers.Serializer[Any]):
+    """Of a `ServiceSheet`."""
 
+    name = serializers.CharField(source="service.name")
+    image = serializers.CharField(source="service.wants.image")
+    replicas_wanted = serializers.IntegerField(source="service.replicas_wanted")
+    replicas_healthy = serializers.IntegerField(source="healthy")
+    host = serializers.CharField(source="service.host", allow_null=True)
+    url = serializers.CharField(source="service.url", allow_null=True, help_text="At the edge.")
+
+
+class DeploymentSerializer(serializers.Serializer[Any]):
+    """Of a `DeploymentSheet`."""
+
+    id = serializers.UUIDField(source="deployment.id")
+    name = serializers.CharField(source="deployment.name")
+    team = serializers.SlugField(source="deployment.team.slug")
+    budget = serializers.IntegerField(source="deployment.budget_id")
+    wanted = serializers.ChoiceField(source="deployment.wanted", choices=Wanted.choices)
+    status = serializers.CharField(help_text="Derived from the replicas.")
+    reason = serializers.SerializerMethodField(help_text="What it waits for, or why it failed.")
+    services = ServiceSerializer(many=True)
+    price_per_hour_glm = Glm()
+    created_by = serializers.CharField(source="deployment.created_by.username")
+    created_at = serializers.DateTimeField(source="deployment.created_at")
+
+    def get_reason(self, sheet: Any) -> str:
+        """That of the replica in the worst way; empty when all is well."""
+        settled = {ReplicaState.HEALTHY, ReplicaState.STOPPED}
+        unsettled = [each.replica for each in sheet.replicas if each.replica.state not in settled]
+        worst = sorted(unsettled, key=lambda replica: replica.state != ReplicaState.FAILED)[:1]
+        return "".join(f"{replica.name}: {replica.reason or replica.state}" for replica in worst)
+
+
+class ReplicaSerializer(serializers.Serializer[Any]):
+    """Of a `ReplicaSheet`; what an assignment says is null while there is none."""
+
+    id = serializers.UUIDField(source="replica.id")
+    name = serializers.CharField(source="replica.name")
+    service = serializers.CharField(source="replica.service.name")
+    generation = serializers.IntegerField(source="replica.generation")
+    state = serializers.ChoiceField(source="replica.state", choices=ReplicaState.choices)
+    reason = serializers.CharField(source="replica.reason")
+    state_since = serializers.DateTimeField(source="replica.state_since")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="When it is looked at next.")
+    deadline_at = serializers.DateTimeField(source="gives_up_at", allow_null=True, help_text="Then it fails.")
+    node_id = serializers.CharField(source="assignment.node_id", default=None, allow_null=True)
+    node_name = serializers.CharField(source="assignment.node.name", default="")
+    agreement = serializers.UUIDField(source="assignment.agreement_id", default=None, allow_null=True)
+    price_per_hour_glm = Glm(allow_null=True)
+    lease_until = serializers.DateTimeField(source="assignment.lease_until", default=None, allow_null=True)
+    observed = serializers.CharField(source="assignment.observed", default="", help_text="As the Bee says.")
+    endpoint = serializers.CharField(source="assignment.endpoint", default="")
+    restarts = serializers.IntegerField(source="assignment.restarts", default=0)
+
+
+class ScaleSerializer(serializers.Serializer[Any]):
+    replicas = serializers.DictField(
+        child=serializers.IntegerField(min_value=0), allow_empty=False, help_text='{"web": 5}'
+    )
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=400, help_text="For the audit trail."
+    )
+
+
+class EventSerializer(serializers.ModelSerializer[AuditLine]):
     class Meta:
-        model = Service
-        fields = ("name", "image", "replicas_wanted", "replicas_healthy", "host", "url")
-
-    def get_replicas_healthy(self, service: Service) -> int:
-        return sum(replica.state == ReplicaState.HEALTHY for replica in service.replicas.all())
-
-    def get_url(self, service: Service) -> str | None:
-        return service.url
+        model = AuditLine
+        fields = ("at", "noun", "noun_id", "label", "before", "after", "actor", "reason")

@@ -1,4 +1,4 @@
-"""The audit trail: who moved what from where to where, and why. Written by `Stateful.move_to` and by verbs."""
+"""The audit trail: who moved what from where to where, and why. Written by `move_to` and by verbs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ class AuditLine(models.Model):
         indexes = (models.Index(fields=("noun", "noun_id", "-at")),)
 
     def __str__(self) -> str:
-        return f"{self.noun} {self.label or self.noun_id}: {self.before or '-'} -> {self.after} ({self.reason})"
+        return (
+            f"{self.noun} {self.label or self.noun_id}: {self.before or '-'} -> {self.after} ({self.reason})"
+        )
 
     @classmethod
     def write(cls, noun: models.Model, *, before: str, after: str, actor: Actor, reason: str) -> Self:

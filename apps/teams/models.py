@@ -9,20 +9,24 @@ from typing import Self
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
-from apps.teams.audit import AuditLine
+from apps.teams.audit import Actor, AuditLine
 
 __all__ = ["ApiToken", "AuditLine", "Member", "Role", "Team", "User"]
 
-SLUG = RegexValidator(r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", "lower-case letters, digits and inner hyphens, at most 40")
+SLUG = RegexValidator(
+    r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", "lower-case letters, digits and inner hyphens, at most 40"
+)
 
 
 class User(AbstractUser):
     """Somebody who signs in; what they may reach comes from their memberships."""
 
-    teams: models.ManyToManyField[Team, Member] = models.ManyToManyField("Team", through="Member", related_name="users")
+    teams: models.ManyToManyField[Team, Member] = models.ManyToManyField(
+        "Team", through="Member", related_name="users"
+    )
 
 
 class Team(models.Model):
@@ -79,7 +83,9 @@ class ApiToken(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=80)
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    hint = models.CharField(max_length=16, editable=False, help_text="Its first characters, to tell tokens apart.")
+    hint = models.CharField(
+        max_length=16, editable=False, help_text="Its first characters, to tell tokens apart."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -91,8 +97,15 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.hint}…)"
 
+    @property
+    def audit_team_id(self) -> int:
+        return self.team_id
+
     @classmethod
-    def issue(cls, *, team: Team, user: User, name: str, valid: timedelta = timedelta(days=90)) -> tuple[Self, str]:
+    @transaction.atomic
+    def issue(
+        cls, *, team: Team, user: User, name: str, valid: timedelta = timedelta(days=90)
+    ) -> tuple[Self, str]:
         """Make a token; its text is returned here and never again."""
         text = cls.PREFIX + secrets.token_urlsafe(32)
         token = cls.objects.create(
@@ -103,7 +116,15 @@ class ApiToken(models.Model):
             hint=text[:12],
             expires_at=timezone.now() + valid,
         )
+        AuditLine.write(token, before="", after="issued", actor=Actor.user(user), reason=name)
         return token, text
+
+    def revoke(self, *, actor: Actor, reason: str) -> None:
+        """It opens nothing from now on. Revoking it twice changes nothing."""
+        self.revoked_at = timezone.now()
+        with transaction.atomic():
+            if type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=self.revoked_at) == 1:
+                AuditLine.write(self, before="issued", after="revoked", actor=actor, reason=reason)
 
     @classmethod
     def find(cls, text: str) -> Self | None:

@@ -1,0 +1,153 @@
+"""REST: budgets and their wallets, metered usage, and invoices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from apps.billing.invoicing import draw_up_invoice
+from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
+from apps.billing.wallets import register_wallet
+from apps.nodes.queen import queen_address
+from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid
+
+AGREEMENT = OpenApiParameter("agreement", OpenApiTypes.UUID, description="Of this agreement alone.")
+
+
+class WalletSerializer(serializers.ModelSerializer[Wallet]):
+    address = serializers.RegexField(
+        r"^0x[0-9a-fA-F]{40}$", help_text="Deposits sent from it are the team's."
+    )
+
+    class Meta:
+        model = Wallet
+        fields = ("address", "created_at")
+
+
+class DepositSerializer(serializers.Serializer[Any]):
+    """Where GLM sent from a registered wallet is credited to the budget."""
+
+    chain_id = serializers.IntegerField()
+    token = serializers.CharField(help_text="The GLM contract.")
+    recipient = serializers.CharField(help_text="The Hive's treasury.")
+
+
+class BudgetSerializer(serializers.ModelSerializer[Budget]):
+    team = serializers.SlugField(source="team.slug", read_only=True)
+    available_glm = Glm()
+    held_glm = Glm()
+    spent_glm = Glm()
+    wallets = WalletSerializer(many=True, read_only=True)
+    deposit = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Budget
+        fields = ("id", "team", "name", "available_glm", "held_glm", "spent_glm", "wallets", "deposit")
+
+    @extend_schema_field(DepositSerializer)
+    def get_deposit(self, budget: Budget) -> dict[str, Any]:
+        return {
+            "chain_id": settings.HIVE_CHAIN_ID,
+            "token": settings.HIVE_GLM_TOKEN,
+            "recipient": queen_address(),
+        }
+
+
+@extend_schema_view(list=extend_schema(parameters=[TEAM]))
+class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Budget]):
+    """What a team may spend: prepaid, and never below zero."""
+
+    queryset = (
+        Budget.objects.select_related("team", "available", "held").prefetch_related("wallets").order_by("id")
+    )
+    serializer_class = BudgetSerializer
+
+    @extend_schema(request=WalletSerializer, responses={201: WalletSerializer})
+    @action(detail=True, methods=["post"])
+    def wallets(self, request: Request, pk: str) -> Response:
+        """Register an address whose deposits are credited here. Owners alone may."""
+        budget = self.get_changeable(owner=True)
+        asked = WalletSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        wallet = register_wallet(budget.team, asked.validated_data["address"].lower())
+        return Response(WalletSerializer(wallet).data, status.HTTP_201_CREATED)
+
+
+class UsageSerializer(serializers.ModelSerializer[UsageRecord]):
+    cost_glm = Glm(allow_null=True)
+
+    class Meta:
+        model = UsageRecord
+        fields = (
+            "agreement",
+            "sequence",
+            "state",
+            "started_at_ms",
+            "ended_at_ms",
+            "running_ms",
+            "cpu_ms",
+            "egress_bytes",
+            "billed_running_ms",
+            "billed_cpu_ms",
+            "billed_egress_bytes",
+            "cost_glm",
+            "reduced_because",
+            "final",
+            "previous_hash",
+            "hash",
+            "signature",
+        )
+
+
+@extend_schema_view(list=extend_schema(parameters=[TEAM, AGREEMENT]))
+class UsageViewSet(mixins.ListModelMixin, TeamScoped[UsageRecord]):
+    """Metered usage, newest first: what the Bee reported and signed, what was billed, and why not more."""
+
+    queryset = UsageRecord.objects.order_by("-ended_at_ms", "-id")
+    serializer_class = UsageSerializer
+    team_path = "agreement__team"
+
+    def get_queryset(self) -> QuerySet[UsageRecord]:
+        agreement = self.request.query_params.get("agreement")
+        if not agreement:
+            return super().get_queryset()
+        asked = serializers.UUIDField().run_validation(agreement)
+        return super().get_queryset().filter(agreement=asked)
+
+
+class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
+    team = serializers.SlugField(source="team.slug", read_only=True)
+    total_glm = Glm()
+    lines = serializers.ListField(child=serializers.DictField(), read_only=True)
+
+    class Meta:
+        model = Invoice
+        fields = ("id", "number", "team", "period_start", "period_end", "total_glm", "lines", "issued_at")
+
+
+@extend_schema_view(list=extend_schema(parameters=[TEAM]))
+class InvoiceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Invoice]):
+    """Invoices of your team, newest first; by number or id."""
+
+    queryset = Invoice.objects.select_related("team")
+    serializer_class = InvoiceSerializer
+
+    def get_object(self) -> Invoice:
+        if not is_uuid(self.kwargs["pk"]):
+            self.lookup_field, self.lookup_url_kwarg = "number", "pk"
+        return super().get_object()
+
+    @extend_schema(request=None, responses={201: InvoiceSerializer}, parameters=[TEAM])
+    def create(self, request: Request) -> Response:
+        """Draw up an invoice of all that was rated and not invoiced yet."""
+        invoice = draw_up_invoice(team=acting_team(request), until=timezone.now())
+        return Response(InvoiceSerializer(invoice).data, status.HTTP_201_CREATED)

@@ -1,0 +1,164 @@
+"""REST: the nodes for rent, and the enrolments with which a Bee joins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Prefetch, Q, QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, status
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from apps.nodes.models import Enrolment, Node, NodeState, Offer, OfferState
+from apps.teams.rest import Glm
+
+
+class OfferSerializer(serializers.ModelSerializer[Offer]):
+    start_glm = Glm()
+    cpu_second_glm = Glm()
+    second_glm = Glm()
+    egress_gib_glm = Glm()
+    price_per_hour_glm = serializers.SerializerMethodField(help_text="Of all it offers, every thread busy.")
+
+    class Meta:
+        model = Offer
+        fields = (
+            "id",
+            "runtime",
+            "cpu_threads",
+            "mem_gib",
+            "start_glm",
+            "cpu_second_glm",
+            "second_glm",
+            "egress_gib_glm",
+            "price_per_hour_glm",
+            "deadline_at",
+        )
+
+    def get_price_per_hour_glm(self, offer: Offer) -> str:
+        return Glm().to_representation(offer.price_per_hour_glm(offer.cpu_threads))
+
+
+class OwnerFactsSerializer(serializers.ModelSerializer[Node]):
+    """What concerns the owner of a node alone."""
+
+    owner = serializers.CharField(source="owner.username", read_only=True)
+    stats = serializers.DictField(read_only=True)
+    properties = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = Node
+        fields = (
+            "owner",
+            "reason",
+            "deadline_at",
+            "agent_version",
+            "ssh_host_key",
+            "stats",
+            "properties",
+            "created_at",
+        )
+
+
+class NodeSerializer(serializers.ModelSerializer[Node]):
+    runtimes = serializers.ListField(child=serializers.CharField(), read_only=True)
+    approved = serializers.BooleanField(source="is_approved", read_only=True)
+    offers = OfferSerializer(source="live_offers", many=True, read_only=True)
+    mine = serializers.SerializerMethodField(
+        help_text="It is yours; `private` is there for your nodes alone."
+    )
+    private = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Node
+        fields = (
+            "id",
+            "name",
+            "state",
+            "scheduling",
+            "approved",
+            "runtimes",
+            "cpu_threads",
+            "mem_gib",
+            "cpu_threads_claimed",
+            "mem_gib_claimed",
+            "last_seen_at",
+            "state_since",
+            "offers",
+            "mine",
+            "private",
+        )
+
+    def get_mine(self, node: Node) -> bool:
+        return bool(node.owner_id == self.context["request"].user.pk)
+
+    @extend_schema_field(OwnerFactsSerializer(allow_null=True))
+    def get_private(self, node: Node) -> dict[str, Any] | None:
+        return OwnerFactsSerializer(node).data if self.get_mine(node) else None
+
+
+class NodeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Node]):
+    """Every node that takes work, with its public facts; your own ones always, with all of them."""
+
+    queryset = Node.objects.select_related("owner")
+    serializer_class = NodeSerializer
+
+    def get_queryset(self) -> QuerySet[Node]:
+        public = Q(approved_at__isnull=False) & ~Q(state=NodeState.BANNED)
+        live = Prefetch("offers", Offer.objects.filter(state=OfferState.LIVE), to_attr="live_offers")
+        reachable = super().get_queryset().filter(public | Q(owner=self.request.user.pk))
+        return reachable.prefetch_related(live)
+
+    def get_object(self) -> Node:
+        self.kwargs["pk"] = self.kwargs["pk"].lower()
+        return super().get_object()
+
+
+class EnrolmentSerializer(serializers.ModelSerializer[Enrolment]):
+    class Meta:
+        model = Enrolment
+        fields = ("id", "hint", "approves", "created_at", "expires_at", "used_at", "node")
+        read_only_fields = fields
+
+
+class NewEnrolmentSerializer(serializers.Serializer[Any]):
+    valid_hours = serializers.IntegerField(min_value=1, max_value=24 * 30, default=24)
+    approves = serializers.BooleanField(
+        default=False, help_text="Approve the node at once; for operators (staff) alone."
+    )
+
+
+class IssuedEnrolmentSerializer(EnrolmentSerializer):
+    token = serializers.CharField(
+        read_only=True, help_text="Give it to `hive agent join`: shown here and never again."
+    )
+
+    class Meta(EnrolmentSerializer.Meta):
+        fields = (*EnrolmentSerializer.Meta.fields, "token")  # type: ignore[assignment]
+        read_only_fields = fields
+
+
+class EnrolmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Enrolment]):
+    """Your one-time tokens with which a Bee joins in your name."""
+
+    queryset = Enrolment.objects.all()
+    serializer_class = EnrolmentSerializer
+
+    def get_queryset(self) -> QuerySet[Enrolment]:
+        return super().get_queryset().filter(owner=self.request.user.pk)
+
+    @extend_schema(request=NewEnrolmentSerializer, responses={201: IssuedEnrolmentSerializer})
+    def create(self, request: Request) -> Response:
+        asked = NewEnrolmentSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        approves = asked.validated_data["approves"]
+        if approves and not getattr(request.user, "is_staff", False):
+            raise PermissionDenied("only an operator's enrolment approves a node; leave `approves` out")
+        valid = timedelta(hours=asked.validated_data["valid_hours"])
+        enrolment, text = Enrolment.issue(owner=request.user, approves=approves, valid=valid)
+        enrolment.token = text  # type: ignore[attr-defined]
+        return Response(IssuedEnrolmentSerializer(enrolment).data, status.HTTP_201_CREATED)

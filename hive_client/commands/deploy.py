@@ -1,0 +1,39 @@
+"""`hive deploy`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hive_client.connection import connect
+from hive_client.examples import examples
+from hive_client.following import finish, wait_options
+from hive_client.manifests import STDIN, manifest_options, read_manifest, show_plan
+from hive_client.output import JSON, output_option
+
+
+@click.command(
+    epilog=examples(
+        "hive deploy -f compose.yaml", "hive deploy -f - --name hello --yes -o json < compose.yaml"
+    )
+)
+@manifest_options
+@click.option("-y", "--yes", is_flag=True, help="Apply the plan without asking.")
+@wait_options
+@output_option
+def deploy(file: str, name: str | None, yes: bool, wait: bool, timeout: float, output: str) -> None:
+    """Run a Compose file: show the plan, apply it, and follow it until every replica is healthy.
+
+    A deployment of the same name is changed to what the file says.
+    """
+    if not yes and (file == STDIN or not sys.stdin.isatty()):
+        raise click.UsageError("there is no terminal to ask on: add --yes to apply the plan")
+    source, file_name = read_manifest(file)
+    hive = connect()
+    plan = hive.plan(source, name=name, file_name=file_name)
+    if output != JSON or not yes:
+        show_plan(plan, err=output == JSON)
+    if not yes:
+        click.confirm("Apply it?", default=True, abort=True, err=True)
+    finish(hive, hive.apply(plan), wait=wait, timeout=timeout, output=output)

@@ -1,0 +1,44 @@
+"""`hive.deployments`: what a team runs, by name or id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from hive_client.nouns import Deployment, Event, Replica
+from hive_client.reading import read
+from hive_client.session import Session
+
+
+class Deployments:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __iter__(self) -> Iterator[Deployment]:
+        return (read(Deployment, row) for row in self._session.pages("deployments/"))
+
+    def get(self, name: str) -> Deployment:
+        return read(Deployment, self._session.get(_path(name)))
+
+    def replicas(self, name: str) -> list[Replica]:
+        return [read(Replica, row) for row in self._session.get(_path(name, "replicas"))]
+
+    def events(self, name: str) -> Iterator[Event]:
+        """What happened to it and to its replicas, newest first."""
+        return (read(Event, row) for row in self._session.pages(_path(name, "events")))
+
+    def scale(self, name: str, /, **replicas: int) -> Deployment:
+        """`scale("hello", web=5)`. Services that are not named stay as they are."""
+        return read(Deployment, self._session.post(_path(name, "scale"), replicas=replicas))
+
+    def stop(self, name: str, *, reason: str | None = None) -> Deployment:
+        """Nothing of it shall run; what was held and not used goes back to the budget."""
+        return read(Deployment, self._session.post(_path(name, "stop"), reason=reason))
+
+    def start(self, name: str) -> Deployment:
+        """Run it again as it was before it was stopped."""
+        return read(Deployment, self._session.post(_path(name, "start")))
+
+
+def _path(name: str, *steps: str) -> str:
+    return "/".join(("deployments", quote(name, safe=""), *steps, ""))

@@ -1,0 +1,63 @@
+"""What `plan` and `deploy` share: which file, under which name, and how a plan is shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hive_client.nouns import Placement, Plan
+from hive_client.output import clean, glm, print_table, short, when
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STDIN = "-"
+
+
+def manifest_options(command: F) -> F:
+    """`-f FILE` and `--name NAME`, as the parameters `file` and `name`."""
+    file = click.option(
+        "-f",
+        "--file",
+        default="compose.yaml",
+        show_default=True,
+        help="The Compose file; `-` is standard input.",
+    )
+    name = click.option("--name", help="Of the deployment; left out, the file's own `name`.")
+    return file(name(command))
+
+
+def read_manifest(file: str) -> tuple[str, str]:
+    """Its text, and the name that messages call it by."""
+    try:
+        if file == STDIN:
+            return sys.stdin.buffer.read().decode(), "standard input"
+        return Path(file).read_text(encoding="utf-8"), Path(file).name
+    except FileNotFoundError:
+        raise click.UsageError(f"there is no {file} here: say which file with -f") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file} is no text in UTF-8") from None
+    except OSError as error:
+        raise click.UsageError(f"{file} can't be read: {error.strerror}") from None
+
+
+def show_plan(plan: Plan, *, err: bool = False) -> None:
+    what = f"changes {plan.deployment}" if plan.deployment else "a new deployment"
+    click.echo(clean(f"Plan for {plan.name}, {what}; expires {when(plan.expires_at)}"), err=err)
+    print_table(
+        ("Replica", "Node", "glm/h"),
+        [_row(placement) for placement in plan.placements],
+        empty="No replicas.",
+        err=err,
+    )
+    click.echo(f"Together {glm(plan.price_per_hour_glm)} GLM per hour.", err=err)
+
+
+def _row(placement: Placement) -> tuple[str, str, str]:
+    if placement.node_id is None:
+        return placement.replica, f"waits: {placement.reason}", "-"
+    node = f"{placement.node_name} {short(placement.node_id)}".strip()
+    return placement.replica, node, glm(placement.price_per_hour_glm)

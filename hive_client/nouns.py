@@ -1,0 +1,233 @@
+"""The nouns of the REST API, as the SDK gives them. Amounts are GLM; instants are aware, in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Membership:
+    slug: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Token:
+    id: int
+    name: str
+    hint: str
+    team: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    token: str | None = None
+    """The secret; only in the answer that made it."""
+
+
+@dataclass(frozen=True)
+class Me:
+    user: str
+    teams: list[Membership]
+    token: Token | None = None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one replica would go; `reason` says why nowhere."""
+
+    replica: str
+    node_id: str | None = None
+    node_name: str = ""
+    price_per_hour_glm: Decimal | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Valid until `expires_at`; `deployment` is the one it would change, None for a new one."""
+
+    id: str
+    team: str
+    name: str
+    placements: list[Placement]
+    price_per_hour_glm: Decimal
+    created_at: datetime
+    expires_at: datetime
+    deployment: str | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    image: str
+    replicas_wanted: int
+    replicas_healthy: int
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`status` is derived from the replicas; `reason` says what it waits for or why it failed."""
+
+    id: str
+    name: str
+    team: str
+    wanted: str
+    status: str
+    reason: str
+    services: list[Service]
+    price_per_hour_glm: Decimal
+    created_at: datetime
+
+    @property
+    def url(self) -> str | None:
+        """Of its first service that has one."""
+        return next((service.url for service in self.services if service.url), None)
+
+
+@dataclass(frozen=True)
+class Replica:
+    name: str
+    service: str
+    generation: int
+    state: str
+    reason: str
+    state_since: datetime
+    retry_at: datetime | None = None
+    deadline_at: datetime | None = None
+    node_id: str | None = None
+    node_name: str = ""
+    agreement: str | None = None
+    price_per_hour_glm: Decimal | None = None
+    lease_until: datetime | None = None
+    endpoint: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the audit trail."""
+
+    at: datetime
+    noun: str
+    label: str
+    before: str
+    after: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    runtime: str
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    price_per_hour_glm: Decimal
+
+
+@dataclass(frozen=True)
+class Node:
+    """`private` holds what its owner alone sees."""
+
+    id: str
+    name: str
+    state: str
+    scheduling: str
+    approved: bool
+    runtimes: list[str]
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    cpu_threads_claimed: Decimal
+    mem_gib_claimed: Decimal
+    offers: list[Offer]
+    mine: bool
+    last_seen_at: datetime | None = None
+    private: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    id: int
+    hint: str
+    approves: bool
+    expires_at: datetime
+    used_at: datetime | None = None
+    node: str | None = None
+    token: str | None = None
+    """The secret; only in the answer that made it."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    id: str
+    node: str
+    state: str
+    reason: str
+    runtime: str
+    image: str
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    price_per_hour_glm: Decimal
+    valid_from: datetime
+    expires_at: datetime
+    requestor_signature: str
+    provider_signature: str
+    approved_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Invoice:
+    """A snapshot. `lines` are as the Hive keeps them: one per agreement."""
+
+    id: str
+    number: str
+    team: str
+    period_start: datetime
+    period_end: datetime
+    total_glm: Decimal
+    issued_at: datetime
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Wallet:
+    address: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Budget:
+    id: int
+    team: str
+    name: str
+    available_glm: Decimal
+    held_glm: Decimal
+    spent_glm: Decimal
+    wallets: list[Wallet]
+    deposit: dict[str, Any]
+    """Where to send GLM from a registered wallet: `chain_id`, `token`, `recipient`."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One metering interval: as the Bee reported it, and as it was billed."""
+
+    agreement: str
+    sequence: int
+    state: str
+    started_at_ms: int
+    ended_at_ms: int
+    running_ms: int
+    cpu_ms: int
+    egress_bytes: int
+    billed_running_ms: int | None = None
+    billed_cpu_ms: int | None = None
+    billed_egress_bytes: int | None = None
+    cost_glm: Decimal | None = None
+    reduced_because: str = ""

@@ -1,0 +1,138 @@
+"""The SDK: a `Hive` at an address, seen with a token.
+
+Every method may raise `HiveError`. Safe requests are tried again over connection faults; what changes
+something is sent once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+
+from hive_client import nouns
+from hive_client.deployments import Deployments
+from hive_client.reading import read
+from hive_client.session import Session
+from hive_client.waiting import WAIT_S, follow
+
+
+class Hive:
+    """A Hive as one team sees it. Use as a context manager, or call `close()`."""
+
+    def __init__(self, url: str, token: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._session = Session(url, token, transport=transport)
+        self.url = self._session.url
+        self.deployments = Deployments(self._session)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def me(self) -> nouns.Me:
+        return read(nouns.Me, self._session.get("me/"))
+
+    # -- from a Compose file to a deployment --------------------------------------------------------------
+
+    def plan(self, source: str, *, name: str | None = None, file_name: str | None = None) -> nouns.Plan:
+        """What a Compose file would place where, at which price. Changes nothing.
+
+        Raises `HiveError` with code `manifest` and one `Problem` per fault of the file.
+        """
+        plan = self._session.post("plans/", source=source, name=name, file_name=file_name)
+        return read(nouns.Plan, plan)
+
+    def apply(self, plan: nouns.Plan) -> nouns.Deployment:
+        """Make it so: the deployment as it begins, before anything runs."""
+        return read(nouns.Deployment, self._session.post(f"plans/{plan.id}/apply/"))
+
+    def deploy(
+        self,
+        source: str,
+        *,
+        name: str | None = None,
+        file_name: str | None = None,
+        wait: bool = True,
+        timeout_s: float = WAIT_S,
+    ) -> nouns.Deployment:
+        """Plan, apply, and wait until every replica is healthy.
+
+        Raises `HiveError` with code `failed` or `timeout` when it does not become healthy.
+        """
+        deployment = self.apply(self.plan(source, name=name, file_name=file_name))
+        return self.wait(deployment, timeout_s=timeout_s) if wait else deployment
+
+    def wait(
+        self,
+        deployment: nouns.Deployment,
+        *,
+        timeout_s: float = WAIT_S,
+        seen: Callable[[nouns.Deployment], None] = lambda deployment: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> nouns.Deployment:
+        """Follow it until it is healthy, or stopped if that is what is wanted; `seen` gets every look."""
+        looks = (self.deployments.get(deployment.id) for _ in itertools.count())
+        return follow(looks, timeout_s=timeout_s, seen=seen, sleep=sleep)
+
+    # -- the market ---------------------------------------------------------------------------------------
+
+    def nodes(self) -> Iterator[nouns.Node]:
+        return (read(nouns.Node, row) for row in self._session.pages("nodes/"))
+
+    def node(self, node_id: str) -> nouns.Node:
+        return read(nouns.Node, self._session.get(f"nodes/{quote(node_id, safe='')}/"))
+
+    def enrol(self, *, valid_hours: int | None = None, approves: bool | None = None) -> nouns.Enrolment:
+        """A one-time token with which a Bee joins in your name."""
+        return read(
+            nouns.Enrolment, self._session.post("enrolments/", valid_hours=valid_hours, approves=approves)
+        )
+
+    def agreements(self) -> Iterator[nouns.Agreement]:
+        return (read(nouns.Agreement, row) for row in self._session.pages("agreements/"))
+
+    # -- money --------------------------------------------------------------------------------------------
+
+    def budgets(self) -> Iterator[nouns.Budget]:
+        return (read(nouns.Budget, row) for row in self._session.pages("budgets/"))
+
+    def register_wallet(self, budget: nouns.Budget, address: str) -> nouns.Wallet:
+        """Deposits sent from `address` are credited to the budget."""
+        return read(nouns.Wallet, self._session.post(f"budgets/{budget.id}/wallets/", address=address))
+
+    def usage(self, *, agreement: str | None = None) -> Iterator[nouns.Usage]:
+        return (read(nouns.Usage, row) for row in self._session.pages("usage/", agreement=agreement))
+
+    def invoices(self) -> Iterator[nouns.Invoice]:
+        return (read(nouns.Invoice, row) for row in self._session.pages("invoices/"))
+
+    def invoice(self, number: str) -> nouns.Invoice:
+        return read(nouns.Invoice, self._session.get(f"invoices/{quote(number, safe='')}/"))
+
+    def draw_up_invoice(self) -> nouns.Invoice:
+        """Invoice what was used and not invoiced yet, as of now."""
+        return read(nouns.Invoice, self._session.post("invoices/"))
+
+    # -- tokens -------------------------------------------------------------------------------------------
+
+    def tokens(self) -> Iterator[nouns.Token]:
+        return (read(nouns.Token, row) for row in self._session.pages("tokens/"))
+
+    def issue_token(self, name: str, *, valid_days: int | None = None) -> nouns.Token:
+        """Its `token` is the secret, shown this once."""
+        return read(nouns.Token, self._session.post("tokens/", name=name, valid_days=valid_days))
+
+    def revoke_token(self, token: nouns.Token) -> None:
+        self._session.delete(f"tokens/{token.id}/")

@@ -1,0 +1,40 @@
+"""Following a deployment until it is what it should be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from hive_client.errors import HiveError
+from hive_client.nouns import Deployment
+
+WAIT_S = 600.0
+LOOK_EVERY_S = 0.5
+
+GOAL = {"running": "healthy", "stopped": "stopped"}
+"""What is wanted -> the status that fulfils it."""
+
+
+def follow(
+    looks: Iterator[Deployment],
+    *,
+    timeout_s: float,
+    seen: Callable[[Deployment], None],
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.monotonic,
+) -> Deployment:
+    """The first look that shows the goal. Raises `HiveError` (`failed`, `timeout`) with the reason."""
+    until = now() + timeout_s
+    for deployment in looks:
+        seen(deployment)
+        if deployment.status == GOAL.get(deployment.wanted):
+            return deployment
+        if deployment.status == "failed":
+            raise HiveError(f"{deployment.name} failed: {deployment.reason}", code="failed")
+        if now() >= until:
+            raise HiveError(
+                f"{deployment.name} is still {deployment.status} after {timeout_s:g} s: {deployment.reason}",
+                code="timeout",
+            )
+        sleep(LOOK_EVERY_S)
+    raise AssertionError("`looks` never ends")

@@ -1,0 +1,53 @@
+"""The REST API: every room's views under /api/v1/, described at /api/schema/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import include, path, re_path
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+from rest_framework.views import APIView
+
+from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
+from apps.deployments.api import DeploymentViewSet, PlanViewSet
+from apps.market.api import AgreementViewSet
+from apps.nodes.api import EnrolmentViewSet, NodeViewSet
+from apps.teams.api import MeView, TokenViewSet
+from hive_portal.explaining import explain
+
+__all__ = ["api_urlpatterns", "explain"]
+
+router = SimpleRouter()
+router.register("plans", PlanViewSet)
+router.register("deployments", DeploymentViewSet)
+router.register("nodes", NodeViewSet)
+router.register("enrolments", EnrolmentViewSet)
+router.register("agreements", AgreementViewSet)
+router.register("budgets", BudgetViewSet)
+router.register("usage", UsageViewSet)
+router.register("invoices", InvoiceViewSet)
+router.register("tokens", TokenViewSet)
+
+
+class NowhereView(APIView):
+    """What no other address matches. Without it, a typing error would be answered with a page for people."""
+
+    @extend_schema(exclude=True)
+    def _nowhere(self, request: Request, **kwargs: Any) -> Response:
+        hint = "" if request.path.endswith("/") else ": addresses here end with a slash"
+        raise NotFound(f"there is nothing at {request.path}{hint}")
+
+    get = post = put = patch = delete = _nowhere
+
+
+api_urlpatterns = [
+    path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="api-schema"),
+    path("api/v1/me/", MeView.as_view(), name="api-me"),
+    path("api/v1/", include(router.urls)),
+    re_path("^api/", NowhereView.as_view(schema=None)),
+]

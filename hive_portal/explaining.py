@@ -1,0 +1,95 @@
+"""Errors of the REST API: {"error": {"code", "message", "place"?, "problems"?}}, whatever went wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from apps.deployments.applying import PlanExpired
+from django.core.signals import got_request_exception
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from apps.billing.posting import InsufficientFunds
+from apps.billing.wallets import WalletTaken
+from apps.deployments.manifest import ManifestError
+from apps.teams.states import StateError
+
+log = logging.getLogger("hive.api")
+
+REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    InsufficientFunds: (402, "insufficient_funds"),
+    PlanExpired: (409, "plan_expired"),
+    WalletTaken: (409, "wallet_taken"),
+    StateError: (409, "conflict"),
+}
+"""Errors of the rooms that are the user's to know -> HTTP status and code; their text is the message."""
+
+CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found"}
+
+
+def explain(error: Exception, context: dict[str, Any]) -> Response:
+    """Django REST framework's exception handler."""
+    if isinstance(error, ManifestError):
+        return _answer(400, "manifest", str(error), problems=[_fault(problem) for problem in error.problems])
+    for kind, (status, code) in REFUSALS.items():
+        if isinstance(error, kind):
+            return _answer(status, code, str(error))
+    response = exception_handler(error, context)
+    if response is None:
+        return _broken(error, context)
+    problems = list(_problems(response.data)) if isinstance(error, ValidationError) else []
+    response.data = _body(_code(error, response.status_code), _message(response.data, problems), problems)
+    return response
+
+
+def _answer(
+    status: int, code: str, message: str, *, problems: list[dict[str, Any]] | None = None
+) -> Response:
+    set_rollback()
+    return Response(_body(code, message, problems or []), status)
+
+
+def _body(code: str, message: str, problems: list[dict[str, Any]]) -> dict[str, Any]:
+    said: dict[str, Any] = {"code": code, "message": message}
+    if problems:
+        said |= {"place": problems[0]["place"], "problems": problems}
+    return {"error": said}
+
+
+def _fault(problem: Any) -> dict[str, Any]:
+    return {"place": problem.place, "line": problem.line, "message": str(problem)}
+
+
+def _code(error: Exception, status: int) -> str:
+    if isinstance(error, APIException) and status not in CODES:
+        return str(error.default_code)
+    return CODES[status]
+
+
+def _message(data: Any, problems: list[dict[str, Any]]) -> str:
+    return "\n".join(problem["message"] for problem in problems) or str(data["detail"])
+
+
+def _problems(detail: Any, place: str = "") -> Iterator[dict[str, Any]]:
+    """A serializer's nested errors, one flat line each: `replicas.web: A valid integer is required.`"""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _problems(
+                inner, place if name == "non_field_errors" else f"{place}.{name}".lstrip(".")
+            )
+    elif isinstance(detail, list):
+        for index, inner in enumerate(detail):
+            yield from _problems(inner, place if isinstance(inner, ErrorDetail) else f"{place}[{index}]")
+    else:
+        yield {"place": place, "message": f"{place}: {detail}" if place else str(detail)}
+
+
+def _broken(error: Exception, context: dict[str, Any]) -> Response:
+    """A fault of ours: logged with all there is, told with as little as possible."""
+    request = context["request"]
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    got_request_exception.send(sender=None, request=request._request)
+    return _answer(500, "internal", "the Hive failed on this; its log says why")
