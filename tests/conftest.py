@@ -27,6 +27,32 @@ def django_db_modify_db_settings(stack: Stack) -> None:
     """pytest-django asks for this before it makes the test database."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _emptying_is_allowed() -> Iterator[None]:
+    """Let Django empty the tables after a transactional test.
+
+    Triggers refuse to truncate what must never change, invoices for one; a session in the role of a replica
+    skips them. The tests themselves run in the ordinary role.
+    """
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    empty = TransactionTestCase._fixture_teardown
+
+    def teardown(case: TransactionTestCase) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+        try:
+            empty(case)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SET session_replication_role = origin")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", teardown)
+        yield
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         need(*marker.args)
