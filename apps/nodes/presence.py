@@ -59,9 +59,10 @@ def heartbeats(seen: Mapping[str, Observed]) -> list[str]:
     """
     now, online = timezone.now(), online_count()
     with transaction.atomic():
+        # Nodes first, then their sessions, as a link that opens or closes does: nobody waits in a circle.
+        _note_stats(seen, now=now, deadline_at=silent_from(now, online=online))
         _split_sessions(list(seen), now=now, silence=timedelta(seconds=silence_s(online)))
         NodeSession.objects.filter(node__in=seen, closed_at=None).update(last_seen_at=now)
-        _note_stats(seen, now=now, deadline_at=silent_from(now, online=online))
     back = Node.objects.filter(pk__in=seen, approved_at__isnull=False).filter(
         state__in=[NodeState.UNKNOWN, NodeState.OFFLINE]
     )

@@ -1,0 +1,203 @@
+"""From a demand to an agreement, in units of work: load, decide (decide.py), apply under a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from agent.protocol import Price
+from apps.market.agreements import MARKET, draw_up, locked, look_again, put_before_node, terminate
+from apps.market.answers import pending_for, take_answers
+from apps.market.decide import Agree, GiveUp, Propose, Situation, Step, Wait, decide
+from apps.market.matching import Choice, Need, plain
+from apps.market.models import (
+    AgreementState,
+    Demand,
+    DemandState,
+    Proposal,
+    ProposalState,
+    Strategy,
+)
+from apps.market.offers import live_offers
+from apps.nodes.links import nudge
+from apps.nodes.models import OfferState
+from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import Team
+from apps.teams.states import StaleState
+
+__all__ = [
+    "cancel",
+    "look_again",
+    "negotiate",
+    "open_demand",
+    "pending_for",
+    "take_answers",
+    "terminate",
+]
+
+SHUN_S = 60
+"""So long a node that would not is left alone by the same demand."""
+FULL_RETRY_S = 0.5
+"""Everybody who fitted was taken in the moment between looking and claiming: look again soon."""
+
+
+def open_demand(
+    *,
+    team: Team,
+    reference: str,
+    runtimes: Sequence[str],
+    image: str,
+    cpu_threads: Decimal,
+    mem_gib: Decimal,
+    max_price_per_hour_glm: Decimal | None,
+    give_up_at: datetime,
+    strategy: str = Strategy.CHEAPEST,
+    avoid_nodes: Collection[str] = (),
+) -> Demand:
+    """The demand with this reference, opened now unless it was before."""
+    with transaction.atomic():
+        demand, is_new = Demand.objects.get_or_create(
+            reference=reference,
+            defaults={
+                "team": team,
+                "runtimes": list(runtimes),
+                "image": image,
+                "cpu_threads": cpu_threads,
+                "mem_gib": mem_gib,
+                "max_price_per_hour_glm": max_price_per_hour_glm,
+                "strategy": strategy,
+                "avoid_nodes": sorted(avoid_nodes),
+                "deadline_at": give_up_at,
+            },
+        )
+        if is_new:
+            AuditLine.write(demand, before="", after=demand.state, actor=MARKET, reason="asked for")
+            enqueue(demand.id)
+    return demand
+
+
+def enqueue(demand_id: UUID) -> None:
+    """Negotiate as soon as this transaction is committed. A lost task is found again by `negotiate_due`."""
+    transaction.on_commit(
+        lambda: current_app.send_task("market.negotiate", args=[str(demand_id)]), robust=True
+    )
+
+
+def negotiate(demand_id: UUID | str) -> None:
+    """One unit of work on one demand. If another worker moved it meanwhile, this one's result is dropped."""
+    demand = Demand.objects.filter(pk=demand_id, state=DemandState.OPEN).first()
+    if demand is None:
+        return
+    now = timezone.now()
+    with suppress(StaleState):
+        _apply(demand, decide(_situation(demand, now=now), now=now), now=now)
+
+
+def cancel(demand: Demand, *, actor: Actor, reason: str) -> None:
+    """Whoever asked no longer wants it. A demand that is over stays as it is, its agreement included."""
+    with transaction.atomic():
+        demand = locked(demand)
+        if demand.is_terminal:
+            return
+        demand.move_to(DemandState.CANCELLED, actor=actor, reason=reason)
+        for proposal in demand.proposals.filter(state=ProposalState.SENT):
+            proposal.move_to(ProposalState.EXPIRED, actor=actor, reason=reason)
+        for agreement in demand.agreements.filter(state=AgreementState.PROPOSED):
+            terminate(agreement, actor=actor, reason=reason)
+
+
+def need_of(demand: Demand) -> Need:
+    return Need(
+        runtimes=demand.runtimes,
+        cpu_threads=demand.cpu_threads,
+        mem_gib=demand.mem_gib,
+        max_price_per_hour_glm=demand.max_price_per_hour_glm,
+        avoid_nodes=frozenset(demand.avoid_nodes),
+    )
+
+
+# -- load -------------------------------------------------------------------------------------------------
+
+
+def _situation(demand: Demand, *, now: datetime) -> Situation:
+    assert demand.deadline_at is not None  # the table's constraint: it is open
+    return Situation(
+        need=need_of(demand),
+        offers=live_offers(),
+        shunned=_shunned(demand, now=now),
+        bargained=_bargained(demand, now=now),
+        waiting_since=demand.created_at,
+        gives_up_at=demand.deadline_at,
+        last_reason=demand.reason,
+    )
+
+
+def _shunned(demand: Demand, *, now: datetime) -> dict[str, str]:
+    lately = Q(state_since__gt=now - timedelta(seconds=SHUN_S))
+    proposals = demand.proposals.filter(lately, state__in=[ProposalState.REJECTED, ProposalState.EXPIRED])
+    refused = {proposal.offer.node_id: proposal.reason for proposal in proposals.select_related("offer")}
+    unsigned = [AgreementState.REJECTED, AgreementState.EXPIRED]
+    agreements = demand.agreements.filter(lately, state__in=unsigned, approved_at=None)
+    return refused | {agreement.node_id: agreement.reason for agreement in agreements}
+
+
+def _bargained(demand: Demand, *, now: datetime) -> dict[str, Price]:
+    lately = now - timedelta(seconds=SHUN_S)
+    agreed = demand.proposals.filter(
+        state=ProposalState.ACCEPTED, state_since__gt=lately, offer__state=OfferState.LIVE
+    )
+    return {str(proposal.offer_id): proposal.price for proposal in agreed.order_by("created_at")}
+
+
+# -- apply ------------------------------------------------------------------------------------------------
+
+
+def _apply(demand: Demand, step: Step, *, now: datetime) -> None:
+    match step:
+        case Agree(choices):
+            _agree(demand, choices, now=now)
+        case Propose(choice, price):
+            _propose(demand, choice, price, now=now)
+        case Wait(reason, retry_s):
+            _wait(demand, reason, now + timedelta(seconds=retry_s))
+        case GiveUp(reason):
+            demand.move_to(DemandState.FAILED, actor=MARKET, reason=reason)
+
+
+def _agree(demand: Demand, choices: Sequence[Choice], *, now: datetime) -> None:
+    for choice in choices:
+        if put_before_node(draw_up(demand, choice, now=now)):
+            return
+    _wait(demand, "what fitted was taken in this moment", now + timedelta(seconds=FULL_RETRY_S))
+
+
+@transaction.atomic
+def _propose(demand: Demand, choice: Choice, price: Price, *, now: datetime) -> None:
+    asked = plain(price.per_hour_glm(demand.cpu_threads))
+    reason = f"asks bee {choice.offer.node_id[:10]}… for {asked} GLM/h"
+    demand.move_to(DemandState.NEGOTIATING, actor=MARKET, reason=reason, deadline_at=demand.deadline_at)
+    proposal = Proposal.objects.create(
+        demand=demand,
+        offer=choice.offer,
+        reason=reason,
+        start_glm=price.start_glm,
+        cpu_second_glm=price.cpu_second_glm,
+        second_glm=price.second_glm,
+        egress_gib_glm=price.egress_gib_glm,
+        deadline_at=now + timedelta(seconds=settings.HIVE_PROPOSAL_TIMEOUT_S),
+    )
+    AuditLine.write(proposal, before="", after=proposal.state, actor=MARKET, reason=reason)
+    nudge(choice.offer.node_id)
+
+
+def _wait(demand: Demand, reason: str, until: datetime) -> None:
+    Demand.objects.filter(pk=demand.pk, state=DemandState.OPEN).update(reason=reason[:500], retry_at=until)

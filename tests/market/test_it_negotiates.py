@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_account.signers.local import LocalAccount
+
+from agent import typed_data
+from agent.protocol import AgreementToSign, Answer, Price, Terms, Verdict
+from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
+from apps.market.negotiation import cancel, negotiate, open_demand, pending_for, take_answers, terminate
+from apps.market.tasks import negotiate_due
+from apps.nodes.models import Node, Offer
+from apps.nodes.queen import queen_address
+from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import Team
+from tests.cast import key_of_bee
+
+pytestmark = pytest.mark.django_db
+
+TESTER = Actor.queen("test")
+
+
+@pytest.fixture
+def ask(team: Team) -> Callable[..., Demand]:
+    """Opens a demand for half a thread and half a GiB, without a limit unless said otherwise."""
+
+    def opened(**fields: Any) -> Demand:
+        given = {
+            "team": team,
+            "reference": f"replica:{Demand.objects.count()}",
+            "runtimes": ["process"],
+            "image": "hive/hello:1",
+            "cpu_threads": Decimal("0.5"),
+            "mem_gib": Decimal("0.5"),
+            "max_price_per_hour_glm": None,
+            "give_up_at": timezone.now() + timedelta(minutes=10),
+        }
+        return open_demand(**(given | fields))
+
+    return opened
+
+
+def _negotiated(demand: Demand) -> Demand:
+    negotiate(demand.id)
+    demand.refresh_from_db()
+    return demand
+
+
+def _signed(to_sign: AgreementToSign, key: LocalAccount) -> Answer:
+    message = typed_data.agreement(to_sign.terms, chain_id=settings.HIVE_CHAIN_ID)
+    return Answer(
+        verdict=Verdict.ACCEPTED,
+        agreement_id=to_sign.terms.agreement_id,
+        signature=typed_data.sign(message, key),
+    )
+
+
+def _signer_of(terms: Terms, signature: str) -> str:
+    """As any wallet library would find it: by the EIP-712 standard, not by our own `is_signed_by`."""
+    price = {
+        "startWei": int(terms.price.start_glm.scaleb(18)),
+        "cpuSecondWei": int(terms.price.cpu_second_glm.scaleb(18)),
+        "secondWei": int(terms.price.second_glm.scaleb(18)),
+        "egressGibWei": int(terms.price.egress_gib_glm.scaleb(18)),
+    }
+    message = {
+        "agreementId": terms.agreement_id,
+        "requestor": terms.requestor,
+        "provider": terms.provider,
+        "offerId": terms.offer_id,
+        "runtime": terms.runtime,
+        "image": terms.image,
+        "cpuThreadsMilli": int(terms.cpu_threads * 1000),
+        "memBytes": int(terms.mem_gib * 2**30),
+        **price,
+        "validFromMs": terms.valid_from_ms,
+        "expiresAtMs": terms.expires_at_ms,
+    }
+    domain = {"name": "Golem Hive", "version": "1", "chainId": settings.HIVE_CHAIN_ID}
+    types = {"Agreement": typed_data.TYPES["Agreement"]}
+    return Account.recover_message(encode_typed_data(domain, types, message), signature=signature).lower()
+
+
+def test_an_offer_within_the_limit_becomes_an_agreement_that_both_have_signed(
+    ask: Callable[..., Demand], offer: Offer, node: Node, bee_key: LocalAccount
+) -> None:
+    demand = _negotiated(ask())
+    assert demand.state == DemandState.NEGOTIATING
+    proposals, [to_sign] = pending_for(node.id)
+    assert proposals == []
+
+    assert take_answers(node_id=node.id, answers=[_signed(to_sign, bee_key)]) == {demand.id}
+
+    demand.refresh_from_db()
+    agreement = Agreement.objects.get()
+    assert (demand.state, agreement.state) == (DemandState.AGREED, AgreementState.APPROVED)
+    assert _signer_of(agreement.terms, agreement.requestor_signature) == queen_address()
+    assert _signer_of(agreement.terms, agreement.provider_signature) == node.id
+    node.refresh_from_db()
+    assert (node.cpu_threads_claimed, node.mem_gib_claimed) == (Decimal("0.5"), Decimal("0.5"))
+    assert pending_for(node.id) == ([], [])
+    assert AuditLine.objects.filter(noun="agreement", after="approved", actor=f"node:{node.id}").exists()
+
+
+def test_an_answer_that_comes_twice_changes_nothing(
+    ask: Callable[..., Demand], offer: Offer, node: Node, bee_key: LocalAccount
+) -> None:
+    _negotiated(ask())
+    answer = _signed(pending_for(node.id)[1][0], bee_key)
+
+    take_answers(node_id=node.id, answers=[answer])
+    assert take_answers(node_id=node.id, answers=[answer]) == set()
+
+
+def test_a_signature_of_somebody_else_is_no_signature(
+    ask: Callable[..., Demand], offer: Offer, node: Node
+) -> None:
+    demand = _negotiated(ask())
+    answer = _signed(pending_for(node.id)[1][0], key_of_bee(99))
+
+    take_answers(node_id=node.id, answers=[answer])
+
+    demand.refresh_from_db()
+    agreement = Agreement.objects.get()
+    assert (agreement.state, agreement.reason) == (
+        AgreementState.REJECTED,
+        "its signature does not verify",
+    )
+    assert demand.state == DemandState.OPEN
+
+
+def test_another_node_can_not_sign_in_its_place(
+    ask: Callable[..., Demand], offer: Offer, node: Node, make_node: Callable[..., Node]
+) -> None:
+    _negotiated(ask())
+    other_key = key_of_bee(50)
+    other = make_node(other_key)
+    answer = _signed(pending_for(node.id)[1][0], other_key)
+
+    assert take_answers(node_id=other.id, answers=[answer]) == set()
+    assert Agreement.objects.get().state == AgreementState.PROPOSED
+
+
+def test_a_refusal_frees_the_capacity_and_another_node_is_asked(
+    ask: Callable[..., Demand],
+    offer: Offer,
+    node: Node,
+    make_node: Callable[..., Node],
+    make_offer: Callable[..., Offer],
+) -> None:
+    dearer = make_offer(make_node(), price=Price(second_glm=Decimal(1)))
+    demand = _negotiated(ask())
+    agreement_id = pending_for(node.id)[1][0].terms.agreement_id
+    refusal = Answer(verdict=Verdict.REJECTED, agreement_id=agreement_id, reason="image not allowed here")
+
+    take_answers(node_id=node.id, answers=[refusal])
+    demand.refresh_from_db()
+    assert demand.reason == f"bee {node.id[:10]}… would not: image not allowed here"
+
+    _negotiated(demand)
+    assert pending_for(node.id) == ([], [])
+    assert len(pending_for(dearer.node_id)[1]) == 1
+    node.refresh_from_db()
+    assert node.cpu_threads_claimed == 0
+
+
+def test_a_bee_that_does_not_sign_in_time_loses_the_agreement(
+    ask: Callable[..., Demand], offer: Offer, node: Node, bee_key: LocalAccount
+) -> None:
+    demand = _negotiated(ask())
+    late = _signed(pending_for(node.id)[1][0], bee_key)
+    Agreement.objects.update(deadline_at=timezone.now())
+
+    negotiate_due()
+
+    assert take_answers(node_id=node.id, answers=[late]) == set()
+    demand.refresh_from_db()
+    node.refresh_from_db()
+    assert (demand.state, Agreement.objects.get().state) == (DemandState.OPEN, AgreementState.EXPIRED)
+    assert demand.reason == f"bee {node.id[:10]}… would not: gave no answer in time"
+    assert node.cpu_threads_claimed == 0
+
+
+# -- bargaining -------------------------------------------------------------------------------------------
+
+LIMIT = Decimal("0.001")
+
+
+@pytest.fixture
+def dear_offer(node: Node, make_offer: Callable[..., Offer]) -> Offer:
+    """0.012 GLM an hour, twelve times the limit."""
+    return make_offer(node, price=Price(second_glm=Decimal("0.012") / 3600))
+
+
+def test_an_offer_above_the_limit_is_asked_for_the_limit(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    demand = _negotiated(ask(max_price_per_hour_glm=LIMIT))
+
+    [proposal], agreements = pending_for(node.id)
+
+    assert agreements == [] and demand.state == DemandState.NEGOTIATING
+    assert proposal.round == 1
+    assert LIMIT - Decimal("1e-14") < proposal.terms.price.per_hour_glm(Decimal("0.5")) <= LIMIT
+
+
+def test_a_bee_that_would_gets_the_agreement_at_that_price(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    demand = _negotiated(ask(max_price_per_hour_glm=LIMIT))
+    [proposal], _ = pending_for(node.id)
+    yes = Answer(verdict=Verdict.ACCEPTED, proposal_id=proposal.proposal_id)
+
+    assert take_answers(node_id=node.id, answers=[yes]) == {demand.id}
+    _negotiated(demand)
+
+    _, [to_sign] = pending_for(node.id)
+    assert to_sign.terms.price == proposal.terms.price
+
+
+def test_a_counter_proposal_within_the_limit_is_taken(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    demand = _negotiated(ask(max_price_per_hour_glm=LIMIT))
+    [proposal], _ = pending_for(node.id)
+    lower = Price(second_glm=Decimal("0.0000001"))
+    counter = Answer(verdict=Verdict.COUNTERED, proposal_id=proposal.proposal_id, counter_price=lower)
+
+    take_answers(node_id=node.id, answers=[counter])
+    _negotiated(demand)
+
+    _, [to_sign] = pending_for(node.id)
+    assert to_sign.terms.price == lower
+    states = list(Proposal.objects.order_by("round").values_list("round", "state"))
+    assert states == [(1, ProposalState.COUNTERED), (2, ProposalState.ACCEPTED)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"verdict": Verdict.REJECTED},
+        {"verdict": Verdict.COUNTERED, "counter_price": Price(second_glm=Decimal(1))},
+        {"verdict": Verdict.COUNTERED, "counter_price": Price(second_glm=Decimal("NaN"))},
+    ],
+)
+def test_a_price_that_no_bee_accepts_waits_with_its_reason_and_gives_up_in_the_end(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node, answer: dict[str, Any]
+) -> None:
+    demand = _negotiated(ask(max_price_per_hour_glm=LIMIT))
+    [proposal], _ = pending_for(node.id)
+    take_answers(node_id=node.id, answers=[Answer(proposal_id=proposal.proposal_id, **answer)])
+
+    _negotiated(demand)
+    assert demand.state == DemandState.OPEN
+    assert demand.reason == (
+        "the cheapest fitting offer is 0.012 GLM/h, above the limit of 0.001 GLM/h, "
+        "and its bee would not go lower"
+    )
+    assert demand.retry_at > timezone.now()
+
+    Demand.objects.update(deadline_at=timezone.now())
+    _negotiated(demand)
+    assert demand.state == DemandState.FAILED
+    assert demand.reason.startswith("gave up after ") and "above the limit of 0.001" in demand.reason
+
+
+def test_more_cpu_than_any_bee_has_waits_with_its_reason(ask: Callable[..., Demand], offer: Offer) -> None:
+    demand = _negotiated(ask(cpu_threads=Decimal(64)))
+
+    assert demand.state == DemandState.OPEN
+    assert demand.reason == "no bee offers 64 CPU threads: the largest has 4"
+
+
+# -- ends -------------------------------------------------------------------------------------------------
+
+
+def test_a_demand_is_opened_once_per_reference(ask: Callable[..., Demand]) -> None:
+    assert ask(reference="replica:a:1") == ask(reference="replica:a:1")
+    assert Demand.objects.count() == 1
+
+
+def test_a_cancelled_demand_takes_its_open_agreement_with_it(
+    ask: Callable[..., Demand], offer: Offer, node: Node
+) -> None:
+    demand = _negotiated(ask())
+
+    cancel(demand, actor=TESTER, reason="scaled down")
+
+    demand.refresh_from_db()
+    node.refresh_from_db()
+    assert demand.state == DemandState.CANCELLED
+    assert Agreement.objects.get().state == AgreementState.TERMINATED
+    assert node.cpu_threads_claimed == 0 and pending_for(node.id) == ([], [])
+
+
+def test_a_cancelled_demand_takes_its_open_proposal_with_it(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    demand = _negotiated(ask(max_price_per_hour_glm=LIMIT))
+    cancel(demand, actor=TESTER, reason="scaled down")
+    Proposal.objects.update(deadline_at=timezone.now())
+
+    negotiate_due()
+
+    assert pending_for(node.id) == ([], [])
+    assert Demand.objects.get().state == DemandState.CANCELLED
+
+
+def test_terminating_twice_frees_the_capacity_once(agreement: Agreement, node: Node) -> None:
+    stale = Agreement.objects.get(pk=agreement.pk)
+    terminate(agreement, actor=TESTER, reason="replica stopped")
+    terminate(agreement, actor=TESTER, reason="again")
+    with pytest.raises(Exception, match="no longer approved"):
+        terminate(stale, actor=TESTER, reason="from another worker")
+
+    agreement.refresh_from_db()
+    node.refresh_from_db()
+    assert agreement.state == AgreementState.TERMINATED and agreement.ended_at is not None
+    assert node.cpu_threads_claimed == 0
+
+
+def test_an_agreement_ends_when_it_runs_out(agreement: Agreement, node: Node) -> None:
+    Agreement.objects.update(deadline_at=timezone.now())
+
+    negotiate_due()
+
+    agreement.refresh_from_db()
+    node.refresh_from_db()
+    assert agreement.state == AgreementState.EXPIRED and node.cpu_threads_claimed == 0
