@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from hive_client.nouns import Placement, Plan
-from hive_client.output import clean, glm, print_table, short, when
+from hive_client.output import clean, glm, print_table, short, span, when
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +53,14 @@ def show_plan(plan: Plan, *, err: bool = False) -> None:
         empty="No replicas.",
         err=err,
     )
-    click.echo(f"Together {glm(plan.price_per_hour_glm)} GLM per hour.", err=err)
+    for note in plan.notes:
+        click.echo(clean(f"Note: {note}"), err=err)
+    click.echo(f"Together {glm(plan.price_per_hour_glm)} GLM per hour at most. {_budget(plan)}", err=err)
+
+
+def _budget(plan: Plan) -> str:
+    lasts = f", enough for {span(float(plan.runway_h) * 3600)}" if plan.runway_h is not None else ""
+    return f"The budget has {glm(plan.available_glm)} GLM{lasts}."
 
 
 def _row(placement: Placement) -> tuple[str, str, str]:

@@ -58,7 +58,13 @@ class Plan:
     price_per_hour_glm: Decimal
     created_at: datetime
     expires_at: datetime
+    available_glm: Decimal
+    """In the team's budget when the plan was asked for."""
+    runway_h: Decimal | None = None
+    """Hours that would last at full price."""
     deployment: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What was left out of the file, and why that does no harm."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Service:
     image: str
     replicas_wanted: int
     replicas_healthy: int
+    replicas_failed: int = 0
+    """Given up: they won't become healthy by waiting."""
     url: str | None = None
 
 

@@ -73,7 +73,7 @@ class Session:
 def _base_url(url: str) -> httpx.URL:
     try:
         address = httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         address = httpx.URL("")
     if address.scheme not in {"http", "https"} or not address.host:
         raise HiveError(f'"{url}" is no address: expected http://host:port or https://host', code="usage")

@@ -11,8 +11,8 @@ from hive_client.nouns import Deployment
 WAIT_S = 600.0
 LOOK_EVERY_S = 0.5
 
-GOAL = {"running": "healthy", "stopped": "stopped"}
-"""What is wanted -> the status that fulfils it."""
+GOALS = {"running": {"healthy", "idle"}, "stopped": {"stopped"}}
+"""What is wanted -> the statuses that fulfil it; idle is what has no replicas and shall have none."""
 
 
 def follow(
@@ -27,9 +27,9 @@ def follow(
     until = now() + timeout_s
     for deployment in looks:
         seen(deployment)
-        if deployment.status == GOAL.get(deployment.wanted):
+        if deployment.status in GOALS[deployment.wanted]:
             return deployment
-        if deployment.status == "failed":
+        if any(service.replicas_failed for service in deployment.services):
             raise HiveError(f"{deployment.name} failed: {deployment.reason}", code="failed")
         if now() >= until:
             raise HiveError(

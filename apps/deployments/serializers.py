@@ -76,8 +76,12 @@ class ServiceSerializer(serializers.Serializer[Any]):
     image = serializers.CharField(source="service.wants.image")
     replicas_wanted = serializers.IntegerField(source="service.replicas_wanted")
     replicas_healthy = serializers.IntegerField(source="healthy")
+    replicas_failed = serializers.SerializerMethodField(help_text="Given up.")
     host = serializers.CharField(source="service.host", allow_null=True)
     url = serializers.CharField(source="service.url", allow_null=True, help_text="At the edge.")
+
+    def get_replicas_failed(self, sheet: Any) -> int:
+        return sum(each.replica.state == ReplicaState.FAILED for each in sheet.replicas)
 
 
 class DeploymentSerializer(serializers.Serializer[Any]):
