@@ -12,23 +12,12 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.teams.tones import tone
+
 register = template.Library()
+register.filter(tone)
 
-TONES = {
-    "good": {"healthy", "online", "running", "agreed", "approved", "accepted", "confirmed", "final", "paid", "live",
-             "active", "open", "posted", "issued"},
-    "busy": {"pending", "negotiating", "starting", "stopping", "proposed", "sent", "signed", "received", "seen",
-             "held", "preparing", "draining", "updating", "deploying", "countered"},
-    "bad": {"unhealthy", "failed", "unknown", "offline", "banned", "disputed", "rejected", "lost", "reverted",
-            "degraded", "revoked"},
-}  # fmt: skip
 _DISPLAYED = Context(prec=4, rounding=ROUND_HALF_EVEN)
-
-
-@register.filter
-def tone(state: str) -> str:
-    """Which of four colours a state has: good, busy, bad or off."""
-    return next((name for name, states in TONES.items() if state in states), "off")
 
 
 @register.simple_tag
@@ -110,11 +99,11 @@ def countdown(at: datetime | None) -> SafeString:
 
 
 @register.filter
-def span(seconds: float | Decimal | None) -> str:
+def span(seconds: float | Decimal | str | None) -> str:
     """A length of time in its two largest units: 3 d 4 h, 12 min 5 s."""
     if seconds is None:
         return "–"
-    left = max(int(seconds), 0)
+    left = max(int(Decimal(seconds)), 0)
     parts = []
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, size)

@@ -1,0 +1,158 @@
+"""Admin of money: budgets, holds, usage, invoices. The ledger and the chain have files of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from unfold.decorators import display
+
+from apps.billing.holding import release_hold
+from apps.billing.invoicing import draw_up_invoice
+from apps.billing.models import (
+    Budget,
+    DebitNote,
+    EdgeTraffic,
+    Hold,
+    Invoice,
+    InvoiceSeries,
+    MeteringFault,
+    UsageRecord,
+    Wallet,
+)
+from apps.billing.wallets import WalletTaken, register_wallet
+from apps.teams.admin_parts import Shown, by_hand, register, verb
+from apps.teams.audit import Actor
+
+
+@register(Budget)
+class BudgetAdmin(Shown):
+    list_display = ("__str__", "team", "available_now", "held_now", "spent_so_far", "created_at")
+    list_filter = ("team",)
+    search_fields = ("name", "team__slug")
+    list_select_related = ("team", "available", "held")
+    actions = ("draw_up",)
+
+    @display(description="Available, GLM")
+    def available_now(self, budget: Budget) -> str:
+        return f"{budget.available_glm.normalize():f}"
+
+    @display(description="Held, GLM")
+    def held_now(self, budget: Budget) -> str:
+        return f"{budget.held_glm.normalize():f}"
+
+    @display(description="Spent, GLM")
+    def spent_so_far(self, budget: Budget) -> str:
+        return f"{budget.spent_glm.normalize():f}"
+
+    @verb("Draw up the team's invoice until now")
+    def draw_up(self, budget: Budget, actor: Actor) -> None:
+        draw_up_invoice(team=budget.team, until=timezone.now())
+
+
+@register(Hold)
+class HoldAdmin(Shown):
+    list_display = (
+        "reference",
+        "budget",
+        "state_label",
+        "amount",
+        "posted",
+        "deadline_at",
+        "reason",
+        "agreement",
+    )
+    list_filter = ("state", "budget__team")
+    search_fields = ("id", "reference", "agreement__id")
+    list_select_related = ("budget__team", "agreement")
+    actions = ("release",)
+
+    @verb("Release")
+    def release(self, hold: Hold, actor: Actor) -> None:
+        release_hold(hold, actor=actor, reason=by_hand(actor))
+
+
+@register(UsageRecord)
+class UsageRecordAdmin(Shown):
+    list_display = (
+        "agreement", "sequence", "state_label", "running_ms", "billed_running_ms", "cost_glm", "reduced_because",
+        "final", "received_at",
+    )  # fmt: skip
+    list_filter = ("state", "final")
+    search_fields = ("agreement__id", "hash")
+    list_select_related = ("agreement",)
+
+
+@register(MeteringFault)
+class MeteringFaultAdmin(Shown):
+    list_display = ("at", "kind", "agreement", "sequence", "detail")
+    list_filter = ("kind",)
+    search_fields = ("agreement__id", "detail")
+    list_select_related = ("agreement",)
+    date_hierarchy = "at"
+
+
+@register(EdgeTraffic)
+class EdgeTrafficAdmin(Shown):
+    list_display = ("agreement", "minute", "requests", "failed", "egress_bytes")
+    search_fields = ("agreement__id",)
+    list_select_related = ("agreement",)
+    ordering = ("-minute",)
+
+
+@register(DebitNote)
+class DebitNoteAdmin(Shown):
+    list_display = (
+        "agreement", "sequence", "state_label", "amount", "amount_accepted", "final", "reason", "payment", "received_at",
+    )  # fmt: skip
+    list_filter = ("state", "final")
+    search_fields = ("id", "agreement__id", "agreement__node__id")
+    list_select_related = ("agreement", "payment")
+
+
+@register(Invoice)
+class InvoiceAdmin(Shown):
+    """Immutable: a snapshot is corrected by another one."""
+
+    list_display = ("number", "team", "total_glm", "period_start", "period_end", "issued_at")
+    list_filter = ("team",)
+    search_fields = ("number", "team__slug")
+    list_select_related = ("team",)
+    date_hierarchy = "issued_at"
+
+    def view_on_site(self, invoice: Invoice) -> str:
+        return reverse("billing:invoice", args=[invoice.pk])
+
+
+@register(InvoiceSeries)
+class InvoiceSeriesAdmin(Shown):
+    list_display = ("prefix", "last_number")
+
+
+@register(Wallet)
+class WalletAdmin(Shown):
+    """Registered here for teams whose owner can't; the budget opens with it."""
+
+    list_display = ("address", "team", "budget", "created_at")
+    list_filter = ("team",)
+    search_fields = ("address", "team__slug")
+    list_select_related = ("team", "budget")
+    fields = ("team", "address")
+    autocomplete_fields = ("team",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("billing.add_wallet"))
+
+    def save_model(self, request: HttpRequest, obj: Wallet, form: Any, change: bool) -> None:
+        try:
+            obj.pk = register_wallet(obj.team, obj.address).pk
+            obj.refresh_from_db()
+        except WalletTaken as error:
+            self.message_user(request, str(error), messages.ERROR)
+
+
+# The ledger and the chain register themselves.
+from apps.billing import ledger_admin  # noqa: E402, F401

@@ -1,0 +1,58 @@
+"""Admin of the ledger and of the chain: to look at; what can be done is done by verbs."""
+
+from __future__ import annotations
+
+from unfold.decorators import display
+
+from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer
+from apps.billing.posting import balance
+from apps.teams.admin_parts import Shown, register
+
+
+@register(Account)
+class AccountAdmin(Shown):
+    list_display = ("__str__", "kind", "team", "node", "balance_now", "created_at")
+    list_filter = ("kind", "team")
+    search_fields = ("id", "team__slug", "node__id", "node__name")
+    list_select_related = ("team", "node")
+
+    @display(description="Balance, GLM")
+    def balance_now(self, account: Account) -> str:
+        return f"{balance(account).normalize():f}"
+
+
+@register(Transfer)
+class TransferAdmin(Shown):
+    """Immutable: a trigger refuses every change; a correction is a counter-entry."""
+
+    list_display = ("id", "at", "kind", "amount", "debit", "credit", "reference", "undoes")
+    list_filter = ("kind",)
+    search_fields = ("key", "reference")
+    list_select_related = ("debit__team", "debit__node", "credit__team", "credit__node", "undoes")
+    date_hierarchy = "at"
+
+
+@register(ChainBlock)
+class ChainBlockAdmin(Shown):
+    list_display = ("number", "chain_id", "hash")
+    search_fields = ("number", "hash")
+
+
+@register(ChainTransfer)
+class ChainTransferAdmin(Shown):
+    list_display = (
+        "tx_hash", "state_label", "amount", "sender", "recipient", "block_number", "wallet", "payment", "reason",
+    )  # fmt: skip
+    list_filter = ("state", "chain_id")
+    search_fields = ("tx_hash", "sender", "recipient")
+    list_select_related = ("wallet__team", "payment")
+
+
+@register(Payment)
+class PaymentAdmin(Shown):
+    list_display = (
+        "created_at", "node", "amount", "state_label", "tx_hash", "block_number", "nonce", "deadline_at", "reason",
+    )  # fmt: skip
+    list_filter = ("state", "chain_id")
+    search_fields = ("tx_hash", "recipient", "node__name")
+    list_select_related = ("node",)

@@ -1,0 +1,95 @@
+"""Admin of the nodes' room: machines, how long they were heard, enrolments, offers."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from apps.nodes.models import Enrolment, Listener, Node, NodeSession, Offer
+from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
+from apps.teams.audit import Actor
+
+
+class OfferRows(Rows):
+    model = Offer
+    fields = ("runtime", "state", "cpu_threads", "mem_gib", "second_glm", "cpu_second_glm", "deadline_at")
+
+
+@register(Node)
+class NodeAdmin(Shown):
+    list_display = (
+        "name",
+        "id",
+        "state_label",
+        "scheduling",
+        "load",
+        "last_seen_at",
+        "deadline_at",
+        "owner",
+        "reason",
+    )
+    list_filter = ("state", "scheduling", ("approved_at", admin.EmptyFieldListFilter))
+    search_fields = ("id", "name", "owner__username")
+    list_select_related = ("owner",)
+    inlines = (OfferRows,)
+    actions = ("approve", "cordon", "uncordon", "drain", "ban", "unban")
+
+    @display(description="Rented")
+    def load(self, node: Node) -> str:
+        return f"{node.cpu_threads_claimed.normalize():f} of {node.cpu_threads.normalize():f} threads"
+
+    @verb("Approve")
+    def approve(self, node: Node, actor: Actor) -> None:
+        node.approve(actor=actor)
+
+    @verb("Cordon: take nothing new")
+    def cordon(self, node: Node, actor: Actor) -> None:
+        node.cordon(actor=actor, reason=by_hand(actor))
+
+    @verb("Uncordon: open again")
+    def uncordon(self, node: Node, actor: Actor) -> None:
+        node.uncordon(actor=actor, reason=by_hand(actor))
+
+    @verb("Drain: move what runs elsewhere")
+    def drain(self, node: Node, actor: Actor) -> None:
+        node.drain(actor=actor, reason=by_hand(actor))
+
+    @verb("Ban: refuse its key")
+    def ban(self, node: Node, actor: Actor) -> None:
+        node.ban(actor=actor, reason=by_hand(actor))
+
+    @verb("Lift the ban")
+    def unban(self, node: Node, actor: Actor) -> None:
+        node.unban(actor=actor, reason=by_hand(actor))
+
+
+@register(NodeSession)
+class NodeSessionAdmin(Shown):
+    list_display = ("node", "opened_at", "last_seen_at", "closed_at", "close_reason")
+    list_filter = (("closed_at", admin.EmptyFieldListFilter),)
+    search_fields = ("node__id", "node__name")
+    list_select_related = ("node",)
+
+
+@register(Listener)
+class ListenerAdmin(Shown):
+    list_display = ("__str__",)
+
+
+@register(Enrolment)
+class EnrolmentAdmin(Shown):
+    list_display = ("hint", "owner", "approves", "created_at", "expires_at", "used_at", "node")
+    list_filter = ("approves", ("used_at", admin.EmptyFieldListFilter))
+    search_fields = ("hint", "owner__username", "node__id")
+    list_select_related = ("owner", "node")
+    exclude = ("digest",)
+
+
+@register(Offer)
+class OfferAdmin(Shown):
+    list_display = (
+        "node", "runtime", "state_label", "cpu_threads", "mem_gib", "second_glm", "cpu_second_glm", "deadline_at",
+    )  # fmt: skip
+    list_filter = ("state", "runtime")
+    search_fields = ("id", "node__id", "node__name")
+    list_select_related = ("node",)

@@ -1,0 +1,93 @@
+"""How the Hive stands: the figures on the admin's first page, each with where to look when it is not as it should be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from apps.billing.models import DebitNote, DebitNoteState, MeteringFault, Payment, PaymentState
+from apps.billing.posting import ledger_sum
+from apps.deployments.models import Replica, ReplicaState
+from apps.market.models import Agreement, AgreementState, Demand, DemandState
+from apps.nodes.models import Node, NodeState
+from apps.teams.models import AuditLine
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number; `fine` tells whether anybody has to look."""
+
+    title: str
+    value: str
+    hint: str
+    link: str
+    fine: bool = True
+
+
+def standing(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Called by django-unfold for the admin's index."""
+    return context | {"figures": figures(), "latest": AuditLine.objects.select_related("team")[:15]}
+
+
+def figures() -> list[Figure]:
+    return [*_machines(), *_work(), *_money()]
+
+
+def _machines() -> list[Figure]:
+    online = Node.objects.filter(state=NodeState.ONLINE).count()
+    silent = Node.objects.filter(state__in=[NodeState.UNKNOWN, NodeState.OFFLINE]).count()
+    pending = Node.objects.filter(approved_at=None).exclude(state=NodeState.BANNED).count()
+    hint = ", ".join(filter(None, [silent and f"{silent} silent", pending and f"{pending} to approve"]))
+    return [Figure("Nodes online", str(online), hint or "none silent", _list("nodes_node"), not hint)]
+
+
+def _work() -> list[Figure]:
+    healthy = Replica.objects.filter(state=ReplicaState.HEALTHY).count()
+    troubled = Replica.objects.filter(state__in=[ReplicaState.UNHEALTHY, ReplicaState.FAILED]).count()
+    in_force = Agreement.objects.filter(state=AgreementState.APPROVED).count()
+    waiting = Demand.objects.filter(state=DemandState.OPEN).count()
+    return [
+        Figure(
+            "Replicas healthy",
+            str(healthy),
+            f"{troubled} unhealthy or failed" if troubled else "none in trouble",
+            _list("deployments_replica"),
+            not troubled,
+        ),
+        Figure(
+            "Agreements in force",
+            str(in_force),
+            f"{waiting} demand{'s' if waiting != 1 else ''} waiting" if waiting else "no demand waiting",
+            _list("market_agreement"),
+            not waiting,
+        ),
+    ]
+
+
+def _money() -> list[Figure]:
+    total = ledger_sum()
+    moving = Payment.objects.exclude(state__in=[PaymentState.FINAL, PaymentState.FAILED]).count()
+    failed = Payment.objects.filter(state=PaymentState.FAILED).count()
+    disputed = DebitNote.objects.filter(state=DebitNoteState.DISPUTED).count()
+    faults = MeteringFault.objects.count()
+    return [
+        Figure(
+            "Ledger sum", f"{total.normalize():f}", "zero, as it must be" if not total else "must be zero",
+            _list("billing_transfer"), not total,
+        ),
+        Figure(
+            "Payments under way", str(moving), f"{failed} failed" if failed else "none failed",
+            _list("billing_payment"), not failed,
+        ),
+        Figure(
+            "Disagreements", str(disputed + faults), f"{disputed} notes disputed, {faults} metering faults",
+            _list("billing_meteringfault"), not (disputed + faults),
+        ),
+    ]  # fmt: skip
+
+
+def _list(model: str) -> str:
+    return reverse(f"admin:{model}_changelist")
