@@ -9,7 +9,7 @@ from django.db import models
 
 from agent.protocol import round_glm
 
-__all__ = ["GlmField", "from_wei", "round_glm", "to_wei"]
+__all__ = ["GlmField", "from_wei", "plain", "round_glm", "to_wei"]
 
 ZERO = Decimal(0)
 
@@ -33,3 +33,9 @@ def to_wei(amount_glm: Decimal) -> int:
 
 def from_wei(amount_wei: int) -> Decimal:
     return round_glm(Decimal(amount_wei).scaleb(-18))
+
+
+def plain(amount: Decimal) -> str:
+    """As people write it: no exponent, no trailing zeros; every digit that counts."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"

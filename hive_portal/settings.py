@@ -8,6 +8,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from hive_portal import env
+from hive_portal.unfold import UNFOLD as UNFOLD
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -130,6 +131,8 @@ HIVE_HEARTBEAT_S = env.number("HIVE_HEARTBEAT_S", 5)
 HIVE_NODE_GRACE_S = env.number("HIVE_NODE_GRACE_S", 30)
 """How long a silent node is unknown before it is offline and what it ran is replaced."""
 HIVE_METERING_INTERVAL_S = env.number("HIVE_METERING_INTERVAL_S", 60)
+HIVE_USAGE_GRACE_S = env.number("HIVE_USAGE_GRACE_S", 900)
+"""How long after an agreement's end its usage is still taken; then what was held for it goes back."""
 HIVE_LEASE_S = env.number("HIVE_LEASE_S", 900)
 HIVE_PROPOSAL_TIMEOUT_S = env.number("HIVE_PROPOSAL_TIMEOUT_S", 15)
 HIVE_PLACEMENT_TIMEOUT_S = env.number("HIVE_PLACEMENT_TIMEOUT_S", 600)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 
-from apps.billing.ledger import Account
+from apps.billing.ledger import Account, TransferKind
+from apps.billing.posting import balance
 from apps.money import ZERO, GlmField
 from apps.teams.models import Team
 from apps.teams.states import Stateful, has_deadline
@@ -29,6 +31,21 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.team}/{self.name}"
+
+    @property
+    def available_glm(self) -> Decimal:
+        """Still to be spent, as of now."""
+        return balance(self.available)
+
+    @property
+    def held_glm(self) -> Decimal:
+        """Reserved for leases in force, as of now."""
+        return balance(self.held)
+
+    @property
+    def spent_glm(self) -> Decimal:
+        """Posted to nodes for usage, ever."""
+        return self.held.debits.filter(kind=TransferKind.USAGE).aggregate(all=Sum("amount"))["all"] or ZERO
 
 
 class HoldState(models.TextChoices):
@@ -54,7 +71,9 @@ class Hold(Stateful):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="holds")
-    reference = models.CharField(max_length=80, unique=True, help_text="For what, in the asker's words: replica:<id>:<generation>.")
+    reference = models.CharField(
+        max_length=80, unique=True, help_text="For what, in the asker's words: replica:<id>:<generation>."
+    )
     state = models.CharField(max_length=12, choices=HoldState.choices, default=HoldState.HELD)
     amount = GlmField(help_text="Reserved in all, top-ups included.")
     posted = GlmField(default=ZERO, help_text="Of that, gone to providers for usage.")
@@ -78,3 +97,8 @@ class Hold(Stateful):
     @property
     def audit_team_id(self) -> int:
         return self.budget.team_id
+
+    @property
+    def left_glm(self) -> Decimal:
+        """Not yet posted."""
+        return self.amount - self.posted

@@ -55,7 +55,7 @@ class ChainTransferState(models.TextChoices):
 
 
 class ChainTransfer(Stateful):
-    """A GLM Transfer event into or out of the treasury, claimed once by (chain, transaction, log index, block)."""
+    """A GLM Transfer event into or out of the treasury, claimed once by (chain, transaction, log index)."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
         ChainTransferState.SEEN: frozenset({ChainTransferState.CONFIRMED, ChainTransferState.REVERTED}),
@@ -72,8 +72,12 @@ class ChainTransfer(Stateful):
     sender = models.CharField(max_length=42)
     recipient = models.CharField(max_length=42)
     amount = GlmField()
-    state = models.CharField(max_length=12, choices=ChainTransferState.choices, default=ChainTransferState.SEEN)
-    wallet = models.ForeignKey(Wallet, null=True, blank=True, on_delete=models.PROTECT, related_name="deposits")
+    state = models.CharField(
+        max_length=12, choices=ChainTransferState.choices, default=ChainTransferState.SEEN
+    )
+    wallet = models.ForeignKey(
+        Wallet, null=True, blank=True, on_delete=models.PROTECT, related_name="deposits"
+    )
     payment = models.ForeignKey(
         "billing.Payment", null=True, blank=True, on_delete=models.PROTECT, related_name="chain_transfers"
     )
@@ -88,7 +92,8 @@ class ChainTransfer(Stateful):
                 name="chain_transfer_claimed_once",
             ),
             has_deadline(
-                terminal={ChainTransferState.FINAL, ChainTransferState.REVERTED}, name="chain_transfer_has_deadline"
+                terminal={ChainTransferState.FINAL, ChainTransferState.REVERTED},
+                name="chain_transfer_has_deadline",
             ),
         )
 
@@ -117,7 +122,7 @@ class Payment(Stateful):
     """A payout to a node: one ERC-20 transfer, signed and stored before it is sent."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
-        PaymentState.SIGNED: frozenset({PaymentState.SENT, PaymentState.FAILED}),
+        PaymentState.SIGNED: frozenset({PaymentState.SENT, PaymentState.CONFIRMED, PaymentState.FAILED}),
         PaymentState.SENT: frozenset({PaymentState.CONFIRMED, PaymentState.FAILED}),
         PaymentState.CONFIRMED: frozenset({PaymentState.FINAL, PaymentState.SENT}),
         PaymentState.FINAL: frozenset(),
@@ -135,7 +140,9 @@ class Payment(Stateful):
     tx_hash = models.CharField(max_length=66, unique=True)
     block_number = models.BigIntegerField(null=True, blank=True)
     state = models.CharField(max_length=12, choices=PaymentState.choices, default=PaymentState.SIGNED)
-    retry_at = models.DateTimeField(default=timezone.now, help_text="When it is sent again unless a block has it.")
+    retry_at = models.DateTimeField(
+        default=timezone.now, help_text="When it is sent again unless a block has it."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -70,7 +70,7 @@ class DebitNote(Stateful):
 
 
 class InvoiceSeries(models.Model):
-    """The counter behind gapless invoice numbers: taken under a row lock, in the invoice's own transaction."""
+    """The counter behind gapless invoice numbers: moved under a row lock, in the invoice's transaction."""
 
     prefix = models.CharField(max_length=20, unique=True)
     last_number = models.PositiveIntegerField(default=0)
@@ -89,7 +89,7 @@ class Invoice(models.Model):
     period_end = models.DateTimeField()
     total_glm = GlmField()
     lines = models.JSONField(
-        help_text="Snapshot: one line per agreement with what, node, seconds, CPU seconds, bytes, prices, cost, chain head."
+        help_text="One line per agreement: what, node, seconds, CPU seconds, bytes, prices, cost, chain head."
     )
     issued_at = models.DateTimeField(auto_now_add=True)
 
@@ -97,7 +97,8 @@ class Invoice(models.Model):
         ordering = ("-issued_at",)
         constraints = (
             models.CheckConstraint(
-                name="invoice_period_is_forward", condition=Q(period_end__gt=F("period_start"), total_glm__gte=0)
+                name="invoice_period_is_forward",
+                condition=Q(period_end__gt=F("period_start"), total_glm__gte=0),
             ),
         )
 

@@ -36,7 +36,9 @@ class AccountKind(models.TextChoices):
     """Came in from a wallet nobody has claimed."""
 
 
-GUARDED_KINDS = frozenset({AccountKind.AVAILABLE, AccountKind.HELD, AccountKind.PAYABLE, AccountKind.IN_FLIGHT})
+GUARDED_KINDS = frozenset(
+    {AccountKind.AVAILABLE, AccountKind.HELD, AccountKind.PAYABLE, AccountKind.IN_FLIGHT}
+)
 
 
 class Account(models.Model):
@@ -102,13 +104,19 @@ class Transfer(models.Model):
     """One movement of money; never changed, never deleted (a trigger sees to it)."""
 
     id = models.BigAutoField(primary_key=True)
-    key = models.CharField(max_length=120, unique=True, help_text="Idempotency: the same key moves money once.")
+    key = models.CharField(
+        max_length=120, unique=True, help_text="Idempotency: the same key moves money once."
+    )
     kind = models.CharField(max_length=12, choices=TransferKind.choices)
     debit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits")
     credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits")
     amount = GlmField()
-    reference = models.CharField(max_length=120, blank=True, help_text="The noun behind it: hold:…, usage:…, payment:…")
-    undoes = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by")
+    reference = models.CharField(
+        max_length=120, blank=True, help_text="The noun behind it: hold:…, usage:…, payment:…"
+    )
+    undoes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
+    )
     at = models.DateTimeField(auto_now_add=True, db_index=True)
 
     class Meta:
@@ -120,5 +128,3 @@ class Transfer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount.normalize():f} GLM"
-
-

@@ -1,9 +1,16 @@
 """The nouns of money. Each lives in a file of its own; this page is their index."""
 
-from apps.billing.chain_models import ChainBlock, ChainTransfer, ChainTransferState, Payment, PaymentState, Wallet
-from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
 from apps.billing.budgets import Budget, Hold, HoldState
+from apps.billing.chain_models import (
+    ChainBlock,
+    ChainTransfer,
+    ChainTransferState,
+    Payment,
+    PaymentState,
+    Wallet,
+)
 from apps.billing.invoices import DebitNote, DebitNoteState, Invoice, InvoiceSeries
+from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
 from apps.billing.usage import EdgeTraffic, MeteringFault, MeteringFaultKind, UsageRecord, UsageState
 
 __all__ = [

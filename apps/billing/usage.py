@@ -32,14 +32,18 @@ class UsageRecord(models.Model):
     final = models.BooleanField(default=False)
     state = models.CharField(max_length=12, choices=UsageState.choices, default=UsageState.RECEIVED)
     received_at = models.DateTimeField(auto_now_add=True)
-    billed_running_ms = models.BigIntegerField(null=True, help_text="The least of what Bee, Queen and lease say.")
+    billed_running_ms = models.BigIntegerField(
+        null=True, help_text="The least of what Bee, Queen and lease say."
+    )
     billed_cpu_ms = models.BigIntegerField(null=True)
     billed_egress_bytes = models.BigIntegerField(null=True, help_text="The least of what Bee and edge say.")
     cost_glm = GlmField(null=True)
     invoice = models.ForeignKey(
         "billing.Invoice", null=True, blank=True, on_delete=models.PROTECT, related_name="usage"
     )
-    reduced_because = models.CharField(max_length=200, blank=True, help_text="Why less is billed than reported.")
+    reduced_because = models.CharField(
+        max_length=200, blank=True, help_text="Why less is billed than reported."
+    )
 
     class Meta:
         ordering = ("agreement", "sequence")
@@ -47,7 +51,9 @@ class UsageRecord(models.Model):
             models.UniqueConstraint(fields=("agreement", "sequence"), name="usage_once_per_sequence"),
             models.CheckConstraint(
                 name="usage_not_negative",
-                condition=Q(running_ms__gte=0, cpu_ms__gte=0, egress_bytes__gte=0, ended_at_ms__gte=F("started_at_ms")),
+                condition=Q(
+                    running_ms__gte=0, cpu_ms__gte=0, egress_bytes__gte=0, ended_at_ms__gte=F("started_at_ms")
+                ),
             ),
             models.CheckConstraint(
                 name="usage_billed_at_most_reported",
@@ -96,7 +102,9 @@ class MeteringFault(models.Model):
     class Meta:
         ordering = ("-at",)
         constraints = (
-            models.UniqueConstraint(fields=("agreement", "kind", "sequence", "detail"), name="fault_shown_once"),
+            models.UniqueConstraint(
+                fields=("agreement", "kind", "sequence", "detail"), name="fault_shown_once"
+            ),
         )
 
     def __str__(self) -> str:
@@ -113,7 +121,9 @@ class EdgeTraffic(models.Model):
     egress_bytes = models.BigIntegerField(default=0)
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=("agreement", "minute"), name="traffic_once_per_minute"),)
+        constraints = (
+            models.UniqueConstraint(fields=("agreement", "minute"), name="traffic_once_per_minute"),
+        )
 
     def __str__(self) -> str:
         return f"{self.agreement} at {self.minute:%H:%M}"

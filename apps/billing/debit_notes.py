@@ -1,0 +1,154 @@
+"""Debit notes: what the Bees ask, held against what we rated."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db.models import Q, Sum
+from django.utils import timezone
+
+from agent import protocol, typed_data
+from apps.billing.faults import Fault, write_faults
+from apps.billing.invoices import DebitNote, DebitNoteState
+from apps.billing.posting import LIMIT_GLM
+from apps.billing.usage import MeteringFaultKind, UsageRecord, UsageState
+from apps.billing.usage_chain import MOST_SEQUENCE
+from apps.market.models import Agreement
+from apps.money import ZERO, plain, round_glm
+from apps.teams.audit import Actor
+
+log = logging.getLogger("hive.billing")
+
+REVIEW = Actor.queen("review")
+REVIEW_WITHIN = timedelta(hours=1)
+"""A note whose usage we still do not know by then is disputed."""
+PAY_WITHIN = timedelta(days=30)
+SETTLE_DISPUTE_WITHIN = timedelta(days=30)
+
+
+def store_debit_notes(*, node_id: str, notes: list[protocol.DebitNote]) -> int:
+    """Store notes that this node signed for agreements of its own; a forged one becomes a MeteringFault.
+
+    Idempotent by (agreement, sequence). Returns how many were good.
+    """
+    asked = [(pk, note) for note in notes if (pk := _uuid(note.agreement_id)) is not None]
+    own = set(
+        Agreement.objects.filter(node=node_id, pk__in=[pk for pk, _ in asked]).values_list("pk", flat=True)
+    )
+    mine = [(pk, note) for pk, note in asked if pk in own]
+    if len(mine) < len(notes):
+        log.warning("debit notes: node %s asks for agreements that are not its own", node_id)
+    objections = [_objection(note, node_id) for _, note in mine]
+    write_faults((pk, fault) for (pk, _), fault in zip(mine, objections, strict=True) if fault)
+    good = [pair for pair, fault in zip(mine, objections, strict=True) if fault is None]
+    DebitNote.objects.bulk_create([_row(pk, note) for pk, note in good], ignore_conflicts=True)
+    return len(good)
+
+
+def note_acks(node_id: str) -> list[protocol.NoteAck]:
+    """The newest note of each agreement with its standing: a note covers all that came before it."""
+    lately = timezone.now() - timedelta(days=1)
+    notes = DebitNote.objects.filter(agreement__node=node_id).filter(
+        Q(state=DebitNoteState.RECEIVED) | Q(received_at__gte=lately)
+    )
+    return [
+        protocol.NoteAck(
+            agreement_id=str(note.agreement_id), sequence=note.sequence, state=note.state, reason=note.reason
+        )
+        for note in notes.order_by("agreement", "-sequence").distinct("agreement")
+    ]
+
+
+def review_debit_notes() -> int:
+    """Accept or dispute every note whose usage is rated by now. Returns how many were decided."""
+    waiting = DebitNote.objects.filter(state=DebitNoteState.RECEIVED).select_related("agreement")
+    return sum(_review(note) for note in waiting.order_by("received_at")[:1000])
+
+
+def _review(note: DebitNote) -> bool:
+    covered = UsageRecord.objects.filter(agreement=note.agreement_id, hash=note.usage_hash).first()
+    if covered is None or covered.state != UsageState.POSTED:
+        return _give_up(note) if note.deadline_at and note.deadline_at < timezone.now() else False
+    rated = _rated(note.agreement_id, covered.sequence)
+    if note.amount <= rated:
+        _decide(note, DebitNoteState.ACCEPTED, accepted=note.amount, reason="agrees with our rating")
+    else:
+        _decide(
+            note,
+            DebitNoteState.DISPUTED,
+            accepted=rated,
+            reason=difference(note.amount, rated, covered.sequence),
+        )
+    return True
+
+
+def difference(asked: Decimal, rated: Decimal, sequence: int) -> str:
+    rating = f"{plain(rated)} were rated up to report {sequence}"
+    return f"asks {plain(asked)} GLM, {rating}: {plain(asked - rated)} too much"
+
+
+def _give_up(note: DebitNote) -> bool:
+    _decide(
+        note, DebitNoteState.DISPUTED, accepted=ZERO, reason=f"we know no usage report {note.usage_hash[:18]}"
+    )
+    return True
+
+
+def _decide(note: DebitNote, state: str, *, accepted: Decimal, reason: str) -> None:
+    within = PAY_WITHIN if state == DebitNoteState.ACCEPTED else SETTLE_DISPUTE_WITHIN
+    note.move_to(
+        state, actor=REVIEW, reason=reason, deadline_at=timezone.now() + within, amount_accepted=accepted
+    )
+
+
+def _rated(agreement_id: uuid.UUID, sequence: int) -> Decimal:
+    posted = UsageRecord.objects.filter(
+        agreement=agreement_id, sequence__lte=sequence, state=UsageState.POSTED
+    )
+    return posted.aggregate(all=Sum("cost_glm"))["all"] or ZERO
+
+
+def _objection(note: protocol.DebitNote, node_id: str) -> Fault | None:
+    if not _is_amount(note.amount_glm) or not 1 <= note.sequence <= MOST_SEQUENCE:
+        return Fault(
+            MeteringFaultKind.RANGE, 0, f"debit note {note.sequence} over {note.amount_glm} GLM"[:200]
+        )
+    message = _message(note)
+    if message is None or not typed_data.is_signed_by(message, note.signature, node_id):
+        return Fault(MeteringFaultKind.SIGNATURE, note.sequence, f"debit note {note.sequence}: bad signature")
+    return None
+
+
+def _message(note: protocol.DebitNote) -> typed_data.SignableMessage | None:
+    try:
+        return typed_data.debit_note(note, chain_id=settings.HIVE_CHAIN_ID)
+    except Exception:  # eth-abi has its own kinds of errors for a usage hash that is no 32 bytes
+        return None
+
+
+def _is_amount(amount: Decimal) -> bool:
+    return amount.is_finite() and ZERO <= amount < LIMIT_GLM and round_glm(amount) == amount
+
+
+def _row(agreement_id: uuid.UUID, note: protocol.DebitNote) -> DebitNote:
+    return DebitNote(
+        agreement_id=agreement_id,
+        sequence=note.sequence,
+        usage_hash=note.usage_hash,
+        amount=note.amount_glm,
+        final=note.final,
+        signature=note.signature,
+        reason="waits for the usage it covers to be rated",
+        deadline_at=timezone.now() + REVIEW_WITHIN,
+    )
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,122 @@
+"""Invoices to teams: pay-as-you-go snapshots of what was posted, on consecutive numbers without gaps."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Min, QuerySet, Sum
+
+from apps.billing.debit_notes import review_debit_notes
+from apps.billing.invoices import Invoice, InvoiceSeries
+from apps.billing.usage import UsageRecord, UsageState
+from apps.market.models import Agreement
+from apps.money import ZERO, plain
+from apps.teams.models import Team
+
+__all__ = ["draw_up_invoice", "review_debit_notes"]
+
+
+@transaction.atomic
+def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetime) -> Invoice:
+    """Put usage that was posted and never invoiced on an invoice: each report on one invoice, once.
+
+    Without `since` it is all that ended until `until`, late reports of earlier periods included; an invoice
+    over nothing is one over 0 GLM. Raises ValueError when `until` is not after the period's start.
+    """
+    series = _next_in_series(f"HIVE-{until:%Y}-")
+    start = since or _period_start(team, until)
+    if start >= until:
+        raise ValueError(
+            f"an invoice until {until:%Y-%m-%d %H:%M:%S}: expected a time after {start:%Y-%m-%d %H:%M:%S}"
+        )
+    invoice_id = uuid.uuid4()
+    # The reports are claimed before the invoice exists (foreign keys are checked at the commit), so that what
+    # is summed is what was claimed, whatever is posted meanwhile.
+    _claimable(team, since=since, until=until).update(invoice=invoice_id)
+    lines = _lines(UsageRecord.objects.filter(invoice=invoice_id))
+    return Invoice.objects.create(
+        id=invoice_id,
+        number=str(series),
+        team=team,
+        period_start=start,
+        period_end=until,
+        total_glm=sum((Decimal(line["cost_glm"]) for line in lines), ZERO),
+        lines=lines,
+    )
+
+
+def _next_in_series(prefix: str) -> InvoiceSeries:
+    """Take the next number. The row stays locked to the commit: a number that is not used is not taken."""
+    InvoiceSeries.objects.bulk_create([InvoiceSeries(prefix=prefix)], ignore_conflicts=True)
+    series = InvoiceSeries.objects.select_for_update().get(prefix=prefix)
+    series.last_number += 1
+    series.save(update_fields=["last_number"])
+    return series
+
+
+def _period_start(team: Team, until: datetime) -> datetime:
+    """Where the team's last invoice ended, else when the team began."""
+    latest = team.invoices.aggregate(end=Max("period_end"))["end"]
+    return latest or min(team.created_at, until)
+
+
+def _claimable(team: Team, *, since: datetime | None, until: datetime) -> QuerySet[UsageRecord]:
+    posted = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED, invoice=None)
+    posted = posted.filter(ended_at_ms__lte=_ms(until))
+    return posted if since is None else posted.filter(ended_at_ms__gt=_ms(since))
+
+
+def _lines(records: QuerySet[UsageRecord]) -> list[dict[str, Any]]:
+    sums = records.values("agreement").annotate(
+        running_ms=Sum("billed_running_ms"),
+        cpu_ms=Sum("billed_cpu_ms"),
+        egress_bytes=Sum("billed_egress_bytes"),
+        cost_glm=Sum("cost_glm"),
+        first=Min("sequence"),
+        last=Max("sequence"),
+    )
+    by_agreement = {each["agreement"]: each for each in sums}
+    heads = dict(
+        records.order_by("agreement", "-sequence").distinct("agreement").values_list("agreement", "hash")
+    )
+    agreements = (
+        Agreement.objects.filter(pk__in=by_agreement).select_related("demand", "node").order_by("created_at")
+    )
+    return [_line(agreement, by_agreement[agreement.pk], heads[agreement.pk]) for agreement in agreements]
+
+
+def _line(agreement: Agreement, used: Mapping[str, Any], head_hash: str) -> dict[str, Any]:
+    """One agreement as it stands on the invoice. Seconds, bytes and GLM are exact; GLM is text."""
+    price = agreement.price
+    return {
+        "agreement": str(agreement.pk),
+        "reference": agreement.demand.reference,
+        "what": agreement.image,
+        "runtime": agreement.runtime,
+        "node": agreement.node_id,
+        "node_name": agreement.node.name,
+        "cpu_threads": plain(agreement.cpu_threads),
+        "mem_gib": plain(agreement.mem_gib),
+        "running_s": plain(Decimal(int(used["running_ms"])).scaleb(-3)),
+        "cpu_s": plain(Decimal(int(used["cpu_ms"])).scaleb(-3)),
+        "egress_bytes": int(used["egress_bytes"]),
+        "price": {
+            "start_glm": plain(price.start_glm),
+            "cpu_second_glm": plain(price.cpu_second_glm),
+            "second_glm": plain(price.second_glm),
+            "egress_gib_glm": plain(price.egress_gib_glm),
+        },
+        "cost_glm": plain(used["cost_glm"]),
+        "first_sequence": used["first"],
+        "last_sequence": used["last"],
+        "chain_head": head_hash,
+    }
+
+
+def _ms(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)

@@ -1,0 +1,226 @@
+"""Payouts: one ERC-20 transfer per node, signed and stored before it is sent, so that it happens once.
+
+The payment, its entry payable -> in flight and the raw transaction are one database transaction. Whatever
+dies after it, the stored transaction is sent again until a block has it; its nonce lets the chain take it once.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from apps.billing.chain import Chain, ChainRefused, ChainUnreachable, Gas, chain
+from apps.billing.chain_models import Payment, PaymentState
+from apps.billing.invoices import DebitNote, DebitNoteState
+from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
+from apps.billing.locks import queue_for
+from apps.billing.posting import balance, house_account, transfer, undo
+from apps.money import ZERO, plain
+from apps.nodes.queen import queen_address, queen_key
+from apps.teams.audit import Actor
+
+log = logging.getLogger("hive.settlement")
+
+SETTLEMENT = Actor.queen("settlement")
+RESEND_AFTER = timedelta(seconds=15)
+SETTLE_WITHIN = timedelta(hours=1)
+UNSENT = (PaymentState.SIGNED, PaymentState.SENT)
+
+
+def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
+    """Pay each node what is payable to it, if it is `minimum_glm` or more. Returns the payments made.
+
+    A node that can't be paid (the treasury lacks GLM or gas, the chain does not answer) is left for the next
+    time, with a line in the log.
+    """
+    if not settings.HIVE_GLM_TOKEN:
+        return []
+    owed = Account.objects.filter(
+        kind=AccountKind.PAYABLE, guarded_balance__gt=ZERO, guarded_balance__gte=minimum_glm
+    )
+    made = [_pay(account, minimum_glm=minimum_glm) for account in owed.select_related("node").order_by("pk")]
+    return [payment for payment in made if payment is not None]
+
+
+def _pay(account: Account, *, minimum_glm: Decimal) -> Payment | None:
+    try:
+        payment = _sign(chain(), account, minimum_glm=minimum_glm)
+    except (ChainRefused, ChainUnreachable) as trouble:
+        log.warning("%s GLM are not paid to %s: %s", plain(balance(account)), account.node_id, trouble)
+        return None
+    if payment is not None:
+        push(chain(), payment)
+    return payment
+
+
+def _sign(chain: Chain, account: Account, *, minimum_glm: Decimal) -> Payment | None:
+    treasury, recipient, owed = queen_address(), str(account.node_id), balance(account)
+    gas = chain.price_of_transfer(sender=treasury, recipient=recipient, amount_glm=owed)
+    # Asked before the lock: our own later nonces are all in the database.
+    pending = chain.nonce(treasury)
+    with transaction.atomic():
+        queue_for("billing.nonce")
+        amount = balance(account)
+        if amount == ZERO or amount < minimum_glm:
+            return None  # another worker was faster
+        return _store(chain, account, amount, nonce=max(pending, _next_nonce(chain, treasury)), gas=gas)
+
+
+def _next_nonce(chain: Chain, treasury: str) -> int:
+    used = Payment.objects.filter(chain_id=chain.chain_id, sender=treasury).aggregate(last=Max("nonce"))[
+        "last"
+    ]
+    return 0 if used is None else used + 1
+
+
+def _store(chain: Chain, account: Account, amount: Decimal, *, nonce: int, gas: Gas) -> Payment:
+    recipient, now = str(account.node_id), timezone.now()
+    raw, tx_hash = chain.sign_transfer(
+        key=queen_key(), recipient=recipient, amount_glm=amount, nonce=nonce, gas=gas
+    )
+    payment = Payment.objects.create(
+        id=uuid.uuid4(),
+        node_id=recipient,
+        chain_id=chain.chain_id,
+        sender=queen_address(),
+        recipient=recipient,
+        nonce=nonce,
+        amount=amount,
+        raw_transaction=raw,
+        tx_hash=tx_hash,
+        reason="signed and stored",
+        deadline_at=now + SETTLE_WITHIN,
+        retry_at=now + RESEND_AFTER,
+    )
+    transfer(
+        key=f"payout:{payment.id}",
+        kind=TransferKind.PAYOUT,
+        debit=account,
+        credit=house_account(AccountKind.IN_FLIGHT),
+        amount_glm=amount,
+        reference=f"payment:{payment.id}",
+    )
+    notes = DebitNote.objects.filter(agreement__node=recipient, state=DebitNoteState.ACCEPTED, payment=None)
+    notes.update(payment=payment)
+    return payment
+
+
+# -- sending ----------------------------------------------------------------------------------------------
+
+
+def resend_due(chain: Chain) -> int:
+    """Send again what no block has yet and is due for it, in the order of nonces. Returns how many."""
+    now = timezone.now()
+    due = Payment.objects.filter(chain_id=chain.chain_id, state__in=UNSENT, retry_at__lte=now).order_by(
+        "nonce"
+    )
+    claimed = [
+        payment
+        for payment in due
+        if Payment.objects.filter(pk=payment.pk, retry_at=payment.retry_at).update(
+            retry_at=now + RESEND_AFTER
+        )
+    ]
+    for payment in claimed:
+        push(chain, payment)
+    return len(claimed)
+
+
+def push(chain: Chain, payment: Payment) -> None:
+    """See to it that the chain has the transaction. Safe to repeat: it is the same transaction every time."""
+    try:
+        receipt = chain.receipt(payment.tx_hash)
+        if receipt is None:
+            chain.send(payment.raw_transaction)
+        elif not receipt.succeeded and _is_final(chain, receipt.block_number):
+            fail_payment(payment, reason=f"refused by the token in block {receipt.block_number}")
+            return
+    except ChainUnreachable as trouble:
+        log.warning("%s: not sent, tried again in %d s: %s", payment, RESEND_AFTER.seconds, trouble)
+        return
+    except ChainRefused as refusal:
+        if not _is_underway(chain, payment, str(refusal)):
+            return
+    if payment.state == PaymentState.SIGNED:
+        payment.move_to(
+            PaymentState.SENT,
+            actor=SETTLEMENT,
+            reason="the chain has it, no block yet",
+            deadline_at=timezone.now() + SETTLE_WITHIN,
+        )
+
+
+def _is_underway(chain: Chain, payment: Payment, refusal: str) -> bool:
+    """Was it refused because the chain has it already? If its nonce is gone for good, it failed."""
+    if "already known" in refusal.lower() or "already imported" in refusal.lower():
+        return True
+    log.warning("%s: refused, tried again in %d s: %s", payment, RESEND_AFTER.seconds, refusal)
+    final_height = max(chain.height() - settings.HIVE_FINALITY + 1, 0)
+    nonce_is_gone = chain.nonce(payment.sender, block=final_height) > payment.nonce
+    if nonce_is_gone and chain.receipt(payment.tx_hash) is None:
+        fail_payment(payment, reason=f"nonce {payment.nonce} was used by another transaction")
+    return False
+
+
+def _is_final(chain: Chain, block_number: int) -> bool:
+    return chain.height() - block_number + 1 >= settings.HIVE_FINALITY
+
+
+# -- what the watcher tells -------------------------------------------------------------------------------
+
+
+def confirm_payment(payment: Payment, *, block_number: int) -> None:
+    payment.move_to(
+        PaymentState.CONFIRMED,
+        actor=SETTLEMENT,
+        reason=f"in block {block_number}",
+        deadline_at=timezone.now() + SETTLE_WITHIN,
+        block_number=block_number,
+    )
+
+
+@transaction.atomic
+def finish_payment(payment: Payment) -> None:
+    """It is final: the ledger says that the GLM left, and the debit notes it covers are paid."""
+    payment.move_to(PaymentState.FINAL, actor=SETTLEMENT, reason=f"final in block {payment.block_number}")
+    transfer(
+        key=f"settlement:{payment.id}",
+        kind=TransferKind.SETTLEMENT,
+        debit=house_account(AccountKind.IN_FLIGHT),
+        credit=house_account(AccountKind.TREASURY),
+        amount_glm=payment.amount,
+        reference=f"payment:{payment.id}",
+    )
+    for note in payment.debit_notes.filter(state=DebitNoteState.ACCEPTED):
+        note.move_to(DebitNoteState.PAID, actor=SETTLEMENT, reason=f"paid in {payment.tx_hash}")
+
+
+def back_to_sent(payment: Payment, *, reason: str) -> None:
+    """Its block is gone: it is sent again at once."""
+    now = timezone.now()
+    if payment.state == PaymentState.CONFIRMED:
+        payment.move_to(
+            PaymentState.SENT,
+            actor=SETTLEMENT,
+            reason=reason,
+            deadline_at=now + SETTLE_WITHIN,
+            block_number=None,
+            retry_at=now,
+        )
+    else:
+        Payment.objects.filter(pk=payment.pk).update(retry_at=now)
+
+
+@transaction.atomic
+def fail_payment(payment: Payment, *, reason: str) -> None:
+    """It can never happen any more: the amount is payable again."""
+    payment.move_to(PaymentState.FAILED, actor=SETTLEMENT, reason=reason)
+    undo(Transfer.objects.get(key=f"payout:{payment.id}"), key=f"payout:{payment.id}:undone")
+    payment.debit_notes.update(payment=None)
