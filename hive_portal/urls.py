@@ -1,6 +1,22 @@
+"""Every address of the portal. A row of another team is a 404 in each of them."""
+
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth import views as auth
+from django.urls import include, path
+
+from hive_portal import pages
+from hive_portal.api import api_urlpatterns
 
 urlpatterns = [
+    path("", pages.dashboard, name="dashboard"),
+    path("healthz", pages.healthz, name="healthz"),
+    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("teams/<slug:slug>/", pages.team, name="team"),
+    path("", include("apps.deployments.urls")),
+    path("", include("apps.billing.urls")),
+    path("", include("apps.nodes.urls")),
+    path("", include("apps.teams.urls")),
     path("admin/", admin.site.urls),
+    *api_urlpatterns,
 ]

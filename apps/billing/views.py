@@ -1,0 +1,97 @@
+"""Pages of money: what a team may spend, what it spent, and its invoices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from apps.billing.invoicing import draw_up_invoice
+from apps.billing.models import Budget, Invoice, Transfer
+from apps.billing.wallets import register_wallet
+from apps.nodes.queen import queen_address
+from apps.teams.choice import choose_team, membership, remember_team
+from apps.teams.models import Role, Team
+from apps.teams.reach import owned_teams, reachable_teams
+
+
+class WalletForm(forms.Form):
+    address = forms.RegexField(
+        r"^0x[0-9a-fA-F]{40}$", error_messages={"invalid": "An address is 0x and 40 hexadecimal digits."}
+    )
+
+
+@login_required
+def overview(request: HttpRequest, slug: str) -> HttpResponse:
+    return _page(request, choose_team(request, slug))
+
+
+@login_required
+def invoice(request: HttpRequest, pk: str) -> HttpResponse:
+    found = get_object_or_404(
+        Invoice.objects.select_related("team"), pk=pk, team__in=reachable_teams(request)
+    )
+    return render(
+        request, "billing/invoice.html", {"invoice": found, "team": remember_team(request, found.team)}
+    )
+
+
+@login_required
+@require_POST
+def draw_up(request: HttpRequest, slug: str) -> HttpResponse:
+    """An invoice of everything rated since the last one."""
+    team = choose_team(request, slug, to_change=True)
+    try:
+        drawn_up = draw_up_invoice(team=team, until=timezone.now())
+    except ValueError as error:
+        messages.warning(request, f"No invoice was drawn up: {error}")
+        return redirect("billing:overview", slug=slug)
+    return redirect("billing:invoice", pk=drawn_up.pk)
+
+
+@login_required
+@require_POST
+def add_wallet(request: HttpRequest, slug: str) -> HttpResponse:
+    team = get_object_or_404(owned_teams(request), slug=slug)
+    form = WalletForm(request.POST)
+    if not form.is_valid():
+        return _page(request, team, wallet_form=form, status=422)
+    try:
+        wallet = register_wallet(team, form.cleaned_data["address"].lower())
+        messages.success(request, f"Deposits from {wallet.address} are credited to {team} once confirmed.")
+    except ValueError as error:
+        messages.error(request, str(error))
+    return redirect("billing:overview", slug=slug)
+
+
+def _page(request: HttpRequest, team: Team, *, status: int = 200, **extra: Any) -> HttpResponse:
+    mine = membership(request, team)
+    budgets = list(
+        team.budgets.select_related("available", "held").prefetch_related("wallets").order_by("id")
+    )
+    context = {
+        "team": team,
+        "mine": mine,
+        "is_owner": mine.role == Role.OWNER,
+        "budgets": budgets,
+        "invoices": team.invoices.all()[:50],
+        "transfers": _transfers(budgets)[:15],
+        "deposit_address": queen_address(),
+        "token_address": settings.HIVE_GLM_TOKEN,
+        "chain_id": settings.HIVE_CHAIN_ID,
+        "wallet_form": WalletForm(),
+    }
+    return render(request, "billing/overview.html", context | extra, status=status)
+
+
+def _transfers(budgets: list[Budget]) -> QuerySet[Transfer]:
+    accounts = [account for budget in budgets for account in (budget.available_id, budget.held_id)]
+    return Transfer.objects.filter(Q(debit__in=accounts) | Q(credit__in=accounts))

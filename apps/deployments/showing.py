@@ -1,0 +1,144 @@
+"""What the pages show of deployments: services, replicas, where each runs and what it costs, in few queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db.models import Prefetch, QuerySet, Sum
+from django.utils import timezone
+
+from apps.billing.models import EdgeTraffic
+from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica, ReplicaState, Service
+from apps.deployments.status import DeploymentStatus, status_of
+from apps.money import ZERO
+from apps.teams.models import AuditLine
+
+TRAFFIC_MINUTES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSheet:
+    """A replica and the assignment in force, if it has one."""
+
+    replica: Replica
+    assignment: Assignment | None
+
+    @property
+    def price_per_hour_glm(self) -> Decimal | None:
+        return self.assignment.agreement.price_per_hour_glm if self.assignment else None
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When it is looked at next; None for one that is settled or fine."""
+        settled = self.replica.is_terminal or self.replica.state == ReplicaState.HEALTHY
+        return None if settled or self.replica.retry_at <= timezone.now() else self.replica.retry_at
+
+    @property
+    def gives_up_at(self) -> datetime | None:
+        return None if self.replica.state == ReplicaState.HEALTHY else self.replica.deadline_at
+
+    @property
+    def has_console(self) -> bool:
+        return self.assignment is not None and self.replica.state in {ReplicaState.HEALTHY, ReplicaState.UNHEALTHY}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSheet:
+    service: Service
+    replicas: list[ReplicaSheet]
+
+    @property
+    def healthy(self) -> int:
+        return sum(sheet.replica.state == ReplicaState.HEALTHY for sheet in self.replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSheet:
+    deployment: Deployment
+    services: list[ServiceSheet]
+
+    @property
+    def status(self) -> DeploymentStatus:
+        return status_of(self.deployment)
+
+    @property
+    def replicas(self) -> list[ReplicaSheet]:
+        return [replica for service in self.services for replica in service.replicas]
+
+    @property
+    def healthy(self) -> int:
+        return sum(service.healthy for service in self.services)
+
+    @property
+    def wanted(self) -> int:
+        return sum(service.service.replicas_wanted for service in self.services)
+
+    @property
+    def price_per_hour_glm(self) -> Decimal:
+        return sum((sheet.price_per_hour_glm or ZERO for sheet in self.replicas), ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the edge carried for a deployment."""
+
+    requests: int
+    failed: int
+    egress_bytes: int
+    per_minute: list[int]
+
+
+def sheets_of(deployments: QuerySet[Deployment]) -> list[DeploymentSheet]:
+    active = Assignment.objects.filter(state=AssignmentState.ACTIVE).select_related("node", "agreement")
+    replicas = Replica.objects.prefetch_related(Prefetch("assignments", active, to_attr="in_force"))
+    services = Service.objects.prefetch_related(Prefetch("replicas", replicas))
+    return [_sheet(found) for found in deployments.prefetch_related(Prefetch("services", services))]
+
+
+def sheet_of(deployment: Deployment) -> DeploymentSheet:
+    return sheets_of(Deployment.objects.select_related("team", "created_by").filter(pk=deployment.pk))[0]
+
+
+def _sheet(deployment: Deployment) -> DeploymentSheet:
+    return DeploymentSheet(deployment, [_service_sheet(service) for service in deployment.services.all()])
+
+
+def _service_sheet(service: Service) -> ServiceSheet:
+    shown = [replica for replica in service.replicas.all() if _is_shown(replica, service)]
+    for replica in shown:
+        replica.service = service
+    return ServiceSheet(service, [ReplicaSheet(replica, next(iter(replica.in_force), None)) for replica in shown])  # type: ignore[attr-defined]
+
+
+def _is_shown(replica: Replica, service: Service) -> bool:
+    """A slot that was scaled away and has stopped is history: the timeline tells it."""
+    return replica.index <= service.replicas_wanted or replica.state != ReplicaState.STOPPED
+
+
+def events_of(deployment: Deployment, *, limit: int = 25) -> QuerySet[AuditLine]:
+    """What happened to it and to all that was made for it, newest first."""
+    return AuditLine.objects.filter(team=deployment.team_id, noun_id__in=_ids_of(deployment))[:limit]
+
+
+def _ids_of(deployment: Deployment) -> list[str]:
+    replicas = Replica.objects.filter(service__deployment=deployment).values_list("pk", "demand_id", "hold_id")
+    services = deployment.services.values_list("pk", flat=True)
+    ids: Iterable[object] = (deployment.pk, *services, *(noun for row in replicas for noun in row if noun))
+    return [str(noun) for noun in ids]
+
+
+def traffic_of(deployment: Deployment) -> Traffic:
+    carried = EdgeTraffic.objects.filter(agreement__assignment__replica__service__deployment=deployment)
+    sums = carried.aggregate(requests=Sum("requests"), failed=Sum("failed"), egress_bytes=Sum("egress_bytes"))
+    return Traffic(**{name: value or 0 for name, value in sums.items()}, per_minute=_per_minute(carried))
+
+
+def _per_minute(carried: QuerySet[EdgeTraffic]) -> list[int]:
+    this_minute = timezone.now().replace(second=0, microsecond=0)
+    minutes = [this_minute - timedelta(minutes=back) for back in reversed(range(TRAFFIC_MINUTES))]
+    recent = carried.filter(minute__gte=minutes[0]).values("minute").annotate(count=Sum("requests"))
+    counts = {row["minute"]: row["count"] for row in recent.order_by()}
+    return [counts.get(minute, 0) for minute in minutes]

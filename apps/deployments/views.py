@@ -1,0 +1,179 @@
+"""Pages of deployments: list, new (Compose file -> plan -> apply), one deployment, and a console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from apps.deployments.applying import apply_plan
+from apps.deployments.manifest import ManifestError
+from apps.deployments.models import Deployment, Plan, Replica, Service
+from apps.deployments.planning import draw_up_plan
+from apps.deployments.showing import events_of, sheet_of, sheets_of, traffic_of
+from apps.teams.audit import Actor
+from apps.teams.choice import choose_team, membership, remember_team
+from apps.teams.models import SLUG
+from apps.teams.reach import reachable_teams
+
+MAX_REPLICAS = 1000
+
+
+class PlanForm(forms.Form):
+    name = forms.CharField(max_length=40, required=False, validators=[SLUG])
+    source = forms.CharField(strip=False, max_length=256 * 1024, widget=forms.Textarea)
+    file_name = forms.CharField(max_length=200, required=False)
+
+
+class _FromForm(forms.Form):
+    from_ = forms.UUIDField()
+
+    def add_prefix(self, field_name: str) -> str:
+        """`from` is a word of Python's own."""
+        return field_name.rstrip("_")
+
+
+class ScaleForm(forms.Form):
+    replicas = forms.IntegerField(min_value=0, max_value=MAX_REPLICAS)
+
+
+@login_required
+def index(request: HttpRequest, slug: str) -> HttpResponse:
+    team = choose_team(request, slug)
+    sheets = sheets_of(team.deployments.all())
+    return render(
+        request, "deployments/index.html", {"team": team, "mine": membership(request, team), "sheets": sheets}
+    )
+
+
+@login_required
+def new(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show the form; on POST draw up a plan, or show what is wrong with the file and where."""
+    team = choose_team(request, slug, to_change=True)
+    form = PlanForm(request.POST or None, initial=_earlier(request))
+    if not form.is_valid():
+        return _form(request, form, team=team)
+    try:
+        drawn_up = draw_up_plan(
+            team=team,
+            author=_user(request),
+            name=form.cleaned_data["name"] or None,
+            source=form.cleaned_data["source"],
+            file_name=form.cleaned_data["file_name"] or "compose.yaml",
+        )
+    except ManifestError as error:
+        return _form(request, form, team=team, problems=error.problems)
+    return redirect("deployments:plan", pk=drawn_up.pk)
+
+
+@login_required
+def plan(request: HttpRequest, pk: str) -> HttpResponse:
+    found = get_object_or_404(Plan.objects.select_related("team"), pk=pk, team__in=reachable_teams(request))
+    context = {
+        "plan": found,
+        "team": remember_team(request, found.team),
+        "expired": found.expires_at <= timezone.now(),
+        "mine": membership(request, found.team),
+    }
+    return render(request, "deployments/plan.html", context)
+
+
+@login_required
+@require_POST
+def apply(request: HttpRequest, pk: str) -> HttpResponse:
+    found = get_object_or_404(Plan, pk=pk, team__in=reachable_teams(request, to_change=True))
+    try:
+        deployment = apply_plan(found, actor=Actor.user(_user(request)))
+    except ValueError as error:
+        messages.error(request, str(error))
+        return redirect("deployments:plan", pk=pk)
+    return redirect("deployments:detail", pk=deployment.pk)
+
+
+@login_required
+def detail(request: HttpRequest, pk: str) -> HttpResponse:
+    deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request))
+    return render(request, "deployments/detail.html", live_context(deployment) | _around(request, deployment))
+
+
+@login_required
+@require_POST
+def stop(request: HttpRequest, pk: str) -> HttpResponse:
+    deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request, to_change=True))
+    deployment.stop(actor=Actor.user(_user(request)), reason="stopped on its page")
+    messages.info(request, "Stopping. What is left of its holds goes back to the budget.")
+    return redirect("deployments:detail", pk=pk)
+
+
+@login_required
+@require_POST
+def start(request: HttpRequest, pk: str) -> HttpResponse:
+    deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request, to_change=True))
+    deployment.start(actor=Actor.user(_user(request)), reason="started on its page")
+    return redirect("deployments:detail", pk=pk)
+
+
+@login_required
+@require_POST
+def scale(request: HttpRequest, pk: str) -> HttpResponse:
+    service = get_object_or_404(Service, pk=pk, deployment__team__in=reachable_teams(request, to_change=True))
+    form = ScaleForm(request.POST)
+    if form.is_valid():
+        service.scale(form.cleaned_data["replicas"], actor=Actor.user(_user(request)))
+    else:
+        messages.error(request, f"{service.name}: replicas must be a whole number from 0 to {MAX_REPLICAS}.")
+    return redirect("deployments:detail", pk=service.deployment_id)
+
+
+@login_required
+def console(request: HttpRequest, pk: str) -> HttpResponse:
+    """A terminal in a replica, for those who may change the deployment."""
+    replica = get_object_or_404(
+        Replica.objects.select_related("service__deployment__team"),
+        pk=pk,
+        service__deployment__team__in=reachable_teams(request, to_change=True),
+    )
+    deployment = replica.service.deployment
+    context = {"replica": replica, "deployment": deployment, "team": remember_team(request, deployment.team)}
+    return render(request, "deployments/console.html", context)
+
+
+def live_context(deployment: Deployment) -> dict[str, Any]:
+    """What the live part of the page shows; the consumer renders the same."""
+    sheet = sheet_of(deployment)
+    return {
+        "deployment": sheet.deployment,
+        "sheet": sheet,
+        "traffic": traffic_of(deployment),
+        "events": events_of(deployment),
+    }
+
+
+def _around(request: HttpRequest, deployment: Deployment) -> dict[str, Any]:
+    return {"team": remember_team(request, deployment.team), "mine": membership(request, deployment.team)}
+
+
+def _earlier(request: HttpRequest) -> dict[str, str]:
+    """`?from=<deployment>`: begin with its file, to change it."""
+    form = _FromForm(request.GET)
+    if not form.is_valid():
+        return {}
+    reachable = Deployment.objects.filter(team__in=reachable_teams(request))
+    deployment = reachable.filter(pk=form.cleaned_data["from_"]).first()
+    return {"name": deployment.name, "source": deployment.source} if deployment else {}
+
+
+def _form(request: HttpRequest, form: PlanForm, **context: Any) -> HttpResponse:
+    status = 422 if form.is_bound else 200
+    return render(request, "deployments/new.html", {"form": form} | context, status=status)
+
+
+def _user(request: HttpRequest) -> Any:
+    """`login_required` lets nobody anonymous come this far."""
+    return request.user

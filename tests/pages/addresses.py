@@ -1,0 +1,68 @@
+"""Every page of the portal, walked from the URL configuration itself, so that none can be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.pages.scenery import Scenery
+
+FREE = {"healthz", "login", "logout"}
+"""Open to whoever is not signed in."""
+SHARED = {"dashboard", "nodes:list", "nodes:enrol", "nodes:detail"}
+"""The same for every member of any team: the market of nodes."""
+BY_POST = {
+    "deployments:apply",
+    "deployments:stop",
+    "deployments:start",
+    "deployments:scale",
+    "billing:draw-up",
+    "billing:add-wallet",
+    "nodes:enrol",
+    "teams:create-token",
+    "teams:revoke-token",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    name: str
+    path: str
+
+    @property
+    def is_posted(self) -> bool:
+        return self.name in BY_POST
+
+
+def names() -> Iterator[str]:
+    """All names of pages; admin and API are walked by tests of their own."""
+    yield from _walk(get_resolver().url_patterns, "")
+
+
+def _walk(patterns: list[URLPattern | URLResolver], namespace: str) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.app_name not in {"admin"} and not str(pattern.pattern).startswith("api/"):
+                yield from _walk(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else "")
+        elif pattern.name and not str(pattern.pattern).startswith(("api/", "^api/")):
+            yield namespace + pattern.name
+
+
+def pages(scenery: Scenery) -> list[Page]:
+    """Each page with an object of the scenery in its address; KeyError for a page this test does not know."""
+    kwargs: dict[str, dict[str, object]] = {name: {} for name in FREE | SHARED}
+    team, deployment = {"slug": scenery.team.slug}, {"pk": scenery.deployment.pk}
+    kwargs |= dict.fromkeys(
+        ["team", "deployments:list", "deployments:new", "billing:overview", "billing:draw-up"], team
+    )
+    kwargs |= dict.fromkeys(["billing:add-wallet", "teams:settings", "teams:create-token"], team)
+    kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
+    kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], {"pk": scenery.plan.pk})
+    kwargs["deployments:scale"] = {"pk": scenery.service.pk}
+    kwargs["deployments:console"] = {"pk": scenery.replica.pk}
+    kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
+    kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
+    kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}
+    return [Page(name, reverse(name, kwargs=kwargs[name])) for name in names()]

@@ -1,0 +1,431 @@
+"""A small hive in full work, for the pages to show: one row at least of every model, as life would leave it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from apps.billing.budgeting import open_budget
+from apps.billing.holding import place_hold
+from apps.billing.invoicing import draw_up_invoice
+from apps.billing.models import (
+    Account,
+    AccountKind,
+    Budget,
+    ChainBlock,
+    ChainTransfer,
+    DebitNote,
+    EdgeTraffic,
+    Hold,
+    Invoice,
+    MeteringFault,
+    Payment,
+    TransferKind,
+    UsageRecord,
+    Wallet,
+)
+from apps.billing.posting import house_account, payable_account, transfer
+from apps.deployments.models import (
+    Assignment,
+    Deployment,
+    EdgeLog,
+    Plan,
+    Replica,
+    ReplicaState,
+    Service,
+)
+from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
+from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState, Offer
+from apps.teams.audit import Actor
+from apps.teams.models import ApiToken, Team, User
+
+COMPOSE = """\
+name: hello
+services:
+  web:
+    image: hive/hello:1
+    ports:
+      - "8000"
+    deploy:
+      replicas: 3
+      resources:
+        limits: {cpus: "0.5", memory: 256M}
+    healthcheck:
+      test: ["CMD", "wget", "-q", "-O-", "http://localhost:8000/"]
+      interval: 2s
+    x-hive:
+      max-price-per-hour: 0.02
+  worker:
+    image: hive/worker:3
+    deploy:
+      replicas: 2
+"""
+ZERO_HASH = "0x" + "00" * 32
+
+
+def hash_of(text: str) -> str:
+    return "0x" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def address_of(text: str) -> str:
+    return hash_of(text)[:42]
+
+
+def ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+@dataclass
+class Scenery:
+    team: Team
+    user: User
+    nodes: list[Node]
+    budget: Budget
+    deployment: Deployment
+    service: Service
+    replica: Replica
+    plan: Plan
+    invoice: Invoice
+    token: ApiToken
+
+
+def paint(team: Team, user: User) -> Scenery:
+    nodes = [
+        _node(user, name, i, state)
+        for i, (name, state) in enumerate(
+            [
+                ("attic", NodeState.ONLINE),
+                ("studio", NodeState.ONLINE),
+                ("garage", NodeState.ONLINE),
+                ("office-nas", NodeState.ONLINE),
+                ("old-laptop", NodeState.UNKNOWN),
+                ("lab-3", NodeState.OFFLINE),
+            ]
+        )
+    ]
+    _node(user, "newcomer", 9, NodeState.PENDING)
+    budget = _budget(team)
+    deployment = Deployment.objects.create(
+        team=team, budget=budget, name="hello", manifest={}, source=COMPOSE, created_by=user
+    )
+    web = _service(deployment, "web", 3, "hive/hello:1")
+    worker = _service(deployment, "worker", 2, "hive/worker:3")
+    agreements = [_healthy(web, i, nodes[i - 1], budget) for i in (1, 2, 3)]
+    agreements.append(_healthy(worker, 1, nodes[3], budget))
+    _negotiating(worker, 2, nodes[0])
+    _stopped(team, user, budget)
+    _traffic(agreements[0])
+    _usage_and_payment(agreements[0])
+    invoice = draw_up_invoice(team=team, until=timezone.now())
+    plan = _plan(team, user, nodes)
+    token, _ = ApiToken.issue(team=team, user=user, name="ci")
+    Enrolment.issue(owner=user)
+    Listener.objects.create(started_at=timezone.now(), last_seen_at=timezone.now())
+    EdgeLog.objects.create(path="/var/log/hive/edge.log")
+    replica = web.replicas.get(index=1)
+    return Scenery(team, user, nodes, budget, deployment, web, replica, plan, invoice, token)
+
+
+def _node(user: User, name: str, number: int, state: str) -> Node:
+    now = timezone.now()
+    node = Node.objects.create(
+        id=address_of(name),
+        owner=user,
+        name=name,
+        state=state,
+        reason={"unknown": "link lost", "offline": "silent for 30 s"}.get(state, ""),
+        deadline_at=None if state in {NodeState.PENDING, NodeState.OFFLINE} else now + timedelta(seconds=15),
+        approved_at=None if state == NodeState.PENDING else now - timedelta(days=3),
+        last_seen_at=now - timedelta(seconds=number),
+        runtimes=["docker", "process"] if number % 2 == 0 else ["process"],
+        agent_version="0.1.0",
+        properties={"golem.inf.cpu.threads": 4, "golem.inf.mem.gib": 8, "golem.node.id.name": name},
+        stats={"cpu_percent": 12.5, "running": 1},
+        ssh_host_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPm1S0l0",
+        cpu_threads=Decimal(4 + number % 3 * 2),
+        mem_gib=Decimal(8),
+        cpu_threads_claimed=Decimal("0.5"),
+        mem_gib_claimed=Decimal("0.25"),
+    )
+    NodeSession.objects.create(node=node, opened_at=now - timedelta(hours=2), last_seen_at=now, channel="c")
+    Offer.objects.create(
+        node=node,
+        runtime=node.runtimes[0],
+        cpu_threads=node.cpu_threads,
+        mem_gib=node.mem_gib,
+        start_glm=Decimal("0.0001"),
+        cpu_second_glm=Decimal("0.0000008") + Decimal("0.0000001") * number,
+        second_glm=Decimal("0.0000012"),
+        egress_gib_glm=Decimal("0.002"),
+        issued_at=now,
+        deadline_at=now + timedelta(hours=1),
+        signature="0x",
+    )
+    return node
+
+
+def _budget(team: Team) -> Budget:
+    budget = open_budget(team)
+    wallet = Wallet.objects.create(team=team, budget=budget, address=address_of("wallet"))
+    ChainBlock.objects.create(chain_id=settings.HIVE_CHAIN_ID, number=7, hash=hash_of("block 7"))
+    ChainTransfer.objects.create(
+        chain_id=settings.HIVE_CHAIN_ID,
+        tx_hash=hash_of("deposit"),
+        log_index=0,
+        block_number=7,
+        block_hash=hash_of("block 7"),
+        sender=wallet.address,
+        recipient=address_of("queen"),
+        amount=Decimal(25),
+        state="final",
+        wallet=wallet,
+    )
+    transfer(
+        key="deposit:1",
+        kind=TransferKind.DEPOSIT,
+        debit=house_account(AccountKind.TREASURY),
+        credit=budget.available,
+        amount_glm=Decimal(25),
+        reference="chain:31337:0x5d…:0",
+    )
+    return budget
+
+
+def _service(deployment: Deployment, name: str, replicas: int, image: str) -> Service:
+    host = f"{name}.{deployment.name}.{deployment.team.slug}.localhost" if name == "web" else None
+    return Service.objects.create(
+        deployment=deployment, name=name, spec={"image": image}, replicas_wanted=replicas, host=host
+    )
+
+
+def _demand(team: Team, reference: str, state: str, **fields: Any) -> Demand:
+    return Demand.objects.create(
+        team=team,
+        reference=reference,
+        state=state,
+        runtimes=["docker"],
+        image="hive/hello:1",
+        cpu_threads=Decimal("0.5"),
+        mem_gib=Decimal("0.25"),
+        deadline_at=None if state == DemandState.AGREED else timezone.now() + timedelta(minutes=9),
+        **fields,
+    )
+
+
+def _healthy(service: Service, index: int, node: Node, budget: Budget) -> Agreement:
+    now, team = timezone.now(), service.deployment.team
+    offer = node.offers.get()
+    replica = Replica.objects.create(
+        service=service,
+        index=index,
+        state=ReplicaState.PENDING,
+        deadline_at=now + timedelta(minutes=10),
+        reason="applied",
+    )
+    demand = _demand(team, f"replica:{replica.pk}:1", DemandState.AGREED)
+    agreement = Agreement.objects.create(
+        demand=demand,
+        offer=offer,
+        node=node,
+        team=team,
+        state=AgreementState.APPROVED,
+        requestor=address_of("queen"),
+        runtime=offer.runtime,
+        image=service.spec["image"],
+        cpu_threads=demand.cpu_threads,
+        mem_gib=demand.mem_gib,
+        start_glm=offer.start_glm,
+        cpu_second_glm=offer.cpu_second_glm,
+        second_glm=offer.second_glm,
+        egress_gib_glm=offer.egress_gib_glm,
+        valid_from=now - timedelta(hours=1),
+        expires_at=now + timedelta(days=30),
+        deadline_at=now + timedelta(days=30),
+        requestor_signature="0x",
+        provider_signature="0x1",
+        approved_at=now - timedelta(hours=1),
+    )
+    hold = place_hold(
+        budget=budget,
+        reference=demand.reference,
+        amount_glm=Decimal("0.9"),
+        until=now + timedelta(minutes=15),
+    )
+    Hold.objects.filter(pk=hold.pk).update(agreement=agreement)
+    Assignment.objects.create(
+        replica=replica,
+        generation=1,
+        node=node,
+        agreement=agreement,
+        lease_until=now + timedelta(minutes=12, seconds=40),
+        deadline_at=now + timedelta(minutes=12),
+        observed="healthy",
+        observed_at=now,
+        endpoint=f"127.0.0.1:4100{index}",
+    )
+    queen = Actor.queen("reconcile")
+    later = {"deadline_at": now + timedelta(minutes=10)}
+    replica.move_to(
+        ReplicaState.NEGOTIATING, actor=queen, reason="0.9 GLM held for 15 min", demand=demand, hold=hold, **later
+    )
+    replica.move_to(ReplicaState.STARTING, actor=queen, reason=f"agreed with {node.name}", **later)
+    replica.move_to(ReplicaState.HEALTHY, actor=Actor.node(node.pk), reason="passes its health check", **later)
+    return agreement
+
+
+def _negotiating(service: Service, index: int, node: Node) -> None:
+    now = timezone.now()
+    reason = "cheapest fitting offer is 0.012 GLM/h, above the limit of 0.001"
+    replica = Replica.objects.create(
+        service=service,
+        index=index,
+        generation=2,
+        state=ReplicaState.PENDING,
+        deadline_at=now + timedelta(minutes=9),
+    )
+    demand = _demand(service.deployment.team, f"replica:{replica.pk}:2", DemandState.OPEN, reason=reason)
+    Proposal.objects.create(
+        demand=demand, offer=node.offers.get(), state="rejected", reason="below my price", round=1
+    )
+    replica.move_to(
+        ReplicaState.NEGOTIATING,
+        actor=Actor.queen("market"),
+        reason=reason,
+        deadline_at=now + timedelta(minutes=9),
+        demand=demand,
+        retry_at=now + timedelta(seconds=14),
+    )
+
+
+def _stopped(team: Team, user: User, budget: Budget) -> None:
+    nightly = Deployment.objects.create(
+        team=team,
+        budget=budget,
+        name="nightly-report",
+        wanted="stopped",
+        manifest={},
+        source="",
+        created_by=user,
+    )
+    service = _service(nightly, "job", 1, "hive/report:2")
+    Replica.objects.create(service=service, index=1, state=ReplicaState.STOPPED, reason="stopped on its page")
+
+
+def _traffic(agreement: Agreement) -> None:
+    minute = timezone.now().replace(second=0, microsecond=0)
+    waves = [12, 18, 25, 31, 28, 40, 55, 61, 48, 52, 70, 66, 81, 77, 90, 84, 62, 58, 73, 95, 88, 102, 97, 110]
+    EdgeTraffic.objects.bulk_create(
+        EdgeTraffic(
+            agreement=agreement,
+            minute=minute - timedelta(minutes=back),
+            requests=count * 7,
+            egress_bytes=count * 90_000,
+        )
+        for back, count in enumerate(waves)
+    )
+
+
+def _usage_and_payment(agreement: Agreement) -> None:
+    now, previous = timezone.now(), ZERO_HASH
+    for sequence in range(1, 7):
+        started = now - timedelta(minutes=8 - sequence)
+        record = UsageRecord.objects.create(
+            agreement=agreement,
+            sequence=sequence,
+            previous_hash=previous,
+            hash=hash_of(f"{agreement.pk} {sequence}"),
+            signature="0x",
+            started_at_ms=ms(started),
+            ended_at_ms=ms(started + timedelta(minutes=1)),
+            running_ms=60_000,
+            cpu_ms=9_400,
+            egress_bytes=8_000_000,
+            state="posted",
+            billed_running_ms=59_800,
+            billed_cpu_ms=9_400,
+            billed_egress_bytes=7_900_000,
+            cost_glm=Decimal("0.0000792"),
+            reduced_because="the edge counted 7900000 bytes" if sequence == 3 else "",
+        )
+        previous = record.hash
+    _post(agreement, Decimal("0.0004752"))
+    MeteringFault.objects.create(agreement=agreement, kind="gap", sequence=4, detail="5 came before 4")
+    payment = Payment.objects.create(
+        node=agreement.node,
+        chain_id=settings.HIVE_CHAIN_ID,
+        sender=address_of("queen"),
+        recipient=agreement.node_id,
+        nonce=1,
+        amount=Decimal("0.0004752"),
+        raw_transaction="0x",
+        tx_hash=hash_of("payout"),
+        block_number=12,
+        state="final",
+    )
+    DebitNote.objects.create(
+        agreement=agreement,
+        sequence=1,
+        usage_hash=previous,
+        amount=Decimal("0.0004752"),
+        amount_accepted=Decimal("0.0004752"),
+        signature="0x",
+        state="paid",
+        payment=payment,
+    )
+
+
+def _post(agreement: Agreement, amount_glm: Decimal) -> None:
+    hold = Hold.objects.get(agreement=agreement)
+    held: Account = hold.budget.held
+    transfer(
+        key=f"usage:{agreement.pk}",
+        kind=TransferKind.USAGE,
+        debit=held,
+        credit=payable_account(agreement.node),
+        amount_glm=amount_glm,
+        reference=f"usage:{agreement.pk}",
+    )
+    Hold.objects.filter(pk=hold.pk).update(posted=models.F("posted") + amount_glm)
+
+
+def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
+    placements: list[dict[str, Any]] = [
+        {
+            "replica": f"web-{i}",
+            "node_id": nodes[i].pk,
+            "offer_id": str(uuid.uuid4()),
+            "price_per_hour_glm": "0.0072",
+            "reason": "",
+        }
+        for i in range(3)
+    ]
+    placements.append(
+        {
+            "replica": "worker-1",
+            "node_id": None,
+            "offer_id": None,
+            "price_per_hour_glm": None,
+            "reason": "no bee offers 64 CPU threads: the largest has 8",
+        }
+    )
+    return Plan.objects.create(
+        team=team,
+        author=user,
+        name="hello",
+        source=COMPOSE,
+        manifest={"notes": []},
+        placements=placements,
+        price_per_hour_glm=Decimal("0.0216"),
+        signature="0x",
+        expires_at=timezone.now() + timedelta(minutes=10),
+    )
+
+
