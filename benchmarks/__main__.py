@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only NAME]`: run every module here that has a `measure()`, print one JSON line each."""
+"""`python -m benchmarks [--only NAME]`: run what measures here; one JSON line each."""
 
 from __future__ import annotations
 

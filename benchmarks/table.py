@@ -9,8 +9,8 @@ from benchmarks.figure import Figure
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Written by `make bench` (one: `make bench ONLY=name`). Each figure stands beside a peer or a limit measured in the
-same run; machines differ, so read the ratio. A missed target stays here, with the reason.
+Written by `make bench` (one: `make bench ONLY=name`). Each figure stands beside a peer or a limit measured in
+the same run; machines differ, so read the ratio. A missed target stays here, with the reason.
 
 | name | value | peer or limit | its value | ratio | target | met | machine | date | note |
 |---|---|---|---|---|---|---|---|---|---|

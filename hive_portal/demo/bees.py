@@ -81,7 +81,7 @@ class DemoBee:
         self.end_payload()
 
     def end_payload(self) -> None:
-        """What a Bee runs outlives its agent on purpose, to be adopted again; the demo leaves nothing behind."""
+        """What a Bee runs outlives its agent, to be adopted again; the demo leaves nothing behind."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.environ().get("HIVE_NODE", "").lower() == self.node_id:

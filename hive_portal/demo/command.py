@@ -39,8 +39,8 @@ def demo_command(
 ) -> None:
     """Show the whole Hive at work: from a Compose file to a settled payment.
 
-    Needs nothing but this folder: databases, edge, chain and three Bees run on loopback. Replicas are containers
-    where a Docker engine answers, native processes elsewhere. Ctrl-C ends it and leaves no process behind.
+    Needs nothing but this folder: databases, edge, chain and three Bees run on loopback. Replicas are
+    containers where a Docker engine answers, native processes elsewhere. Ctrl-C stops everything.
     """
     end_on_signals()
     try:

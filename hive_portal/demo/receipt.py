@@ -27,10 +27,9 @@ class Receipt:
         nodes = {replica["node"] for replica in self.replicas}
         wrong = {
             "no three distinct nodes": len(nodes) < 3,
-            f"{self.edge.get('failed')} requests at the edge failed": self.edge.get("failed") != 0,
+            "requests at the edge failed": self.edge.get("failed") != 0,
             "not every replica was seen at the edge": len(self.edge.get("replicas_seen", [])) < 3,
-            f"{self.failover.get('failed')} requests failed while a Bee died": self.failover.get("failed")
-            != 0,
+            "requests failed while a Bee died": self.failover.get("failed") != 0,
             "the killed replica was not replaced": not self.failover.get("replaced_in_s"),
             "the invoice is empty": float(self.invoice.get("total_glm", 0)) <= 0,
             "no payment was made": not self.payments,

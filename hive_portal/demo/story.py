@@ -123,8 +123,8 @@ class Story:
                 enough = visitors.requests + 200
                 until("visits afterwards", lambda: visitors.requests >= enough, timeout_s=30)
             told.result = (
-                f"{visitors.requests} requests, {visitors.failed} failed; {heir.name} runs on {heir.node_name} "
-                f"after {replaced_in_s} s"
+                f"{visitors.requests} requests, {visitors.failed} failed; "
+                f"{heir.name} runs on {heir.node_name} after {replaced_in_s} s"
             )
         self.receipt.failover = {
             "killed_node": bee.node_id,

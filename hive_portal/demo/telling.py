@@ -51,8 +51,8 @@ def _rows(receipt: Receipt) -> Iterator[tuple[str, str]]:
     yield "edge", f"{edge['requests']} requests, {edge['failed']} failed"
     yield (
         "failover",
-        f"{failover['killed_node_name']} killed, {failover['requests']} requests, {failover['failed']} failed, "
-        f"replaced in {failover['replaced_in_s']} s",
+        f"{failover['killed_node_name']} killed, {failover['requests']} requests, "
+        f"{failover['failed']} failed, replaced in {failover['replaced_in_s']} s",
     )
     yield "usage", f"{receipt.usage['running_s']} replica seconds, {receipt.usage['cost_glm']} GLM"
     yield "invoice", f"{receipt.invoice['number']} over {receipt.invoice['total_glm']} GLM"
