@@ -113,6 +113,8 @@ HIVE_HOME = Path(env.text("HIVE_HOME") or ROOT / ".hive")
 HIVE_PORTAL_URL = env.text("HIVE_PORTAL_URL", "http://localhost:8000")
 HIVE_EDGE_DIR = Path(env.text("HIVE_EDGE_DIR") or HIVE_HOME / "edge")
 """Folder of Envoy's discovery files."""
+HIVE_EDGE_ADMIN = env.text("HIVE_EDGE_ADMIN")
+"""Envoy's admin address, for rotating its access log."""
 HIVE_EDGE_URL = env.text("HIVE_EDGE_URL", "http://localhost:8080")
 """As seen by users; a service answers at its own host name on the same scheme and port."""
 HIVE_EDGE_DOMAIN = env.text("HIVE_EDGE_DOMAIN", "localhost")

@@ -170,11 +170,14 @@ class Service(models.Model):
 
 
 class EdgeLog(models.Model):
-    """How far an access log is counted; moves in the transaction that counts, so that no line counts twice."""
+    """How far an access log is counted; moves in the transaction that counts: no line counts twice."""
 
-    path = models.CharField(max_length=500, unique=True)
-    inode = models.BigIntegerField(default=0)
+    path = models.CharField(max_length=500, help_text="Its folder; a log keeps its inode when it is renamed.")
+    inode = models.BigIntegerField()
     offset = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("path", "inode"), name="edge_log_once"),)
 
     def __str__(self) -> str:
         return f"{self.path} up to {self.offset}"

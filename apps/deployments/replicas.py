@@ -66,8 +66,9 @@ class Replica(Stateful):
     retry_at = models.DateTimeField(
         default=timezone.now, db_index=True, help_text="When it is looked at next."
     )
-    attempts = models.PositiveIntegerField(
-        default=0, help_text="Generations that never became healthy, in a row."
+    attempts = models.PositiveIntegerField(default=0, help_text="Generations that failed, in a row.")
+    spec = models.JSONField(
+        default=dict, help_text="ServiceSpec of this generation; the service's may be newer."
     )
     hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     demand = models.ForeignKey(Demand, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

@@ -1,0 +1,212 @@
+"""Carrying out the steps of `decide`: each changes the replica and what is its, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.billing.holding import extend_hold, place_hold, release_hold
+from apps.billing.models import Hold
+from apps.billing.posting import InsufficientFunds
+from apps.deployments import assignments, funding
+from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
+from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
+from apps.deployments.spread import quote_for
+from apps.market.models import Agreement, AgreementState, Demand
+from apps.market.negotiation import cancel, open_demand
+from apps.teams.audit import Actor
+
+RECONCILE = Actor.queen("reconcile")
+BROKE_RETRY_S = 2.0
+"""How soon to look again whether somebody has paid money in, or a node has come."""
+UNHEALTHY_LIMIT = timedelta(seconds=60)
+"""A replica that is unhealthy for so long is replaced."""
+
+
+def act(replica: Replica, step: Step, *, now: datetime) -> None:
+    """Do it. Raises StateError when something it stands on has changed meanwhile: decide again."""
+    ACTS[step.action](replica, step, now)
+
+
+def placement_deadline(now: datetime) -> datetime:
+    """How long budget, market and Bee may take together before a generation is given up."""
+    return now + timedelta(seconds=settings.HIVE_PLACEMENT_TIMEOUT_S)
+
+
+# -- waiting ----------------------------------------------------------------------------------------------
+
+
+def _wait(replica: Replica, step: Step, now: datetime) -> None:
+    """Stays in its state: no step for the audit trail, but people see the reason."""
+    retry_at = now + timedelta(seconds=step.retry_s)
+    reason = step.reason[:500] or replica.reason
+    Replica.objects.filter(pk=replica.pk).update(retry_at=retry_at, reason=reason)
+    replica.retry_at, replica.reason = retry_at, reason
+
+
+# -- the way up -------------------------------------------------------------------------------------------
+
+
+def _reserve(replica: Replica, step: Step, now: datetime) -> None:
+    spec, budget = replica.runs, replica.service.deployment.budget
+    quote, avoid_nodes = quote_for(replica)
+    price_per_hour_glm = quote.price_per_hour_glm or spec.max_price_per_hour_glm
+    if price_per_hour_glm is None:  # zero is a price; nothing is held while nobody offers
+        return _wait(replica, Step(action=Action.WAIT, reason=quote.reason, retry_s=BROKE_RETRY_S), now)
+    lease = funding.lease_of(spec)
+    try:
+        with transaction.atomic():
+            hold = place_hold(
+                budget=budget,
+                reference=reference_of(replica),
+                amount_glm=funding.cost_glm(price_per_hour_glm=price_per_hour_glm, span=lease),
+                until=now + lease,
+            )
+    except InsufficientFunds as error:
+        reason = funding.shortage(budget, error)
+        return _wait(replica, Step(action=Action.WAIT, reason=reason, retry_s=BROKE_RETRY_S), now)
+    demand = _demand(replica, avoid_nodes)
+    _move(
+        replica, ReplicaState.NEGOTIATING, quote.reason or "looking for a bee", now, hold=hold, demand=demand
+    )
+
+
+def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
+    spec = replica.runs
+    return open_demand(
+        team=replica.service.deployment.team,
+        reference=reference_of(replica),
+        runtimes=spec.runtimes,
+        image=spec.image,
+        cpu_threads=spec.cpu_threads,
+        mem_gib=spec.mem_gib,
+        max_price_per_hour_glm=spec.max_price_per_hour_glm,
+        strategy=spec.strategy,
+        avoid_nodes=avoid_nodes,
+        give_up_at=replica.deadline_at,
+    )
+
+
+def _place(replica: Replica, step: Step, now: datetime) -> None:
+    assert replica.demand is not None and replica.hold is not None  # a negotiating replica has both
+    agreement = replica.demand.agreements.filter(state=AgreementState.APPROVED).first()
+    if agreement is None:
+        return _replace(replica, Step(action=Action.REPLACE, reason="its agreement ended at once"), now)
+    budget, until = replica.service.deployment.budget, now + funding.lease_of(replica.runs)
+    try:
+        with transaction.atomic():
+            hold = fund(replica.hold, agreement, until=until)
+    except InsufficientFunds as error:
+        return act(replica, try_again(replica.attempts, funding.shortage(budget, error)), now=now)
+    assignments.assign(replica, agreement, lease_until=hold.deadline_at or until)
+    reason = f"waiting for {agreement.node} to start {agreement.image}"
+    _move(replica, ReplicaState.STARTING, reason, now, deadline_at=placement_deadline(now))
+
+
+def fund(hold: Hold, agreement: Agreement, *, until: datetime) -> Hold:
+    """Pay the lease up to `until` from the budget. Raises InsufficientFunds."""
+    amount_glm = funding.missing_glm(agreement=agreement, hold=hold, until=until)
+    hold = extend_hold(hold, amount_glm=amount_glm, until=until)
+    Hold.objects.filter(pk=hold.pk, agreement=None).update(agreement=agreement)
+    return hold
+
+
+def _pass(replica: Replica, step: Step, now: datetime) -> None:
+    assignment = replica.assignment
+    assert assignment is not None
+    _move(replica, ReplicaState.HEALTHY, step.reason, now, deadline_at=assignment.lease_until)
+
+
+def _ail(replica: Replica, step: Step, now: datetime) -> None:
+    attempts = 0 if now - replica.state_since >= PROVEN else replica.attempts
+    deadline_at = now + UNHEALTHY_LIMIT
+    _move(replica, ReplicaState.UNHEALTHY, step.reason, now, deadline_at=deadline_at, attempts=attempts)
+
+
+# -- the way down -----------------------------------------------------------------------------------------
+
+
+def _replace(replica: Replica, step: Step, now: datetime) -> None:
+    let_go(replica, reason=step.reason)
+    after_s = step.retry_s if step.attempts else 0.0
+    begin(replica, reason=step.reason, now=now, attempts=step.attempts, after_s=after_s)
+
+
+def begin(
+    replica: Replica, *, reason: str, now: datetime, attempts: int | None = 0, after_s: float = 0
+) -> None:
+    """The next generation, from the service's newest recipe."""
+    changes: dict[str, Any] = {"spec": replica.service.spec, "hold": None, "demand": None}
+    changes["attempts"] = replica.attempts if attempts is None else attempts
+    deadline_at, retry_at = placement_deadline(now), now + timedelta(seconds=after_s)
+    if replica.state == ReplicaState.PENDING:  # nothing was placed yet: the same generation, anew
+        changes |= {"reason": reason[:500], "deadline_at": deadline_at, "retry_at": retry_at}
+        Replica.objects.filter(pk=replica.pk).update(**changes)
+        return
+    changes["generation"] = replica.generation + 1
+    _move(replica, ReplicaState.PENDING, reason, now, deadline_at=deadline_at, retry_at=retry_at, **changes)
+
+
+def let_go(replica: Replica, *, reason: str) -> None:
+    """End what this generation holds: assignment or demand, then the money that nothing needs any more."""
+    assignment = replica.assignment
+    if assignment is not None:
+        assignments.release(assignment, actor=RECONCILE, reason=reason)
+    elif replica.demand is not None:
+        cancel(replica.demand, actor=RECONCILE, reason=reason)
+        for agreement in replica.demand.agreements.filter(state=AgreementState.APPROVED):
+            assignments.end_agreement(agreement, actor=RECONCILE, reason=reason)
+    if replica.hold is not None:
+        release_hold(replica.hold, actor=RECONCILE, reason=reason)
+
+
+def _give_up(replica: Replica, step: Step, now: datetime) -> None:
+    let_go(replica, reason=step.reason)
+    _move(replica, ReplicaState.FAILED, step.reason, now, deadline_at=None)
+
+
+def _stop(replica: Replica, step: Step, now: datetime) -> None:
+    assignment = replica.assignment
+    assert assignment is not None
+    let_go(replica, reason=step.reason)
+    reason = f"waiting for {assignment.node} to stop it"
+    _move(replica, ReplicaState.STOPPING, reason, now, deadline_at=assignment.lease_until)
+
+
+def _finish(replica: Replica, step: Step, now: datetime) -> None:
+    assignment = replica.assignment
+    if assignment is None or assignment.state not in {AssignmentState.ENDED, AssignmentState.LOST}:
+        let_go(replica, reason=step.reason)
+    _move(replica, ReplicaState.STOPPED, step.reason, now, deadline_at=None)
+
+
+def _revive(replica: Replica, step: Step, now: datetime) -> None:
+    begin(replica, reason=step.reason, now=now)
+
+
+ACTS: dict[Action, Callable[[Replica, Step, datetime], None]] = {
+    Action.WAIT: _wait,
+    Action.RESERVE: _reserve,
+    Action.PLACE: _place,
+    Action.PASS: _pass,
+    Action.AIL: _ail,
+    Action.REPLACE: _replace,
+    Action.GIVE_UP: _give_up,
+    Action.STOP: _stop,
+    Action.FINISH: _finish,
+    Action.REVIVE: _revive,
+}
+
+
+def reference_of(replica: Replica) -> str:
+    """Under which market and billing know this generation."""
+    return f"replica:{replica.pk}:{replica.generation}"
+
+
+def _move(replica: Replica, state: str, reason: str, now: datetime, **changes: Any) -> None:
+    changes = {"deadline_at": replica.deadline_at, "retry_at": now + timedelta(seconds=POLL_S)} | changes
+    replica.move_to(state, actor=RECONCILE, reason=reason, **changes)

@@ -1,0 +1,134 @@
+"""From a plan to what is wanted: services and their replicas. All the rest follows by reconciling."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.billing.budgeting import open_budget
+from apps.deployments.acting import begin, placement_deadline
+from apps.deployments.compose.file import MAX_REPLICAS
+from apps.deployments.hosts import host_of
+from apps.deployments.live import announce
+from apps.deployments.manifest import Manifest, ServiceSpec
+from apps.deployments.models import Deployment, Plan, Service, Wanted
+from apps.deployments.planning import is_signed
+from apps.deployments.reconcile import wake
+from apps.deployments.replicas import Replica, ReplicaState
+from apps.teams.audit import Actor, AuditLine
+
+
+class PlanRefused(ValueError):
+    """A plan that can't be applied; its text says why."""
+
+
+class PlanExpired(PlanRefused):
+    """Its time is over: prices may have changed since."""
+
+
+@transaction.atomic
+def apply_plan(plan: Plan, *, actor: Actor) -> Deployment:
+    """Make or change the deployment of the plan's name. Applying the same plan twice is applying it once.
+
+    Raises PlanExpired, and PlanRefused for a plan that was tampered with or whose host name is taken.
+    """
+    plan = Plan.objects.select_for_update().get(pk=plan.pk)
+    if not is_signed(plan):
+        raise PlanRefused("the plan's signature doesn't fit: draw up a new one")
+    if plan.deployment is not None:
+        return plan.deployment
+    if plan.expires_at <= timezone.now():
+        raise PlanExpired(f"the plan expired at {plan.expires_at:%H:%M:%S} UTC: draw up a new one")
+    deployment, is_new = _deployment(plan)
+    _sync(deployment, Manifest.model_validate(plan.manifest))
+    plan.deployment = deployment
+    plan.save(update_fields=["deployment"])
+    after = "created" if is_new else "changed"
+    AuditLine.write(deployment, before="", after=after, actor=actor, reason=f"{plan} applied")
+    settle(deployment)
+    return deployment
+
+
+def _deployment(plan: Plan) -> tuple[Deployment, bool]:
+    said = {"manifest": plan.manifest, "source": plan.source, "wanted": Wanted.RUNNING}
+    return Deployment.objects.select_for_update().update_or_create(
+        team=plan.team,
+        name=plan.name,
+        defaults=said,
+        create_defaults=said | {"budget": open_budget(plan.team), "created_by": plan.author},
+    )
+
+
+def _sync(deployment: Deployment, manifest: Manifest) -> None:
+    """Services as in the manifest; those that left it want no replicas and give their host name back."""
+    gone = deployment.services.exclude(name__in=manifest.services)
+    gone.update(replicas_wanted=0, host=None)
+    for name, spec in manifest.services.items():
+        _sync_service(deployment, name, spec)
+
+
+def _sync_service(deployment: Deployment, name: str, spec: ServiceSpec) -> None:
+    try:
+        with transaction.atomic():
+            host = host_of(spec, service=name, deployment=deployment.name, team=deployment.team)
+            Service.objects.update_or_create(
+                deployment=deployment,
+                name=name,
+                defaults={
+                    "spec": spec.model_dump(mode="json"),
+                    "replicas_wanted": spec.replicas,
+                    "host": host,
+                },
+            )
+    except (ValueError, IntegrityError) as error:
+        why = str(error) if isinstance(error, ValueError) else f"{spec.host} is taken by another service"
+        raise PlanRefused(f"services.{name}.x-hive.host: {why}") from None
+
+
+@transaction.atomic
+def want(deployment: Deployment, wanted: str, *, actor: Actor, reason: str) -> None:
+    """Want it running or stopped. The door of `Deployment.start` and `Deployment.stop`."""
+    before = Deployment.objects.select_for_update().get(pk=deployment.pk).wanted
+    Deployment.objects.filter(pk=deployment.pk).update(wanted=wanted)
+    deployment.wanted = wanted
+    AuditLine.write(deployment, before=before, after=wanted, actor=actor, reason=reason)
+    settle(deployment)
+
+
+@transaction.atomic
+def scale(service: Service, replicas: int, *, actor: Actor) -> None:
+    """Want so many replicas of a service. The door of `Service.scale`."""
+    if not 0 <= replicas <= MAX_REPLICAS:
+        raise ValueError(f"replicas: expected from 0 to {MAX_REPLICAS}, got {replicas}")
+    locked = Service.objects.select_for_update().get(pk=service.pk)
+    before, locked.replicas_wanted = locked.replicas_wanted, replicas
+    locked.save(update_fields=["replicas_wanted"])
+    service.replicas_wanted = replicas
+    reason = f"scaled from {before} to {replicas} replicas"
+    AuditLine.write(service, before=str(before), after=str(replicas), actor=actor, reason=reason)
+    settle(service.deployment)
+
+
+def settle(deployment: Deployment) -> None:
+    """Give every wanted slot a replica, those that had failed another try, and have all of them looked at."""
+    now = timezone.now()
+    for service in deployment.services.all():
+        there = {replica.index: replica for replica in service.replicas.select_for_update().order_by("pk")}
+        missing = [
+            Replica(
+                service=service,
+                index=index,
+                spec=service.spec,
+                reason="wanted",
+                deadline_at=placement_deadline(now),
+            )
+            for index in range(1, service.replicas_wanted + 1)
+            if index not in there
+        ]
+        Replica.objects.bulk_create(missing)
+        for replica in there.values():
+            if replica.state == ReplicaState.FAILED and deployment.wanted == Wanted.RUNNING:
+                replica.service = service
+                begin(replica, reason="another try", now=now)
+    wake(list(Replica.objects.filter(service__deployment=deployment).values_list("pk", flat=True)))
+    announce(deployment.pk)

@@ -1,0 +1,85 @@
+"""Assignments from their making to their end: what a Bee should run, and for how long."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from agent import protocol
+from apps.deployments.replicas import Assignment, AssignmentState, Replica
+from apps.market.models import Agreement, AgreementState
+from apps.market.negotiation import terminate
+from apps.nodes.links import nudge
+from apps.nodes.models import NodeState
+from apps.teams.audit import Actor
+
+SWEEP = Actor.queen("leases")
+GONE_NODES = frozenset({NodeState.OFFLINE, NodeState.BANNED})
+
+
+def assign(replica: Replica, agreement: Agreement, *, lease_until: datetime) -> Assignment:
+    """Have the agreement's node run this generation."""
+    assignment = Assignment.objects.create(
+        replica=replica,
+        generation=replica.generation,
+        node=agreement.node,
+        agreement=agreement,
+        lease_until=lease_until,
+        deadline_at=lease_until,
+        reason="wanted",
+    )
+    nudge(agreement.node_id)
+    return assignment
+
+
+def wanted_assignments(node_id: str) -> list[protocol.Assignment]:
+    """The complete set this node should run now. One whose lease has run out is not in it."""
+    now = timezone.now()
+    active = Assignment.objects.filter(node=node_id, state=AssignmentState.ACTIVE, lease_until__gt=now)
+    return [_message(one, now=now) for one in active.select_related("replica__service", "agreement")]
+
+
+def _message(assignment: Assignment, *, now: datetime) -> protocol.Assignment:
+    replica = assignment.replica
+    return protocol.Assignment(
+        assignment_id=str(assignment.id),
+        agreement_id=str(assignment.agreement_id),
+        replica=replica.name,
+        generation=assignment.generation,
+        lease_s=(assignment.lease_until - now).total_seconds(),
+        workload=replica.runs.workload(runtime=assignment.agreement.runtime),
+    )
+
+
+def release(assignment: Assignment, *, actor: Actor, reason: str) -> None:
+    """No longer wanted. Its agreement ends when the Bee says it is gone; if the Bee itself is gone, now."""
+    if assignment.state == AssignmentState.ACTIVE:
+        # Past its lease the Bee has stopped it by itself; until then the Bee has time to say so.
+        deadline_at = assignment.lease_until
+        assignment.move_to(AssignmentState.RELEASED, actor=actor, reason=reason, deadline_at=deadline_at)
+        nudge(assignment.node_id)
+    if assignment.node.state in GONE_NODES:
+        end_agreement(assignment.agreement, actor=actor, reason=reason)
+
+
+def ended(assignment: Assignment, *, actor: Actor, reason: str) -> None:
+    """The Bee says that it is gone: nothing is owed for it from here on."""
+    assignment.move_to(AssignmentState.ENDED, actor=actor, reason=reason)
+    end_agreement(assignment.agreement, actor=actor, reason=reason)
+
+
+def sweep_lost() -> int:
+    """Released assignments whose Bee never answered, and whose lease is over. Returns how many."""
+    silent = Assignment.objects.filter(state=AssignmentState.RELEASED, deadline_at__lte=timezone.now())
+    for assignment in silent.select_related("agreement", "replica__service__deployment")[:200]:
+        reason = "its bee fell silent and its lease ran out: by its own fencing it stopped"
+        assignment.move_to(AssignmentState.LOST, actor=SWEEP, reason=reason)
+        end_agreement(assignment.agreement, actor=SWEEP, reason=reason)
+    return len(silent)
+
+
+def end_agreement(agreement: Agreement, *, actor: Actor, reason: str) -> None:
+    agreement.refresh_from_db(fields=["state"])
+    if agreement.state in {AgreementState.PROPOSED, AgreementState.APPROVED}:
+        terminate(agreement, actor=actor, reason=reason)

@@ -1,0 +1,121 @@
+"""Telling the edge where the healthy replicas are: files for Envoy in `settings.HIVE_EDGE_DIR`.
+
+Routed are the replicas that are healthy in their current generation under a lease in force, on a node that is
+online or unknown: a Bee that is silent may be working, and Envoy's own health check sees whether it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.deployments import envoy
+from apps.deployments.envoy import Backend
+from apps.deployments.models import Service, Wanted
+from apps.deployments.replicas import ROUTED_STATES, Assignment, AssignmentState
+from apps.nodes.models import NodeState
+
+logger = logging.getLogger("hive.deployments")
+
+LOCK = 0x_417E_ED6E
+"""Of PostgreSQL's advisory locks: one worker publishes at a time, and the last one has read the newest rows."""
+
+
+def publish_edge() -> bool:
+    """Bring the files up to date; whether anything had changed."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        return write(backends(), folder=settings.HIVE_EDGE_DIR)
+
+
+def publish_soon() -> None:
+    """Once this transaction is committed. Beat does the same every second, should the task be lost."""
+    from apps.deployments.tasks import publish_edge as task
+
+    transaction.on_commit(task.delay, robust=True)
+
+
+def backends() -> list[Backend]:
+    """Every service of a running deployment that has a host name, with its routed replicas."""
+    services = Service.objects.filter(deployment__wanted=Wanted.RUNNING, host__isnull=False).order_by("pk")
+    endpoints = _endpoints()
+    return [
+        Backend(
+            name=service.pk.hex,
+            host=service.host or "",
+            health_path=_health_path(service),
+            endpoints=tuple(sorted(endpoints[service.pk])),
+        )
+        for service in services
+    ]
+
+
+def _health_path(service: Service) -> str | None:
+    health = service.wants.health
+    return health.path if health and health.kind == "http" else None
+
+
+def _endpoints() -> dict[UUID, set[tuple[str, int]]]:
+    routed = Assignment.objects.filter(
+        state=AssignmentState.ACTIVE,
+        generation=F("replica__generation"),
+        replica__state__in=ROUTED_STATES,
+        node__state__in=[NodeState.ONLINE, NodeState.UNKNOWN],
+        lease_until__gt=timezone.now(),
+    )
+    found: dict[UUID, set[tuple[str, int]]] = defaultdict(set)
+    for service_id, endpoint in routed.values_list("replica__service", "endpoint"):
+        if address := parse_endpoint(endpoint):
+            found[service_id].add(address)
+    return found
+
+
+def parse_endpoint(text: str) -> tuple[str, int] | None:
+    """ "10.0.0.7:31000" -> ("10.0.0.7", 31000); None for what Envoy can't be told, such as a host name."""
+    host, _, port = text.rpartition(":")
+    try:
+        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
+    except ValueError:
+        if text:
+            logger.warning("endpoint %r is not <IP address>:<port>; it is not routed", text)
+        return None
+
+
+def write(backends: Iterable[Backend], *, folder: Path) -> bool:
+    """Endpoints and clusters first, then the routes to them; whether anything had changed."""
+    backends = list(backends)
+    eds = folder / "eds"
+    eds.mkdir(parents=True, exist_ok=True)
+    changed = [_publish(eds / f"{one.name}.json", [envoy.endpoints(one)]) for one in backends]
+    clusters = [envoy.cluster(backend, folder=folder) for backend in backends]
+    changed.append(_publish(folder / "cds.json", clusters))
+    changed.append(_publish(folder / "rds.json", [envoy.routes(backends)]))
+    for stale in set(eds.glob("*.json")) - {eds / f"{one.name}.json" for one in backends}:
+        stale.unlink(missing_ok=True)
+    return any(changed)
+
+
+def _publish(path: Path, items: list[dict[str, Any]]) -> bool:
+    """Write only what is new: Envoy takes a renamed file for a change."""
+    version = hashlib.sha256(json.dumps(items).encode()).hexdigest()[:16]
+    content = json.dumps(envoy.resources(items, version=version), indent=1)
+    if path.exists() and path.read_text() == content:
+        return False
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(content)
+    draft.rename(path)
+    return True

@@ -1,0 +1,59 @@
+"""The money of a lease: what to hold before the price is known, what once it is, and what a renewal adds.
+
+Before an agreement the price is the market's quote for this very replica; where no offer fits the limit it is
+the limit itself, because the negotiation may still end there. Once the agreement is signed the hold is topped
+up to `start price + rate x lease` at the agreed rate; what is held beyond that is left for later.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db.models import Max
+
+from apps.billing.models import Budget, Hold, UsageRecord, UsageState
+from apps.billing.posting import InsufficientFunds
+from apps.deployments.manifest import ServiceSpec
+from apps.market.models import Agreement
+from apps.money import round_glm
+
+LEAST_GLM = Decimal(1).scaleb(-18)
+"""A hold of nothing can't be made; a free offer holds this."""
+
+
+def lease_of(spec: ServiceSpec) -> timedelta:
+    return timedelta(seconds=spec.lease_s or settings.HIVE_LEASE_S)
+
+
+def cost_glm(*, price_per_hour_glm: Decimal, span: timedelta, start_glm: Decimal = Decimal(0)) -> Decimal:
+    """The most this span can cost without egress: rate x time, and the start price with the first lease."""
+    hours = Decimal(str(max(span.total_seconds(), 0.0))) / 3600
+    return max(round_glm(start_glm + price_per_hour_glm * hours), LEAST_GLM)
+
+
+def missing_glm(*, agreement: Agreement, hold: Hold, until: datetime) -> Decimal:
+    """What the hold lacks to pay everything not yet rated and the lease up to `until`."""
+    rated_to = _rated_to(agreement)
+    needed = cost_glm(
+        price_per_hour_glm=agreement.price_per_hour_glm,
+        span=until - (rated_to or agreement.approved_at or agreement.valid_from),
+        start_glm=agreement.start_glm if rated_to is None else Decimal(0),
+    )
+    return max(needed - (hold.amount - hold.posted), Decimal(0))
+
+
+def _rated_to(agreement: Agreement) -> datetime | None:
+    rated = UsageRecord.objects.filter(agreement=agreement, state=UsageState.POSTED)
+    ended_at_ms = rated.aggregate(last=Max("ended_at_ms"))["last"]
+    return datetime.fromtimestamp(ended_at_ms / 1000, tz=agreement.valid_from.tzinfo) if ended_at_ms else None
+
+
+def shortage(budget: Budget, error: InsufficientFunds) -> str:
+    """ "budget demo/main has 0.1 GLM available, needs 0.5": for the person who can change it."""
+    return f"budget {budget} has {_plain(error.available)} GLM available, needs {_plain(error.needed)} GLM"
+
+
+def _plain(amount_glm: Decimal) -> str:
+    return f"{amount_glm.normalize():f}"

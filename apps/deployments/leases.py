@@ -1,0 +1,86 @@
+"""Renewing leases: each third of a lease, while the budget pays for the next one.
+
+Money and lease move in one transaction. What is not renewed runs out, and the Bee stops it by itself: no
+replica runs, and nobody pays, without a lease.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.billing.posting import InsufficientFunds
+from apps.deployments import funding
+from apps.deployments.acting import fund
+from apps.deployments.assignments import sweep_lost
+from apps.deployments.live import announce
+from apps.deployments.models import Wanted
+from apps.deployments.replicas import PLACED_STATES, Assignment, AssignmentState, Replica, ReplicaState
+from apps.market.models import AgreementState
+from apps.nodes.links import nudge
+from apps.nodes.models import NodeState
+from apps.teams.states import StateError
+
+RENEWABLE_NODES = frozenset({NodeState.ONLINE, NodeState.UNKNOWN})
+
+
+def renew_leases() -> int:
+    """Renew what is due and fundable; end what was lost. Returns how many leases were renewed."""
+    sweep_lost()
+    candidates = Assignment.objects.filter(
+        state=AssignmentState.ACTIVE,
+        node__state__in=RENEWABLE_NODES,
+        agreement__state=AgreementState.APPROVED,
+        replica__state__in=PLACED_STATES,
+        replica__generation=F("generation"),
+        replica__service__deployment__wanted=Wanted.RUNNING,
+        replica__index__lte=F("replica__service__replicas_wanted"),
+    ).select_related("replica")
+    now = timezone.now()
+    due = [one.pk for one in candidates if is_due(one.lease_until, lease=_lease(one), now=now)]
+    return sum(_renew(assignment_id) for assignment_id in due)
+
+
+def _lease(assignment: Assignment) -> timedelta:
+    return funding.lease_of(assignment.replica.runs)
+
+
+def is_due(lease_until: datetime, *, lease: timedelta, now: datetime) -> bool:
+    """A third of the lease is over. A lease that has run out is not renewed: its Bee has stopped already."""
+    return now < lease_until <= now + lease * 2 / 3
+
+
+@transaction.atomic
+def _renew(assignment_id: UUID) -> bool:
+    # The replica's lock too: `reconcile` takes that first, and then the assignment's.
+    rows = Assignment.objects.select_for_update(skip_locked=True, of=("self", "replica"))
+    rows = rows.select_related("agreement__hold", "replica__service__deployment__budget__team")
+    now = timezone.now()
+    assignment = rows.filter(pk=assignment_id, state=AssignmentState.ACTIVE, lease_until__gt=now).first()
+    if assignment is None:
+        return False
+    replica, until = assignment.replica, now + _lease(assignment)
+    try:
+        with transaction.atomic():
+            hold = fund(assignment.agreement.hold, assignment.agreement, until=until)
+    except (InsufficientFunds, StateError) as error:
+        _not_renewed(replica, assignment, error)
+        return False
+    lease_until = hold.deadline_at or until
+    Assignment.objects.filter(pk=assignment.pk).update(lease_until=lease_until, deadline_at=lease_until)
+    # A healthy replica's deadline is its lease; the others have their own.
+    Replica.objects.filter(pk=replica.pk, state=ReplicaState.HEALTHY).update(deadline_at=lease_until)
+    nudge(assignment.node_id)
+    return True
+
+
+def _not_renewed(replica: Replica, assignment: Assignment, error: Exception) -> None:
+    budget = replica.service.deployment.budget
+    why = funding.shortage(budget, error) if isinstance(error, InsufficientFunds) else str(error)
+    reason = f"its lease ends at {assignment.lease_until:%H:%M:%S} UTC and can't be renewed: {why}"
+    if Replica.objects.filter(pk=replica.pk).exclude(reason=reason).update(reason=reason[:500]):
+        announce(replica.service.deployment_id)

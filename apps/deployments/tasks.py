@@ -1,0 +1,34 @@
+"""Celery's view of the deployments: load and call."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from apps.deployments import edge, leases, traffic
+from apps.deployments import reconcile as reconciling
+
+
+@shared_task(name="deployments.reconcile")
+def reconcile(replica_ids: list[str]) -> None:
+    for replica_id in replica_ids:
+        reconciling.reconcile(replica_id)
+
+
+@shared_task(name="deployments.reconcile_due")
+def reconcile_due() -> None:
+    reconciling.reconcile_due()
+
+
+@shared_task(name="deployments.renew_leases")
+def renew_leases() -> None:
+    leases.renew_leases()
+
+
+@shared_task(name="deployments.publish_edge")
+def publish_edge() -> None:
+    edge.publish_edge()
+
+
+@shared_task(name="deployments.count_edge_traffic")
+def count_edge_traffic() -> None:
+    traffic.count_edge_traffic()
