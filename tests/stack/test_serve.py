@@ -50,8 +50,8 @@ def hive(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
     else:
         pytest.fail("".join(lines))
     yield process
-    process.kill()
-    process.wait()
+    process.terminate()
+    process.wait(timeout=20)
 
 
 def status(port: int, path: str = "/") -> int:
