@@ -58,7 +58,7 @@ class Session:
     def _send(self, method: str, path: str, **parts: Any) -> Any:
         try:
             response = self._client.request(method, path, **parts)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
             raise _unreachable(self.url, error) from None
         if not response.is_success:
             raise HiveError.from_response(response)

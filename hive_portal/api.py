@@ -23,15 +23,18 @@ from hive_portal.explaining import explain
 __all__ = ["api_urlpatterns", "explain"]
 
 router = SimpleRouter()
-router.register("plans", PlanViewSet)
-router.register("deployments", DeploymentViewSet)
-router.register("nodes", NodeViewSet)
-router.register("enrolments", EnrolmentViewSet)
-router.register("agreements", AgreementViewSet)
-router.register("budgets", BudgetViewSet)
-router.register("usage", UsageViewSet)
-router.register("invoices", InvoiceViewSet)
-router.register("tokens", TokenViewSet)
+for prefix, noun, views in (
+    ("plans", "plan", PlanViewSet),
+    ("deployments", "deployment", DeploymentViewSet),
+    ("nodes", "node", NodeViewSet),
+    ("enrolments", "enrolment", EnrolmentViewSet),
+    ("agreements", "agreement", AgreementViewSet),
+    ("budgets", "budget", BudgetViewSet),
+    ("usage", "usage", UsageViewSet),
+    ("invoices", "invoice", InvoiceViewSet),
+    ("tokens", "token", TokenViewSet),
+):
+    router.register(prefix, views, basename=f"api-{noun}")
 
 
 class NowhereView(APIView):

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from apps.deployments.applying import PlanExpired
 from django.core.signals import got_request_exception
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
@@ -14,6 +13,7 @@ from rest_framework.views import exception_handler, set_rollback
 
 from apps.billing.posting import InsufficientFunds
 from apps.billing.wallets import WalletTaken
+from apps.deployments.applying import PlanExpired, PlanRefused
 from apps.deployments.manifest import ManifestError
 from apps.teams.states import StateError
 
@@ -22,10 +22,11 @@ log = logging.getLogger("hive.api")
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     InsufficientFunds: (402, "insufficient_funds"),
     PlanExpired: (409, "plan_expired"),
+    PlanRefused: (409, "plan_refused"),
     WalletTaken: (409, "wallet_taken"),
     StateError: (409, "conflict"),
 }
-"""Errors of the rooms that are the user's to know -> HTTP status and code; their text is the message."""
+"""Errors of the rooms that users should know of -> HTTP status and code, the first that fits."""
 
 CODES = {401: "unauthorized", 403: "forbidden", 404: "not_found"}
 

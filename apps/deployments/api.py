@@ -26,6 +26,7 @@ from apps.deployments.serializers import (
     ReasonSerializer,
     ReplicaSerializer,
     ScaleSerializer,
+    WholePlanSerializer,
 )
 from apps.deployments.showing import events_of, sheet_of, sheets_of
 from apps.teams.audit import Actor
@@ -38,11 +39,15 @@ NAME = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, descripti
 
 
 @extend_schema_view(list=extend_schema(parameters=[TEAM]))
-class PlanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Plan]):
+class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
     """What would be placed where, at which price. A plan changes nothing until it is applied."""
 
     queryset = Plan.objects.select_related("team", "author", "deployment")
     serializer_class = PlanSerializer
+
+    @extend_schema(responses=WholePlanSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(WholePlanSerializer(self.get_object()).data)
 
     @extend_schema(request=NewPlanSerializer, responses={201: PlanSerializer}, parameters=[TEAM])
     def create(self, request: Request) -> Response:
@@ -53,7 +58,7 @@ class PlanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[P
         plan = draw_up_plan(
             team=team,
             author=user_of(request),
-            name=asked.validated_data.get("name") or None,
+            name=asked.validated_data["name"],
             source=asked.validated_data["source"],
             file_name=asked.validated_data["file_name"],
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.deployments.models import Plan, ReplicaState, Wanted
-from apps.teams.models import SLUG, AuditLine
+from apps.nodes.models import Node
+from apps.teams.models import AuditLine
 from apps.teams.rest import Glm
 
 MAX_SOURCE = 256 * 1024
@@ -18,9 +20,7 @@ class NewPlanSerializer(serializers.Serializer[Any]):
     source = serializers.CharField(
         trim_whitespace=False, max_length=MAX_SOURCE, help_text="The Compose file, as text."
     )
-    name = serializers.CharField(
-        required=False, allow_blank=True, validators=[SLUG], help_text="Left out: the file's own `name`."
-    )
+    name = serializers.CharField(default="", allow_blank=True, help_text="Left out: the file's own `name`.")
     file_name = serializers.CharField(default="compose.yaml", max_length=200, help_text="For messages.")
 
 
@@ -40,7 +40,7 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     deployment = serializers.CharField(
         source="deployment.name", default=None, read_only=True, allow_null=True, help_text="What it changes."
     )
-    placements = PlacementSerializer(many=True, read_only=True)
+    placements = serializers.SerializerMethodField()
     notes = serializers.ListField(
         source="manifest.notes", child=serializers.CharField(), default=list, read_only=True
     )
@@ -61,12 +61,27 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "price_per_hour_glm",
             "available_glm",
             "runway_h",
-            "manifest",
-            "source",
             "signature",
             "created_at",
             "expires_at",
         )
+
+    @extend_schema_field(PlacementSerializer(many=True))
+    def get_placements(self, plan: Plan) -> list[dict[str, Any]]:
+        chosen = {placement["node_id"] for placement in plan.placements if placement["node_id"]}
+        names = dict(Node.objects.filter(pk__in=chosen).values_list("pk", "name"))
+        return [
+            placement | {"node_name": names.get(placement["node_id"], "")} for placement in plan.placements
+        ]
+
+
+class WholePlanSerializer(PlanSerializer):
+    """With the file, and what was understood of it."""
+
+    manifest = serializers.DictField(read_only=True)
+
+    class Meta(PlanSerializer.Meta):
+        fields = (*PlanSerializer.Meta.fields, "manifest", "source")  # type: ignore[assignment]
 
 
 class ServiceSerializer(serializers.Serializer[Any]):

@@ -1,0 +1,45 @@
+"""Every address of the API, read from the URL configuration: what is added there is tested from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+
+class Address(NamedTuple):
+    method: str
+    name: str
+    has_id: bool
+
+    @property
+    def noun(self) -> str:
+        """`api-deployment-scale` -> `deployment`."""
+        return self.name.split("-")[1]
+
+    def url(self, pk: Any = None) -> str:
+        return reverse(self.name, kwargs={"pk": pk} if self.has_id else {})
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.name}"
+
+
+def addresses() -> list[Address]:
+    return sorted(_walk(get_resolver().url_patterns, ""))
+
+
+def _walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[Address]:
+    for each in patterns:
+        path = prefix + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from _walk(each.url_patterns, path)
+        elif path.startswith("api/v1/") and each.name:
+            for method in _methods(each.callback):
+                yield Address(method, each.name, "pk" in each.pattern.regex.groupindex)
+
+
+def _methods(view: Any) -> list[str]:
+    """A viewset's route knows its actions; a plain view its methods."""
+    names = getattr(view, "actions", None) or {name for name in ("get", "post") if hasattr(view.cls, name)}
+    return sorted(set(names) - {"head", "options"})
