@@ -35,6 +35,8 @@ class Slot:
 
     assignment: Assignment
     lease_until: float
+    lease_kept: float = 0.0
+    """The end of the lease as it was last written down."""
     wanted: bool = True
     refusal: str = ""
     """Why the owner's rules forbid it; such a slot never starts."""
@@ -178,7 +180,7 @@ Effect = Start | Stop | Probe | Renew | Finish
 
 
 def decide(state: State, event: Event, now: float) -> tuple[State, list[Effect]]:
-    before = state.slots
+    known = state.slots.keys()
     state = _take(state, event, now)
     slots: dict[str, Slot] = {}
     effects: list[Effect] = []
@@ -187,7 +189,8 @@ def decide(state: State, event: Event, now: float) -> tuple[State, list[Effect]]
         effects += todo
         if not _is_forgotten(slot, now):
             slots[slot.id] = slot
-    if _leases_moved(before, slots):
+    if known != slots.keys() or any(_lease_moved(slot) for slot in slots.values()):
+        slots = {id: replace(slot, lease_kept=slot.lease_until) for id, slot in slots.items()}
         effects.insert(0, Renew())
     return replace(state, slots=slots), effects
 
@@ -253,6 +256,7 @@ def _adopted(event: Adopted, now: float) -> Slot:
     return Slot(
         assignment=event.assignment,
         lease_until=event.lease_until,
+        lease_kept=event.lease_until,
         state=state,
         run=event.run,
         started_at=now,
@@ -264,7 +268,14 @@ def _told(slot: Slot, event: Started | StartFailed | Probed | Ended, now: float)
     match event:
         case Started():
             return replace(
-                slot, busy=False, run=event.run, state=RunState.RUNNING, reason="", started_at=now, probe_at=now, misses=0
+                slot,
+                busy=False,
+                run=event.run,
+                state=RunState.RUNNING,
+                reason="",
+                started_at=now,
+                probe_at=now,
+                misses=0,
             )
         case StartFailed():
             return _failed_to_start(slot, event, now)
@@ -358,6 +369,8 @@ def _why_not(slot: Slot, state: State, now: float) -> str:
     """Why it should not run; empty when it should."""
     if slot.refusal:
         return slot.refusal
+    if slot.finished:
+        return "it has ended here, and its metering is closed"
     if not slot.wanted:
         return "no longer wanted"
     if now >= slot.lease_until:
@@ -383,9 +396,7 @@ def _start(slot: Slot, state: State, now: float) -> tuple[Slot, list[Effect]]:
     if not state.heard or waits or slot.state == RunState.FAILED:
         return slot, []
     next_state = RunState.STARTING if slot.state == RunState.STARTING else RunState.PREPARING
-    starting = replace(
-        slot, state=next_state, busy=True, retry_at=None, reason="", ended_at=None, finished=False
-    )
+    starting = replace(slot, state=next_state, busy=True, retry_at=None, reason="", ended_at=None)
     return starting, [Start(assignment=slot.assignment, lease_until=slot.lease_until)]
 
 
@@ -404,14 +415,8 @@ def _is_forgotten(slot: Slot, now: float) -> bool:
     return slot.finished and slot.ended_at is not None and now - slot.ended_at >= KEEP_ENDED_S
 
 
-def _leases_moved(before: Mapping[str, Slot], after: Mapping[str, Slot]) -> bool:
-    if before.keys() != after.keys():
-        return True
-    pairs = ((before[id], slot) for id, slot in after.items())
-    return any(
-        abs(old.lease_until - new.lease_until) > LEASE_SLACK_S or old.assignment.workload != new.assignment.workload
-        for old, new in pairs
-    )
+def _lease_moved(slot: Slot) -> bool:
+    return abs(slot.lease_until - slot.lease_kept) > LEASE_SLACK_S
 
 
 def _times(slot: Slot, state: State) -> list[float]:

@@ -81,7 +81,9 @@ class Journal:
             " FROM agreements a WHERE closed = 0"
         )
         return [
-            SignedAgreement(terms=_decode(terms, type=Terms), signature=signature, signed_at_ms=at, has_meter=bool(used))
+            SignedAgreement(
+                terms=_decode(terms, type=Terms), signature=signature, signed_at_ms=at, has_meter=bool(used)
+            )
             for terms, signature, at, used in rows
         ]
 
@@ -102,7 +104,9 @@ class Journal:
 
     def assignments(self, boot_id: str) -> list[tuple[Assignment, float]]:
         """Those given since this boot; of an earlier one nothing can still run, and its clock means nothing."""
-        rows = self._db.execute("SELECT assignment, lease_until_s FROM assignments WHERE boot_id = ?", (boot_id,))
+        rows = self._db.execute(
+            "SELECT assignment, lease_until_s FROM assignments WHERE boot_id = ?", (boot_id,)
+        )
         return [(_decode(blob, type=Assignment), until_s) for blob, until_s in rows]
 
     # -- usage ----------------------------------------------------------------------------------------------
@@ -130,13 +134,22 @@ class Journal:
 
     def ack_usage(self, agreement_id: str, sequence: int) -> None:
         self._db.execute(
-            "UPDATE usage SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0", (agreement_id, sequence)
+            "UPDATE usage SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0",
+            (agreement_id, sequence),
         )
+
+    def drop_unacked_usage(self, agreement_id: str) -> int:
+        """Stop sending the reports of an agreement that takes none any more; how many there were."""
+        done = self._db.execute(
+            "UPDATE usage SET acked = 2 WHERE agreement_id = ? AND acked = 0", (agreement_id,)
+        )
+        return done.rowcount
 
     def cost_up_to(self, agreement_id: str, sequence: int) -> tuple[Decimal, str] | None:
         """(what all usage up to `sequence` costs by our own figures, hash of that report)."""
         row = self._db.execute(
-            "SELECT cost_glm, report FROM usage WHERE agreement_id = ? AND sequence = ?", (agreement_id, sequence)
+            "SELECT cost_glm, report FROM usage WHERE agreement_id = ? AND sequence = ?",
+            (agreement_id, sequence),
         ).fetchone()
         return (Decimal(row[0]), _decode(row[1], type=Usage).hash) if row else None
 
@@ -162,5 +175,6 @@ class Journal:
 
     def ack_notes(self, agreement_id: str, sequence: int) -> None:
         self._db.execute(
-            "UPDATE notes SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0", (agreement_id, sequence)
+            "UPDATE notes SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0",
+            (agreement_id, sequence),
         )

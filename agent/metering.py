@@ -56,11 +56,12 @@ def gather(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter
     """Take in what the run has used until now; a run that is not the current one has been taken in before."""
     if meter.run_id != run_id:
         return meter
+    before, counters = meter.run_counters, counters.at_least(meter.run_counters)
     return replace(
         meter,
         running_ms=meter.running_ms + max(0, boot_ms - meter.run_gathered_ms),
-        cpu_ms=meter.cpu_ms + max(0, counters.cpu_ms - meter.run_counters.cpu_ms),
-        egress_bytes=meter.egress_bytes + max(0, counters.egress_bytes - meter.run_counters.egress_bytes),
+        cpu_ms=meter.cpu_ms + counters.cpu_ms - before.cpu_ms,
+        egress_bytes=meter.egress_bytes + counters.egress_bytes - before.egress_bytes,
         run_gathered_ms=max(boot_ms, meter.run_gathered_ms),
         run_counters=counters,
     )
@@ -113,11 +114,13 @@ def cost_glm(report: Usage, price: Price) -> Decimal:
         duration_s=Decimal(report.running_ms) / 1000,
         cpu_s=Decimal(report.cpu_ms) / 1000,
         egress_bytes=report.egress_bytes,
-        first=report.sequence == 1,
+        first=report.sequence == 1 and report.running_ms > 0,
     )
 
 
-def claim_glm(*, own_glm: Decimal, ack: UsageAck, tolerance_percent: Decimal, waited_s: float) -> Decimal | None:
+def claim_glm(
+    *, own_glm: Decimal, ack: UsageAck, tolerance_percent: Decimal, waited_s: float
+) -> Decimal | None:
     """What to ask in all for the usage that `ack` covers; None while the Queen has not rated it yet.
 
     The Queen bills the least of three measurements and hears a node a little less long than it runs, so
@@ -132,10 +135,18 @@ def claim_glm(*, own_glm: Decimal, ack: UsageAck, tolerance_percent: Decimal, wa
 
 
 def write_note(
-    *, last: DebitNote | None, ack: UsageAck, usage_hash: str, amount_glm: Decimal, key: LocalAccount, chain_id: int
+    *,
+    last: DebitNote | None,
+    ack: UsageAck,
+    usage_hash: str,
+    amount_glm: Decimal,
+    key: LocalAccount,
+    chain_id: int,
 ) -> DebitNote | None:
     """The next debit note; None when it would say nothing new. The one for a closed agreement is the invoice."""
-    if last and (last.final or (last.usage_hash == usage_hash and last.amount_glm == amount_glm and not ack.closed)):
+    if last and (
+        last.final or (last.usage_hash == usage_hash and last.amount_glm == amount_glm and not ack.closed)
+    ):
         return None
     draft = DebitNote(
         agreement_id=ack.agreement_id,

@@ -48,13 +48,21 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool
     reason: str = ""
     """Why it ended, when it did: `exited with status 1`."""
+    ended_s: float | None = None
+    """When it ended, on the boot clock, if that is known."""
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run has used since it started; never falls."""
+    """What one run has used since it started."""
 
     cpu_ms: int = 0
     egress_bytes: int = 0
+
+    def at_least(self, other: Counters) -> Counters:
+        """Counters never fall, even if a reading does because a process was just being reaped."""
+        return Counters(
+            cpu_ms=max(self.cpu_ms, other.cpu_ms), egress_bytes=max(self.egress_bytes, other.egress_bytes)
+        )
 
 
 class Terminal(Protocol):

@@ -1,0 +1,291 @@
+"""The Bee: what it knows in this life, what it does with each message, and what it has to say.
+
+Everything it says is level-triggered: `to_say` gives what is due now, and whatever the Queen has not
+acknowledged is due again with each heartbeat.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from agent import clock, machine, negotiate, offers, stats, typed_data
+from agent.bookkeeper import Bookkeeper
+from agent.config import Config
+from agent.console import Access
+from agent.converge import WantedSet
+from agent.host_key import public_key_line
+from agent.identity import load_or_make_key, node_id
+from agent.journal import Journal, SignedAgreement
+from agent.keeper import Keeper
+from agent.negotiate import Standing
+from agent.protocol import (
+    AgreementToSign,
+    Answer,
+    Answers,
+    Challenge,
+    DebitNotes,
+    Hello,
+    Message,
+    NodeInfo,
+    Observed,
+    Offer,
+    Offers,
+    OpenStream,
+    UsageReports,
+    Verdict,
+    Wanted,
+    Welcome,
+)
+from agent.runtimes.base import Runtime
+
+log = logging.getLogger("hive.agent")
+
+UNUSED_AGREEMENT_S = 900.0
+"""An agreement under which nothing was assigned for so long no longer counts against what is for rent."""
+_JITTER = 0.1
+
+
+class Bee:
+    def __init__(
+        self, *, home: Path, config: Config, runtimes: Mapping[str, Runtime], poke: Callable[[], None]
+    ) -> None:
+        """`poke` is called whenever there is something new to say."""
+        self.home, self.config, self.runtimes, self._poke = home, config, runtimes, poke
+        self.key = load_or_make_key(home)
+        self.node_id = node_id(self.key)
+        self.journal = Journal(home / "journal.sqlite3")
+        self.books = Bookkeeper(journal=self.journal, key=self.key, config=config)
+        self.keeper = Keeper(
+            runtimes=runtimes,
+            journal=self.journal,
+            books=self.books,
+            node_id=self.node_id,
+            advertise=config.advertise,
+            on_change=self._changed,
+        )
+        self.metering_interval_s = 60.0
+        self._heartbeat_s = 5.0
+        self._revision = 0
+        self._queen = ""
+        self._chain_id = 0
+        self._approved: bool | None = None
+        self._offers: dict[str, Offer] = {}
+        """Those of this life that have not run out; the newest set is what is offered."""
+        self._newest_offers: list[Offer] = []
+        self._offered_s = float("-inf")
+        self._answers: list[Answer] = []
+        self._offers_due = self._observed_due = self._papers_due = False
+        self._heartbeat_at = 0.0
+
+    # -- greeting -------------------------------------------------------------------------------------------
+
+    def hello(self, challenge: Challenge, enrolment_token: str | None = None) -> Hello:
+        """Prove the key by signing the Queen's challenge."""
+        if challenge.chain_id != self._chain_id:
+            self._offered_s = float("-inf")  # signatures are for one chain
+        self._queen, self._chain_id = challenge.queen.lower(), challenge.chain_id
+        self.books.chain_id = challenge.chain_id
+        login = typed_data.login(
+            node=self.node_id, queen=challenge.queen, nonce=challenge.nonce, chain_id=challenge.chain_id
+        )
+        return Hello(
+            node_id=self.node_id,
+            signature=typed_data.sign(login, self.key),
+            info=self._info(),
+            enrolment_token=enrolment_token,
+        )
+
+    def welcomed(self, welcome: Welcome) -> None:
+        """A new link: say everything again, since nobody knows what of it arrived."""
+        self._pace(welcome.heartbeat_s, welcome.metering_interval_s)
+        self._note_approval(welcome.approved)
+        self._offers_due = self._papers_due = True
+        self._changed()
+
+    def _info(self) -> NodeInfo:
+        return NodeInfo(
+            name=self.config.name,
+            agent_version=_version(),
+            runtimes=sorted(self.runtimes),
+            ssh_host_key=public_key_line(self.home),
+            properties=machine.properties(self.config.name, self.home),
+        )
+
+    # -- listening ------------------------------------------------------------------------------------------
+
+    def take_wanted(self, wanted: Wanted) -> None:
+        self._revision = wanted.revision
+        self._pace(wanted.heartbeat_s, wanted.metering_interval_s)
+        self._note_approval(wanted.approved)
+        for usage_ack in wanted.usage_acks:
+            self.books.take_usage_ack(usage_ack)
+        for note_ack in wanted.note_acks:
+            self.books.take_note_ack(note_ack)
+        self._answer(wanted)
+        self._assign(wanted)
+        self._papers_due = self._papers_due or bool(self.journal.unacked_notes(limit=1))
+        self._poke()
+
+    def _answer(self, wanted: Wanted) -> None:
+        if not (wanted.proposals or wanted.agreements):
+            return
+        now_ms = clock.wall_ms()
+        self._answers = [
+            negotiate.answer_proposal(each, self._standing(now_ms), now_ms) for each in wanted.proposals
+        ]
+        # One after the other: each signature takes away from what the next may have.
+        self._answers += [self._sign(each, now_ms) for each in wanted.agreements]
+
+    def _sign(self, asked: AgreementToSign, now_ms: int) -> Answer:
+        terms = asked.terms
+        message = typed_data.agreement(terms, chain_id=self._chain_id)
+        why_not = negotiate.objection_to_agreement(asked, self._standing(now_ms), now_ms)
+        if not why_not and not typed_data.is_signed_by(message, asked.requestor_signature, self._queen):
+            why_not = f"it is not signed by the queen {self._queen}"
+        if why_not:
+            log.info("agreement %s refused: %s", terms.agreement_id, why_not)
+            return Answer(verdict=Verdict.REJECTED, agreement_id=terms.agreement_id, reason=why_not)
+        signature = typed_data.sign(message, self.key)
+        self.journal.sign(terms, signature, now_ms)
+        log.info("signed agreement %s: %s on %s", terms.agreement_id, terms.image, terms.runtime)
+        return Answer(verdict=Verdict.ACCEPTED, agreement_id=terms.agreement_id, signature=signature)
+
+    def _assign(self, wanted: Wanted) -> None:
+        agreements = {each.terms.agreement_id: each.terms for each in self.journal.open_agreements()}
+        refusals = {
+            each.assignment_id: why_not
+            for each in wanted.assignments
+            if (why_not := negotiate.objection_to_assignment(each, agreements, self.runtimes))
+        }
+        for each in wanted.assignments:
+            if each.assignment_id not in refusals:
+                self.books.open(agreements[each.agreement_id])
+        self.keeper.tell(WantedSet(wanted.assignments, refusals))
+        known = [slot.assignment.agreement_id for slot in self.keeper.state.slots.values()]
+        self.books.finish_all_but({*known, *(each.agreement_id for each in wanted.assignments)})
+
+    def _standing(self, now_ms: int) -> Standing:
+        return Standing(
+            node_id=self.node_id,
+            queen=self._queen,
+            config=self.config,
+            runtimes=self.runtimes.keys(),
+            offers={id: each for id, each in self._offers.items() if _ends_ms(each) > now_ms},
+            signed=[each.terms for each in self.journal.open_agreements() if _counts(each, now_ms)],
+        )
+
+    def _pace(self, heartbeat_s: float, metering_interval_s: float) -> None:
+        self._heartbeat_s, self.metering_interval_s = heartbeat_s, metering_interval_s
+
+    def _note_approval(self, approved: bool) -> None:
+        if approved != self._approved:
+            log.info(
+                "approved to work"
+                if approved
+                else "waiting for an operator's approval; nothing runs until then"
+            )
+        self._approved = approved
+
+    # -- speaking -------------------------------------------------------------------------------------------
+
+    def to_say(self) -> list[Message]:
+        """Everything that is due now, in the order in which the Queen needs it."""
+        now = clock.boot_s()
+        heartbeat = now >= self._heartbeat_at
+        messages = [*self._offers_to_say(now)]
+        if self._answers:
+            messages.append(Answers(answers=self._answers))
+            self._answers = []
+        if heartbeat or self._observed_due:
+            messages.append(self._observation())
+            self._observed_due = False
+        if heartbeat or self._papers_due:
+            messages += self._papers()
+            self._papers_due = False
+        if heartbeat:
+            self._heartbeat_at = now + self._heartbeat_s * random.uniform(1 - _JITTER, 1 + _JITTER)
+        return messages
+
+    def silent_for_s(self) -> float:
+        """How long until the next heartbeat is due."""
+        return max(0.0, self._heartbeat_at - clock.boot_s())
+
+    def _offers_to_say(self, now: float) -> list[Message]:
+        if now - self._offered_s >= offers.RENEW_AFTER_S:
+            self._offered_s = now
+            self._newest_offers = self._make_offers()
+            self._offers = {
+                id: each for id, each in self._offers.items() if _ends_ms(each) > clock.wall_ms()
+            } | {each.offer_id: each for each in self._newest_offers}
+            self._offers_due = True
+        if not self._offers_due:
+            return []
+        self._offers_due = False
+        return [Offers(offers=self._newest_offers)]
+
+    def _make_offers(self) -> list[Offer]:
+        return offers.make_offers(
+            runtimes=self.runtimes.values(),
+            config=self.config,
+            machine=machine.properties(self.config.name, self.home),
+            key=self.key,
+            chain_id=self._chain_id,
+            now_ms=clock.wall_ms(),
+        )
+
+    def _observation(self) -> Observed:
+        return Observed(
+            revision=self._revision,
+            at_ms=clock.wall_ms(),
+            assignments=self.keeper.observed(),
+            stats=stats.measure(folder=self.home, running=len(self.keeper.runs())),
+        )
+
+    def _papers(self) -> list[Message]:
+        reports, notes = self.journal.unacked_usage(), self.journal.unacked_notes()
+        usage: list[Message] = [UsageReports(reports=reports)] if reports else []
+        return usage + ([DebitNotes(notes=notes)] if notes else [])
+
+    def reported(self) -> None:
+        """There are new usage reports in the journal."""
+        self._papers_due = True
+        self._poke()
+
+    def _changed(self) -> None:
+        self._observed_due = True
+        self._papers_due = True  # an end is followed by a last report
+        self._poke()
+
+    # -- consoles -------------------------------------------------------------------------------------------
+
+    def access_to(self, stream: OpenStream) -> Access:
+        """To which run a console leads, by the owner's rules."""
+        run = self.keeper.run_of(stream.assignment_id, stream.generation)
+        if run is None:
+            return Access(None, None, "this replica does not run here now")
+        runtime = self.runtimes[run.runtime]
+        allowed = self.config.rules.console
+        if not (runtime.confines_console if allowed is None else allowed):
+            return Access(None, None, "the owner of this bee allows no shells (rules.console in bee.toml)")
+        return Access(run, runtime)
+
+
+def _ends_ms(offer: Offer) -> int:
+    return offer.issued_at_ms + int(offer.valid_s * 1000)
+
+
+def _counts(agreement: SignedAgreement, now_ms: int) -> bool:
+    """Whether it takes from what is for rent."""
+    fresh = now_ms - agreement.signed_at_ms < UNUSED_AGREEMENT_S * 1000
+    return agreement.terms.expires_at_ms > now_ms and (agreement.has_meter or fresh)
+
+
+def _version() -> str:
+    try:
+        return version("golem-hive")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,144 @@
+"""The Bee's books: each agreement's meter, its reports and its debit notes, in memory and in the journal at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+from eth_account.signers.local import LocalAccount
+from msgspec.structs import replace
+
+from agent import clock, metering
+from agent.config import Config
+from agent.journal import Journal
+from agent.metering import Meter
+from agent.protocol import NoteAck, Terms, UsageAck
+from agent.runtimes.base import Counters, Run
+
+log = logging.getLogger("hive.agent")
+
+
+class Bookkeeper:
+    def __init__(self, *, journal: Journal, key: LocalAccount, config: Config) -> None:
+        self._journal, self._key, self._config = journal, key, config
+        self._meters: dict[str, Meter] = {
+            meter.agreement_id: meter for meter in journal.meters() if not meter.closed
+        }
+        self._unrated: dict[tuple[str, int], float] = {}
+        """(agreement, sequence) -> since when its rating has been lagging behind, boot clock."""
+        self.chain_id = 0
+        """Of the Queen's chain; reports are signed for it. Nothing is cut before it is known."""
+
+    # -- runs -----------------------------------------------------------------------------------------------
+
+    def open(self, terms: Terms) -> None:
+        """Something is assigned under this agreement: it has a meter from now on."""
+        if terms.agreement_id not in self._meters:
+            self._keep(metering.open_meter(terms, clock.wall_ms()))
+
+    def run_started(self, run: Run) -> None:
+        if meter := self._meters.get(run.agreement_id):
+            self._keep(metering.run_started(meter, run.run_id, _boot_ms()))
+
+    def knows(self, run: Run) -> bool:
+        """Whether this run's time is being gathered: false for one whose start was never written down."""
+        meter = self._meters.get(run.agreement_id)
+        return meter is not None and meter.run_id == run.run_id
+
+    def gather(self, run: Run, counters: Counters) -> None:
+        """In memory only: what is lost with the agent here is read again from the run after its restart."""
+        if meter := self._meters.get(run.agreement_id):
+            self._meters[run.agreement_id] = metering.gather(meter, run.run_id, counters, _boot_ms())
+
+    def run_ended(self, run: Run, counters: Counters, ended_s: float | None) -> None:
+        if meter := self._meters.get(run.agreement_id):
+            at_ms = _boot_ms() if ended_s is None else int(ended_s * 1000)
+            self._keep(metering.run_ended(meter, run.run_id, counters, at_ms))
+
+    def drop_lost_runs(self, found: set[str]) -> None:
+        """After a start: a run that left no trace ended at an unknown moment; its time since the last word is nobody's."""
+        for meter in list(self._meters.values()):
+            if meter.run_id and meter.run_id not in found:
+                self._keep(replace(meter, run_id=""))
+
+    # -- reports --------------------------------------------------------------------------------------------
+
+    def cut_all(self) -> None:
+        """The metering interval is over."""
+        for meter in list(self._meters.values()):
+            if metering.is_worth_a_report(meter):
+                self._cut(meter, final=False)
+
+    def finish(self, agreement_id: str) -> None:
+        """The last report of an agreement, also of one under which nothing ever ran; its capacity is free."""
+        meter = self._meters.get(agreement_id)
+        if meter and self.chain_id:
+            self._cut(meter, final=True)
+        self._journal.close_agreement(agreement_id)
+
+    def finish_all_but(self, agreements: Collection[str]) -> None:
+        """Nothing of the others is left here, whatever happened to them while the agent or the machine was off."""
+        for agreement_id in self._meters.keys() - set(agreements):
+            self.finish(agreement_id)
+
+    def _cut(self, meter: Meter, *, final: bool) -> None:
+        if not self.chain_id:
+            return
+        report, after = metering.cut(
+            meter, wall_ms=clock.wall_ms(), final=final, key=self._key, chain_id=self.chain_id
+        )
+        self._journal.report(report, after)
+        if after.closed:
+            del self._meters[meter.agreement_id]
+        else:
+            self._meters[meter.agreement_id] = after
+
+    def _keep(self, meter: Meter) -> None:
+        self._meters[meter.agreement_id] = meter
+        self._journal.keep_meter(meter)
+
+    # -- acknowledgements and notes -------------------------------------------------------------------------
+
+    def take_usage_ack(self, ack: UsageAck) -> None:
+        """Forget what is stored, and ask for what is rated."""
+        self._journal.ack_usage(ack.agreement_id, ack.sequence)
+        if ack.closed:
+            self._close(ack)
+        covered = self._journal.cost_up_to(ack.agreement_id, ack.sequence)
+        if covered is None:
+            return
+        own_glm, usage_hash = covered
+        now = clock.boot_s()
+        since = self._unrated.setdefault((ack.agreement_id, ack.sequence), now)
+        amount = metering.claim_glm(
+            own_glm=own_glm,
+            ack=ack,
+            tolerance_percent=self._config.rules.rated_tolerance_percent,
+            waited_s=now - since,
+        )
+        if amount is None:
+            return
+        self._unrated.pop((ack.agreement_id, ack.sequence))
+        note = metering.write_note(
+            last=self._journal.last_note(ack.agreement_id),
+            ack=ack,
+            usage_hash=usage_hash,
+            amount_glm=amount,
+            key=self._key,
+            chain_id=self.chain_id,
+        )
+        if note:
+            self._journal.add_note(note)
+
+    def _close(self, ack: UsageAck) -> None:
+        """The Queen takes no more reports of this agreement; what she never stored is shown, not sent for ever."""
+        self._journal.close_agreement(ack.agreement_id)
+        if refused := self._journal.drop_unacked_usage(ack.agreement_id):
+            log.warning("agreement %s was closed with %d reports not taken", ack.agreement_id, refused)
+
+    def take_note_ack(self, ack: NoteAck) -> None:
+        self._journal.ack_notes(ack.agreement_id, ack.sequence)
+
+
+def _boot_ms() -> int:
+    return int(clock.boot_s() * 1000)

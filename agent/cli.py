@@ -1,0 +1,276 @@
+"""`hive agent`: join a Hive with one command, then run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from agent import machine
+from agent.config import RUNTIMES, Config, Prices, Rent, Rules, write_config
+from agent.errors import AgentError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+HOME_VARIABLE = "HIVE_BEE_HOME"
+DEFAULT_HOME = "~/.hive-bee"
+
+
+class _Amount(click.ParamType):
+    """A decimal number that is not negative; never a float."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            amount = Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not amount.is_finite() or amount < 0:
+            self.fail(f"{value} is not a number from 0 up", param, ctx)
+        return amount
+
+
+AMOUNT = _Amount()
+_PRICES = Prices()
+
+home_option = click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_HOME,
+    envvar=HOME_VARIABLE,
+    show_default=True,
+    show_envvar=True,
+    callback=lambda ctx, param, value: value.expanduser().absolute(),
+    help="Folder of the bee: its key, its rules, its images, its journal.",
+)
+
+
+@click.group("agent")
+def agent_group() -> None:
+    """Rent out this machine: be a bee.
+
+    \b
+    Exit status: 0 well, 1 something must be put right, 2 wrong usage,
+    3 refused by the Hive for good (token used or expired, banned, replaced).
+    """
+
+
+@agent_group.command()
+@click.argument("url")
+@click.argument("token")
+@home_option
+@click.option("--name", default=socket.gethostname, show_default="host name", help="Shown to people.")
+@click.option(
+    "--advertise",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="Where the Hive's edge reaches what runs here.",
+)
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    type=click.Choice(RUNTIMES),
+    help="May be given more than once.  [default: all that work]",
+)
+@click.option("--threads", type=AMOUNT, help="CPU threads for rent.  [default: all]")
+@click.option("--memory", type=AMOUNT, metavar="GIB", help="Memory for rent.  [default: three quarters]")
+@click.option(
+    "--price-start",
+    type=AMOUNT,
+    default=_PRICES.start,
+    show_default=True,
+    metavar="GLM",
+    help="Once for each agreement.",
+)
+@click.option(
+    "--price-second",
+    type=AMOUNT,
+    default=_PRICES.second,
+    show_default=True,
+    metavar="GLM",
+    help="For each second of running.",
+)
+@click.option(
+    "--price-cpu-second",
+    type=AMOUNT,
+    default=_PRICES.cpu_second,
+    show_default=True,
+    metavar="GLM",
+    help="For each second of CPU time.",
+)
+@click.option(
+    "--price-egress-gib",
+    type=AMOUNT,
+    default=_PRICES.egress_gib,
+    show_default=True,
+    metavar="GLM",
+    help="For each GiB sent.",
+)
+@click.option(
+    "--bargain",
+    type=click.FloatRange(0, 100),
+    default=100,
+    show_default=True,
+    metavar="PERCENT",
+    help="Accept down to this part of the prices.",
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="PATTERN",
+    help="Images that may run, such as 'hive/*'.  [default: any]",
+)
+@click.option(
+    "--console/--no-console",
+    default=None,
+    help="Shells for the renting team.  [default: where they are confined]",
+)
+@click.option("--force", is_flag=True, help="Write bee.toml anew; the key stays.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def join(url: str, token: str, home: Path, output: str, force: bool, **chosen: Any) -> None:
+    """Join the Hive at URL with a one-time enrolment TOKEN.
+
+    Makes a key pair on first use, connects once, and writes HOME/bee.toml, where every rule can be changed.
+    The TOKEN comes from the portal; it works once and expires.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise click.BadParameter(
+            f"{url!r}: expected http:// or https:// and the portal's host", param_hint="URL"
+        )
+    if (home / "bee.toml").exists() and not force:
+        raise click.UsageError(
+            f"{home / 'bee.toml'} exists: this bee has joined already. --force writes it anew."
+        )
+    welcome = _or_exit(lambda: _join(url, token, home, chosen))
+    click.echo(json.dumps(welcome) if output == "json" else _next_steps(welcome, home))
+
+
+@agent_group.command()
+@home_option
+@click.option(
+    "--stop-replicas",
+    is_flag=True,
+    help="On SIGTERM or Ctrl-C stop what runs here, too; else it is adopted at the next start.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+def run(home: Path, stop_replicas: bool, verbose: bool) -> None:
+    """Work for the Hive that was joined, until SIGTERM or Ctrl-C.
+
+    The link is kept up for ever, with growing pauses; what runs goes on without it until its leases run out.
+    """
+    from agent.life import live
+
+    _log_to_stderr(verbose)
+    if not home.is_dir():
+        _fail(AgentError(f"{home} does not exist: join a Hive first with `hive agent join URL TOKEN`"))
+    _or_exit(lambda: asyncio.run(live(home, stop_replicas=stop_replicas)))
+
+
+def _join(url: str, token: str, home: Path, chosen: dict[str, Any]) -> dict[str, Any]:
+    from agent.bee import Bee
+    from agent.identity import load_or_make_key, node_id
+    from agent.life import only_one
+    from agent.link import enrol
+    from agent.runtimes.detect import detect_runtimes
+
+    _make_home(home)
+    with only_one(home):
+        config = _config(url, home, chosen)
+        key = load_or_make_key(home)
+        runtimes = detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
+        if not runtimes:
+            raise AgentError("none of the chosen runtimes works on this machine")
+        config = _with_runtimes(config, sorted(runtimes))
+        bee = Bee(home=home, config=config, runtimes=runtimes, poke=lambda: None)
+        welcome = asyncio.run(enrol(bee, token))
+        bee.journal.close()
+        write_config(home, config)
+    return {
+        "node_id": bee.node_id,
+        "approved": welcome.approved,
+        "home": str(home),
+        "runtimes": sorted(runtimes),
+    }
+
+
+def _config(url: str, home: Path, chosen: dict[str, Any]) -> Config:
+    return Config(
+        url=url.rstrip("/"),
+        name=chosen["name"],
+        advertise=chosen["advertise"],
+        rent=Rent(
+            threads=machine.cpu_threads() if chosen["threads"] is None else chosen["threads"],
+            mem_gib=machine.rentable_mem_gib() if chosen["memory"] is None else chosen["memory"],
+            storage_gib=machine.storage_gib(home),
+        ),
+        prices=Prices(
+            start=chosen["price_start"],
+            second=chosen["price_second"],
+            cpu_second=chosen["price_cpu_second"],
+            egress_gib=chosen["price_egress_gib"],
+            lowest_percent=Decimal(str(chosen["bargain"])),
+        ),
+        rules=Rules(
+            runtimes=list(chosen["runtimes"] or RUNTIMES),
+            images=list(chosen["images"] or ["*"]),
+            console=chosen["console"],
+        ),
+    )
+
+
+def _with_runtimes(config: Config, runtimes: list[str]) -> Config:
+    from msgspec.structs import replace
+
+    return replace(config, rules=replace(config.rules, runtimes=runtimes))
+
+
+def _make_home(home: Path) -> None:
+    """Others may pass through it: replicas run as users of their own. Every secret in it has mode 0600."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o711)
+    except OSError as error:
+        raise AgentError(
+            f"{home} can't be written to ({error.strerror}): choose another with --home"
+        ) from error
+
+
+def _next_steps(welcome: dict[str, Any], home: Path) -> str:
+    wait = "" if welcome["approved"] else "An operator has to approve it before it gets work.\n"
+    return (
+        f"Joined. This bee is {welcome['node_id']}; it offers {', '.join(welcome['runtimes'])}.\n{wait}"
+        f"Your rules and prices: {home / 'bee.toml'}\n"
+        f"Start it with: hive agent run --home {home}"
+    )
+
+
+def _or_exit(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except AgentError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: AgentError) -> NoReturn:
+    click.echo(f"hive agent: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.WARNING)
+    logging.getLogger("hive").setLevel(logging.DEBUG if verbose else logging.INFO)

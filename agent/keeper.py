@@ -1,0 +1,236 @@
+"""The thin shell around `converge.decide`: performs its effects on the runtimes and feeds back what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from agent import clock
+from agent.bookkeeper import Bookkeeper
+from agent.converge import (
+    Adopted,
+    Effect,
+    Ended,
+    Event,
+    Finish,
+    Leave,
+    Probe,
+    Probed,
+    Renew,
+    Start,
+    Started,
+    StartFailed,
+    State,
+    Stop,
+    Tick,
+    decide,
+    due_at,
+    observed,
+)
+from agent.health import problem_with
+from agent.journal import Journal
+from agent.protocol import ObservedAssignment, RunState
+from agent.runtimes.base import Counters, ImageMissing, Order, Run, Runtime, RuntimeFault, Status
+
+log = logging.getLogger("hive.agent")
+
+_RETRY_S = 2.0
+
+
+class Keeper:
+    def __init__(
+        self,
+        *,
+        runtimes: Mapping[str, Runtime],
+        journal: Journal,
+        books: Bookkeeper,
+        node_id: str,
+        advertise: str,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._runtimes, self._journal, self._books = runtimes, journal, books
+        self._node_id, self._advertise, self._on_change = node_id, advertise, on_change
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._quiet = asyncio.Event()
+        self.state = State()
+
+    # -- what others ask of it ------------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    def observed(self) -> list[ObservedAssignment]:
+        return observed(self.state, clock.boot_s())
+
+    def runs(self) -> list[Run]:
+        return [slot.run for slot in self.state.slots.values() if slot.run]
+
+    def run_of(self, assignment_id: str, generation: int) -> Run | None:
+        slot = self.state.slots.get(assignment_id)
+        return slot.run if slot and slot.assignment.generation == generation else None
+
+    async def sample(self) -> None:
+        """Gather what everything that runs has used until now."""
+        for run in self.runs():
+            try:
+                self._books.gather(run, await self._runtimes[run.runtime].usage(run))
+            except RuntimeFault as fault:
+                log.warning("usage of %s can't be read: %s", run.assignment_id, fault)
+
+    async def stop_everything(self, patience_s: float) -> None:
+        """The owner wants the machine back. Returns when nothing runs any more, or after `patience_s`."""
+        self.tell(Leave())
+        try:
+            async with asyncio.timeout(patience_s):
+                while self.runs() or not self._events.empty():
+                    self._quiet.clear()
+                    await self._quiet.wait()
+        except TimeoutError:
+            log.warning("%d replicas have not stopped within %g s", len(self.runs()), patience_s)
+
+    # -- the life of it -------------------------------------------------------------------------------------
+
+    async def adopt(self) -> None:
+        """Find again what an earlier agent left running; end what nobody knows."""
+        given = {
+            each.assignment_id: (each, until) for each, until in self._journal.assignments(clock.boot_id())
+        }
+        found: dict[str, Run] = {}
+        for runtime in self._runtimes.values():
+            for run in await runtime.adopt():
+                status = await runtime.status(run)
+                if status.alive and run.assignment_id in given and run.assignment_id not in found:
+                    found[run.assignment_id] = run
+                    if not self._books.knows(run):
+                        self._books.run_started(run)
+                else:
+                    await self._end(run, status, grace_s=0)
+        self._books.drop_lost_runs({run.run_id for run in found.values()})
+        for id, (assignment, until) in given.items():
+            self.state, _ = decide(self.state, Adopted(assignment, until, found.get(id)), clock.boot_s())
+        if found:
+            log.info("adopted %d running replicas", len(found))
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                event = await self._next_event()
+                before = _seen(self.state)
+                self.state, effects = decide(self.state, event, clock.boot_s())
+                for effect in effects:
+                    self._perform(effect, tasks)
+                if _seen(self.state) != before:
+                    self._tell_people(before)
+                    self._on_change()
+                self._quiet.set()
+
+    async def _next_event(self) -> Event:
+        due = due_at(self.state)
+        try:
+            async with asyncio.timeout(None if due is None else max(0.0, due - clock.boot_s())):
+                return await self._events.get()
+        except TimeoutError:
+            return Tick()
+
+    def _tell_people(self, before: dict[str, tuple[RunState, str, str]]) -> None:
+        for id, now in _seen(self.state).items():
+            if now != before.get(id):
+                replica = self.state.slots[id].assignment.replica
+                log.info("%s %s%s", replica, now[0], f": {now[1]}" if now[1] else "")
+
+    # -- effects --------------------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect, tasks: asyncio.TaskGroup) -> None:
+        match effect:
+            case Start():
+                tasks.create_task(self._start(effect))
+            case Stop():
+                tasks.create_task(self._stop(effect))
+            case Probe():
+                tasks.create_task(self._probe(effect))
+            case Renew():
+                self._write_leases()
+                tasks.create_task(self._renew())
+            case Finish():
+                self._books.finish(effect.assignment.agreement_id)
+
+    async def _start(self, effect: Start) -> None:
+        assignment = effect.assignment
+        runtime = self._runtimes[assignment.workload.runtime]
+        order = Order(
+            assignment=assignment,
+            node_id=self._node_id,
+            advertise=self._advertise,
+            lease_until_s=effect.lease_until,
+        )
+        try:
+            await runtime.prepare(assignment.workload)
+            run = await runtime.start(order)
+        except ImageMissing as fault:
+            self.tell(StartFailed(assignment.assignment_id, str(fault), RunState.PREPARING))
+        except RuntimeFault as fault:
+            self.tell(StartFailed(assignment.assignment_id, str(fault), RunState.STARTING))
+        except Exception as error:
+            log.exception("%s could not be started", assignment.replica)
+            self.tell(
+                StartFailed(assignment.assignment_id, f"the agent failed: {error!r}", RunState.STARTING)
+            )
+        else:
+            self._books.run_started(run)
+            self.tell(Started(assignment.assignment_id, run))
+
+    async def _stop(self, effect: Stop) -> None:
+        run = effect.run
+        await self._end(run, Status(alive=True), effect.grace_s)
+        self.tell(Ended(run.assignment_id, run.run_id, "stopped"))
+
+    async def _probe(self, effect: Probe) -> None:
+        run, runtime = effect.run, self._runtimes[effect.run.runtime]
+        try:
+            status = await runtime.status(run)
+        except RuntimeFault as fault:
+            self.tell(Probed(run.assignment_id, run.run_id, str(fault)))
+            return
+        if not status.alive:
+            await self._end(run, status, grace_s=0)
+            self.tell(Ended(run.assignment_id, run.run_id, status.reason))
+            return
+        problem = await problem_with(run, effect.health, runtime) if effect.health else ""
+        self.tell(Probed(run.assignment_id, run.run_id, problem))
+
+    async def _end(self, run: Run, status: Status, grace_s: float) -> None:
+        """Stop it if it still runs, take its last counters and forget it; tried until the runtime obeys."""
+        runtime = self._runtimes[run.runtime]
+        counters, ended_s = Counters(), status.ended_s
+        while True:
+            try:
+                counters = counters.at_least(await runtime.usage(run))
+                if status.alive:
+                    await runtime.stop(run, grace_s)
+                    ended_s = clock.boot_s() if ended_s is None else ended_s
+                    counters = counters.at_least(await runtime.usage(run))
+                self._books.run_ended(run, counters, ended_s)
+                return await runtime.remove(run)
+            except RuntimeFault as fault:
+                log.warning("%s can't be ended yet: %s", run.assignment_id, fault)
+                await asyncio.sleep(_RETRY_S)
+
+    def _write_leases(self) -> None:
+        leases = [
+            (slot.assignment, slot.lease_until) for slot in self.state.slots.values() if not slot.finished
+        ]
+        self._journal.keep_assignments(leases, clock.boot_id())
+
+    async def _renew(self) -> None:
+        for slot in self.state.slots.values():
+            if slot.run:
+                await self._runtimes[slot.run.runtime].renew(slot.run, slot.lease_until)
+
+
+def _seen(state: State) -> dict[str, tuple[RunState, str, str]]:
+    """What is worth telling at once when it changes."""
+    return {
+        id: (slot.state, slot.reason, slot.run.endpoint if slot.run else "")
+        for id, slot in state.slots.items()
+    }

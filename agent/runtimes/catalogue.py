@@ -1,0 +1,74 @@
+"""Native images: what a Bee's owner has put into `<home>/images/<name>/<tag>/` for the process runtime.
+
+The Queen can only name one: `hive/hello:1` is the folder `hive/hello/1`. Its `image.json`:
+
+    {
+      "entrypoint": ["./hello", "--verbose"],
+      "env": {"LANG": "C.UTF-8"},
+      "takes_command": false
+    }
+
+A word of the entrypoint that begins with `./` is a file of the image's folder. `takes_command` lets the renting
+team's `command` be appended as arguments; without it a workload that has one is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from agent.protocol import Workload
+from agent.runtimes.base import ImageMissing, RuntimeFault
+
+_REFERENCE = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*)(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]*))?"
+)
+# What would let a variable choose which program runs, or which library is loaded into it.
+_RESERVED = re.compile(r"LD_.*|PATH|PORT|HIVE_.*|PYTHON.*|NODE_OPTIONS|BASH_ENV|ENV|IFS")
+
+
+class NativeImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    entrypoint: list[str]
+    env: dict[str, str] = {}
+    takes_command: bool = False
+
+
+def folder_of(catalogue: Path, reference: str) -> Path:
+    """Raises ImageMissing for a name that is none: it never leads out of the catalogue."""
+    match = _REFERENCE.fullmatch(reference)
+    if not match:
+        raise ImageMissing(f"{reference!r} is not the name of a native image (name[:tag])")
+    return catalogue.joinpath(*match["name"].split("/"), match["tag"] or "latest")
+
+
+def find(catalogue: Path, reference: str) -> tuple[Path, NativeImage]:
+    """(folder, image). Raises ImageMissing with a reason for the team that rents."""
+    folder = folder_of(catalogue, reference)
+    try:
+        image = msgspec.json.decode((folder / "image.json").read_bytes(), type=NativeImage)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ImageMissing(f"image {reference} is not in this bee's catalogue") from None
+    except (msgspec.DecodeError, OSError) as error:
+        raise ImageMissing(f"image {reference}: its image.json can't be used ({error})") from None
+    if not image.entrypoint:
+        raise ImageMissing(f"image {reference}: its entrypoint is empty")
+    return folder, image
+
+
+def command_line(folder: Path, image: NativeImage, workload: Workload) -> list[str]:
+    """Raises RuntimeFault when the workload asks for another program than the owner's."""
+    if workload.entrypoint:
+        raise RuntimeFault(f"image {workload.image} is native: its entrypoint can't be replaced")
+    if workload.command and not image.takes_command:
+        raise RuntimeFault(f"image {workload.image} is native and takes no command")
+    own = [str(folder / word[2:]) if word.startswith("./") else word for word in image.entrypoint]
+    return own + list(workload.command or [])
+
+
+def environment(image: NativeImage, workload: Workload) -> dict[str, str]:
+    """The image's variables and the team's. Raises RuntimeFault for one that is reserved."""
+    if reserved := sorted(name for name in workload.environment if _RESERVED.fullmatch(name)):
+        raise RuntimeFault(f"environment: {', '.join(reserved)} can't be set for a native image")
+    return {**workload.environment, **image.env}
