@@ -77,6 +77,7 @@ def _reserve(replica: Replica, step: Step, now: datetime) -> None:
 
 def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
     spec = replica.runs
+    assert replica.deadline_at is not None  # the table's constraint: it is pending
     return open_demand(
         team=replica.service.deployment.team,
         reference=reference_of(replica),

@@ -31,7 +31,7 @@ from apps.nodes.models import NodeState
 logger = logging.getLogger("hive.deployments")
 
 LOCK = 0x_417E_ED6E
-"""Of PostgreSQL's advisory locks: one worker publishes at a time, and the last one has read the newest rows."""
+"""Of PostgreSQL's advisory locks: one worker publishes at a time, and the last one read the newest rows."""
 
 
 def publish_edge() -> bool:

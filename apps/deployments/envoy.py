@@ -115,7 +115,10 @@ def _to_replicas(backend: Backend) -> list[dict[str, Any]]:
 
 
 def _action(backend: Backend, *, retry_on: str) -> dict[str, Any]:
-    previous_hosts = f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+    another = {
+        "name": "envoy.retry_host_predicates.previous_hosts",
+        "typed_config": {"@type": f"{TYPES}.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+    }
     return {
         "cluster": backend.name,
         "timeout": "0s",  # streams and downloads last as long as they last
@@ -123,12 +126,7 @@ def _action(backend: Backend, *, retry_on: str) -> dict[str, Any]:
             "retry_on": retry_on,
             "num_retries": 3,
             "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.200s"},
-            "retry_host_predicate": [
-                {
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {"@type": previous_hosts},
-                }
-            ],
+            "retry_host_predicate": [another],
             "host_selection_retry_max_attempts": 5,
         },
     }

@@ -180,9 +180,9 @@ def _health(service: compose.Service, port: int | None) -> Health | None:
         "retries": check.retries,
         "start_period_s": check.start_period,
     }
-    given = {name: value for name, value in pace.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in pace.items() if value is not None}
     if service.hive.health:
-        return Health(**service.hive.health, **given)
+        return Health.model_validate(service.hive.health | given)
     if check.disable or ("test" in check.model_fields_set and check.test is None):
         return None
     if check.test:

@@ -26,7 +26,7 @@ from apps.teams.models import Team, User
 
 
 def draw_up_plan(
-    *, team: Team, author: User, name: str = "", source: str, file_name: str = "compose.yaml"
+    *, team: Team, author: User, name: str | None = None, source: str, file_name: str = "compose.yaml"
 ) -> Plan:
     """Understand the file, ask the market, sign the result. `name` stands before the file's own.
 

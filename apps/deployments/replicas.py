@@ -68,7 +68,7 @@ class Replica(Stateful):
     )
     attempts = models.PositiveIntegerField(default=0, help_text="Generations that failed, in a row.")
     spec = models.JSONField(
-        default=dict, help_text="ServiceSpec of this generation; the service's may be newer."
+        default=dict, help_text="ServiceSpec of this generation; its service may have a newer."
     )
     hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     demand = models.ForeignKey(Demand, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

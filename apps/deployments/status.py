@@ -57,7 +57,8 @@ PRIORITY: list[tuple[DeploymentStatus, Callable[[States], bool]]] = [
 
 def status_of(deployment: Deployment) -> DeploymentStatus:
     """Uses prefetched `services__replicas` where there are any."""
-    wanted, others = [], []
+    wanted: list[str] = []
+    others: list[str] = []
     for service in deployment.services.all():
         for replica in service.replicas.all():
             (wanted if replica.index <= service.replicas_wanted else others).append(replica.state)

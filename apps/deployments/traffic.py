@@ -1,7 +1,7 @@
 """Counting what the edge carried: its access log becomes `EdgeTraffic`, the third side of the metering.
 
-Each line counts once: how far a log is read moves in the transaction that stores what was read. When a log has
-grown large it is renamed, Envoy is asked to open a new one, and the old one goes once it is quiet and counted.
+Each line counts once: how far a log is read moves in the transaction that stores what was read. When a log
+has grown large it is renamed, Envoy is asked to open a new one, and the old one goes when it is counted.
 """
 
 from __future__ import annotations

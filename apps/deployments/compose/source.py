@@ -81,6 +81,7 @@ class Source:
             return self._mapping(node, path, fill_in)
         if isinstance(node, SequenceNode):
             return [self._value(item, (*path, number), fill_in) for number, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
         return self._scalar(node, path, fill_in)
 
     def _too_much(self, message: str, path: Path) -> ManifestError:
@@ -114,7 +115,7 @@ class Source:
                 self.add(path, "<< merges maps only", line=node.start_mark.line + 1)
         return merged
 
-    def _scalar(self, node: Node, path: Path, fill_in: Any) -> Any:
+    def _scalar(self, node: ScalarNode, path: Path, fill_in: Any) -> Any:
         tag, text = str(node.tag), fill_in(path, node.value)
         if text != node.value and node.style is None:
             # A variable stood here: `replicas: ${N}` is a number once N is known.
