@@ -34,6 +34,7 @@ check: setup-dev  ## Format, lint, types, import floors, deployment settings, mi
 	@$(BIN)/lint-imports
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	@$(PRODUCTION) $(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	@$(PRODUCTION) $(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
 bench: setup-dev  ## Run the benchmarks, all or ONLY=name
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 DEBUG = env.flag("HIVE_DEBUG")
 SECRET_KEY = env.text("HIVE_SECRET_KEY")
 if not SECRET_KEY:
-    raise ImproperlyConfigured("HIVE_SECRET_KEY is not set. `hive serve` and `hive demo` make one and keep it.")
+    raise ImproperlyConfigured(
+        "HIVE_SECRET_KEY is not set. `hive serve` and `hive demo` make one and keep it."
+    )
 ALLOWED_HOSTS = env.names("HIVE_HOSTS", "localhost,127.0.0.1")
 CSRF_TRUSTED_ORIGINS = env.names("HIVE_ORIGINS")
 HTTPS = env.flag("HIVE_HTTPS")
@@ -92,7 +94,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # -- where things are -------------------------------------------------------------------------------------
 
-DATABASES = {"default": dj_database_url.config(default="postgres:///hive", conn_max_age=60, conn_health_checks=True)}
+DATABASES = {
+    "default": dj_database_url.config(default="postgres:///hive", conn_max_age=60, conn_health_checks=True)
+}
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHANNEL_LAYERS = {
     "default": {

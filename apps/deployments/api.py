@@ -137,7 +137,8 @@ class DeploymentViewSet(TeamScoped[Deployment]):
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
         """What happened to it and to all that was made for it, newest first."""
-        page: Any = self.paginate_queryset(events_of(self.get_object(), limit=EVENTS_KEPT))
+        events: Any = events_of(self.get_object(), limit=EVENTS_KEPT)
+        page = self.paginate_queryset(events)
         return self.get_paginated_response(EventSerializer(page, many=True).data)
 
     def _shown(self, deployment: Deployment) -> Response:

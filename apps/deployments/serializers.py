@@ -17,7 +17,7 @@ MAX_SOURCE = 256 * 1024
 
 
 class NewPlanSerializer(serializers.Serializer[Any]):
-    source = serializers.CharField(
+    source = serializers.CharField(  # type: ignore[assignment]  # hides Field.source, which is not used here
         trim_whitespace=False, max_length=MAX_SOURCE, help_text="The Compose file, as text."
     )
     name = serializers.CharField(default="", allow_blank=True, help_text="Left out: the file's own `name`.")

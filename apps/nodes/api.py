@@ -139,7 +139,6 @@ class IssuedEnrolmentSerializer(EnrolmentSerializer):
 
     class Meta(EnrolmentSerializer.Meta):
         fields = (*EnrolmentSerializer.Meta.fields, "token")  # type: ignore[assignment]
-        read_only_fields = fields
 
 
 class EnrolmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Enrolment]):

@@ -1,0 +1,141 @@
+"""The command and the SDK against the real portal, by HTTP, with nothing in between."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from apps.nodes.models import Node, Offer
+from apps.teams.audit import Actor
+from apps.teams.models import ApiToken, Member, Role, Team, User
+from hive_client import Hive, HiveError
+from hive_client.cli import main
+
+COMPOSE = """
+name: hello
+services:
+  web:
+    image: hive/hello:1
+    ports: ["8080"]
+    deploy:
+      replicas: 2
+      resources:
+        limits: {cpus: "0.5", memory: 256M}
+    x-hive:
+      runtime: [process]
+"""
+
+Token = Callable[[User], str]
+
+
+@pytest.fixture
+def token(live_server: Any, monkeypatch: pytest.MonkeyPatch, team: Team) -> Token:
+    """`token(user)` makes one and puts it, with the address of the live Hive, into the environment."""
+
+    def issue(user: User) -> str:
+        _, text = ApiToken.issue(team=user.teams.get(), user=user, name="test")
+        monkeypatch.setenv("HIVE_URL", live_server.url)
+        monkeypatch.setenv("HIVE_TOKEN", text)
+        return text
+
+    return issue
+
+
+@pytest.fixture
+def compose(home: Path) -> None:
+    (home / "compose.yaml").write_text(COMPOSE)
+
+
+def hive(*words: str) -> Result:
+    return CliRunner().invoke(main, words)
+
+
+def read(*words: str) -> Any:
+    result = hive(*words, "-o", "json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_it_goes_from_a_compose_file_to_a_deployment(
+    token: Token, compose: None, offer: Offer, owner: User
+) -> None:
+    token(owner)
+    plan = read("plan")
+    assert [placement["node_id"] for placement in plan["placements"]] == [offer.node_id] * 2
+    assert plan["placements"][0]["node_name"] == offer.node.name
+    assert read("deploy", "--yes", "--no-wait")["status"] == "waiting"
+    assert [each["name"] for each in read("ps")] == ["hello"]
+    assert [each["name"] for each in read("ps", "hello")] == ["web-1", "web-2"]
+    assert read("scale", "hello", "web=3", "--no-wait")["services"][0]["replicas_wanted"] == 3
+    assert read("stop", "hello", "--no-wait")["wanted"] == "stopped"
+    assert read("start", "hello", "--no-wait")["wanted"] == "running"
+
+
+def test_it_writes_tables_of_all_that(token: Token, compose: None, offer: Offer, owner: User) -> None:
+    token(owner)
+    assert f"{offer.node.name} " in hive("plan").stdout
+    assert "hello is waiting. It answers at http://web.hello." in hive("deploy", "-y", "--no-wait").stdout
+    assert hive("ps").stdout.splitlines()[1].split()[:3] == ["hello", "waiting", "0/2"]
+    assert hive("ps", "hello").stdout.splitlines()[1].split()[:2] == ["web-1", "pending"]
+    assert "4 of 4" in hive("nodes").stdout
+    assert "HIVE-" in hive("invoices", "--draw-up").stdout
+    assert "HIVE-" in hive("invoices").stdout
+    assert "hive agent join http://" in hive("enrol").stdout
+
+
+def test_it_prints_the_faults_of_a_file(token: Token, home: Path, owner: User) -> None:
+    token(owner)
+    (home / "bad.yaml").write_text(COMPOSE.replace("replicas: 2", "replicas: two"))
+    result = hive("plan", "-f", "bad.yaml")
+    assert result.exit_code == 5
+    assert result.stderr.startswith("Error: services.web.deploy.replicas: ")
+    assert '"two" (bad.yaml, line 8)' in result.stderr
+
+
+def test_it_finds_nothing_of_another_team(token: Token, compose: None, owner: User, stranger: User) -> None:
+    token(owner)
+    hive("deploy", "-y", "--no-wait")
+    token(stranger)
+    assert hive("ps", "hello").exit_code == 4
+    assert read("ps") == []
+
+
+def test_it_is_told_that_the_token_is_revoked(token: Token, owner: User) -> None:
+    token(owner)
+    ApiToken.objects.get().revoke(actor=Actor.user(owner), reason="lost")
+    result = hive("ps")
+    assert (result.exit_code, result.stderr) == (3, "Error: token revoked\n")
+
+
+def test_it_is_refused_as_a_viewer(token: Token, compose: None, owner: User) -> None:
+    Member.objects.filter(user=owner).update(role=Role.VIEWER)
+    token(owner)
+    result = hive("deploy", "-y")
+    assert result.exit_code == 6
+    assert "you are a viewer" in result.stderr
+
+
+def test_it_serves_programs(live_server: Any, token: Token, offer: Offer, owner: User, node: Node) -> None:
+    """The SDK, one call of each kind."""
+    with Hive(live_server.url, token(owner)) as sdk:
+        deployment = sdk.deploy(COMPOSE, wait=False)
+        assert sdk.deployments.get("hello") == deployment
+        assert [each.name for each in sdk.deployments] == ["hello"]
+        assert [each.name for each in sdk.deployments.replicas("hello")] == ["web-1", "web-2"]
+        assert "created" in [event.after for event in sdk.deployments.events("hello")]
+        assert sdk.deployments.scale("hello", web=0).status == "idle"
+        assert sdk.wait(deployment, timeout_s=5).status == "idle"
+        assert [each.id for each in sdk.nodes()] == [sdk.node(node.pk).id]
+        assert [sdk.draw_up_invoice()] == list(sdk.invoices())
+        budget = next(sdk.budgets())
+        assert sdk.register_wallet(budget, "0x" + "AB" * 20).address == "0x" + "ab" * 20
+        assert (list(sdk.agreements()), list(sdk.usage())) == ([], [])
+        made = sdk.issue_token("ci", valid_days=1)
+        sdk.revoke_token(made)
+        assert {each.name: each.revoked_at is None for each in sdk.tokens()} == {"ci": False, "test": True}
+        with pytest.raises(HiveError) as refused:
+            sdk.deployments.get("nope")
+        assert (refused.value.code, refused.value.status) == ("not_found", 404)
