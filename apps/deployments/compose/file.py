@@ -7,7 +7,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 from apps.deployments.compose import values
 from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
@@ -57,6 +57,14 @@ class Resources(Section):
 class ResourceLimits(Section):
     limits: Resources = Resources()
     reservations: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _reserves_within_limits(self) -> ResourceLimits:
+        for what in ("cpus", "memory"):
+            limit, least = getattr(self.limits, what), getattr(self.reservations, what)
+            if limit is not None and least is not None and least > limit:
+                raise ValueError(f"reserves more {what} than its limit allows")
+        return self
 
 
 def _replicas(value: Any) -> int:
@@ -158,13 +166,20 @@ def _list(value: Any) -> Any:
     return value
 
 
+def _one(ports: list[int]) -> list[int]:
+    if len(set(ports)) > 1:
+        found = ", ".join(str(port) for port in dict.fromkeys(ports))
+        raise ValueError(f"the edge serves one port of a service, found {found}: keep one under ports")
+    return ports
+
+
 class Service(Section):
     image: Annotated[str, PlainValidator(values.image)]
     command: Words = None
     entrypoint: Words = None
     environment: Annotated[dict[str, str], PlainValidator(values.environment)] = {}
-    ports: Annotated[list[Port], BeforeValidator(_list)] = []
-    expose: Annotated[list[Port], BeforeValidator(_list)] = []
+    ports: Annotated[list[Port], BeforeValidator(_list), AfterValidator(_one)] = []
+    expose: Annotated[list[Port], BeforeValidator(_list), AfterValidator(_one)] = []
     cpus: Threads | None = None
     mem_limit: Gib | None = None
     deploy: Deploy = Deploy()
@@ -173,22 +188,6 @@ class Service(Section):
     restart: Annotated[str, PlainValidator(_restart)] = "always"
     labels: Pairs = {}
     hive: Hive = Field(default=Hive(), alias="x-hive")
-
-    @model_validator(mode="after")
-    def _one_port(self) -> Service:
-        if len(set(self.ports or self.expose)) > 1:
-            found = ", ".join(str(port) for port in dict.fromkeys(self.ports or self.expose))
-            raise ValueError(f"the edge serves one port of a service, found {found}: keep one under ports")
-        return self
-
-    @model_validator(mode="after")
-    def _reserves_within_limits(self) -> Service:
-        limits, reserved = self.deploy.resources.limits, self.deploy.resources.reservations
-        for what in ("cpus", "memory"):
-            limit, least = getattr(limits, what), getattr(reserved, what)
-            if limit is not None and least is not None and least > limit:
-                raise ValueError(f"deploy.resources reserves more {what} than its limit allows")
-        return self
 
 
 class ComposeFile(Section):

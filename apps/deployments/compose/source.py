@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -14,10 +15,26 @@ MAX_BYTES = 256 * 1024
 MAX_VALUES = 10_000
 """Aliases count each time they are used: a "billion laughs" file ends here, before it is ever unfolded."""
 MAX_DEPTH = 24
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {f"{_TAG}str", f"{_TAG}timestamp"}
 _NUMBER_TAGS = {f"{_TAG}int", f"{_TAG}float"}
+
+
+class ShallowComposer(Composer):
+    """Turns back at the depth limit, while the parser is still there, instead of at Python's own."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ComposerError(None, None, TOO_DEEP, self.parser.peek_event().start_mark)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 class Source:
@@ -32,6 +49,7 @@ class Source:
         self.lines: dict[Path, int] = {(): 1}
         self._values = 0
         self._yaml = YAML(typ="safe", pure=True)
+        self._yaml.Composer = ShallowComposer
         if len(text.encode(errors="replace")) > MAX_BYTES:
             raise self.refusal(
                 f"the file is larger than {MAX_BYTES // 1024} KiB; split it into several deployments"
@@ -62,8 +80,6 @@ class Source:
             raise self.refusal(f"not valid YAML: {error.problem or error.context}", line=line) from None
         except YAMLError as error:
             raise self.refusal(f"not valid YAML: {str(error).splitlines()[0]}") from None
-        except RecursionError:
-            raise self.refusal(f"nested deeper than {MAX_DEPTH} levels") from None
 
     def unfold(self, fill_in: Any) -> Any:
         """The plain values below the root; `fill_in(path, text)` replaces variables in every scalar."""
@@ -76,7 +92,7 @@ class Source:
         if self._values > MAX_VALUES:
             raise self._too_much(f"more than {MAX_VALUES} values, aliases unfolded", path)
         if len(path) > MAX_DEPTH:
-            raise self._too_much(f"nested deeper than {MAX_DEPTH} levels", path)
+            raise self._too_much(TOO_DEEP, path)
         if isinstance(node, MappingNode):
             return self._mapping(node, path, fill_in)
         if isinstance(node, SequenceNode):

@@ -1,0 +1,189 @@
+"""Whatever is wrong with a Compose file is said with its place and line, all of it at once; nothing takes it down."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.deployments.manifest import ManifestError, parse_manifest
+
+
+def problems(text: str, **variables: str) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text, variables=variables)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def problem(below_web: str) -> str:
+    """The only problem of a service `web` whose second line, line 4, is this."""
+    found = problems(f"services:\n  web:\n    image: app\n    {below_web}\n")
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "deploy: {replicas: two}",
+            'services.web.deploy.replicas: expected a whole number, got "two" (compose.yaml, line 4)',
+        ),
+        ("deploy: {replicas: true}", "deploy.replicas: expected a whole number, got true"),
+        ("deploy: {replicas: 1.5}", "deploy.replicas: expected a whole number, got 1.5"),
+        ("deploy: {replicas: -1}", "deploy.replicas: expected from 0 to 1000, got -1"),
+        ("deploy: {replicas: 100000}", "expected from 0 to 1000, got 100000"),
+        ("deploy: {replica: 1}", 'deploy.replica: unknown key; did you mean "replicas"?'),
+        ("deploy: [1]", "services.web.deploy: expected a map, got a list"),
+        ("deploy: {resources: {limits: {cpus: many}}}", 'limits.cpus: expected a number of CPU threads such as "0.5"'),
+        ("deploy: {resources: {limits: {cpus: 0}}}", "expected between 0.01 and 4096 CPU threads, got 0"),
+        ("deploy: {resources: {limits: {cpus: .nan}}}", "limits.cpus: expected a number of CPU threads"),
+        ("deploy: {resources: {limits: {memory: 256X}}}", 'expected a size such as "256M" or "2G", got "256X"'),
+        ("deploy: {resources: {limits: {memory: 1}}}", "expected between 4M and 16T, got 1"),
+        (
+            "deploy: {resources: {limits: {cpus: 1}, reservations: {cpus: 2}}}",
+            "reserves more cpus than its limit allows",
+        ),
+        ("environment: [A]", "A has no value: the Hive doesn't know your shell's; write A: ${A:-value}"),
+        ("environment: {'A B': x}", '"A B" is no name for a variable'),
+        ("environment: text", "expected a map, or a list of NAME=value"),
+        ("ports: 80", "services.web.ports: expected a list, got 80"),
+        ('ports: ["80:99999"]', 'ports[0]: expected a port from 1 to 65535, got "99999"'),
+        ('ports: ["53:53/udp"]', "only tcp ports are served by the edge"),
+        ('ports: ["8000-8010"]', "a range of ports is not supported"),
+        ('ports: ["80", "81"]', "the edge serves one port of a service, found 80, 81"),
+        ("ports: [{published: 80}]", "expected target, published, protocol, mode"),
+        ("healthcheck: {interval: 10}", 'interval: expected a duration such as "10s" or "1m30s", got 10'),
+        ("healthcheck: {test: [RUN, x]}", 'expected a command line or a list that starts with "CMD"'),
+        ("healthcheck: {disable: maybe}", "disable: expected true or false"),
+        ("stop_grace_period: soon", 'expected a duration such as "10s"'),
+        ("restart: sometimes", "expected no, always, on-failure or unless-stopped"),
+        ("command: a 'b", "can't be split into words"),
+        ("command: {a: b}", "expected a command line or a list of words, got a map"),
+        ("x-hive: {runtime: podman}", 'runtime: expected one of docker, process, got "podman"'),
+        ("x-hive: {max_price_per_hour: free}", 'expected GLM per hour such as "0.05", got "free"'),
+        ("x-hive: {max_price_per_hour: -1}", "expected a price above 0, got -1"),
+        ("x-hive: {max_price_per_hour: 1e-19}", "at most 18 digits after the point"),
+        ("x-hive: {strategy: dearest}", "strategy: expected one of cheapest"),
+        ("x-hive: {health: ping}", 'expected "tcp", or http with a path such as "/health"'),
+        ("x-hive: {health: {http: up}}", 'expected "tcp", or http with a path'),
+        ("x-hive: {lease: 1s}", "expected a lease from 10s to 24h"),
+        ("x-hive: {host: 'a b'}", "expected a host name"),
+        ("x-hive: {leas: 15m}", 'x-hive.leas: unknown key; did you mean "lease"?'),
+        ("imge: app", 'services.web.imge: unknown key; did you mean "image"?'),
+        ("wibble: 1", "services.web.wibble: unknown key; known here: image, command"),
+        ("replicas: 3", "services.web.replicas: unknown key"),
+        ("build: .", "images aren't built here: build and push the image"),
+        ("volumes: [a:/b]", "volumes aren't kept yet"),
+        ("privileged: true", "not possible on other people's machines"),
+        ("image: other", "services.web.image: given twice, first in line 3 (compose.yaml, line 4)"),
+        ("labels: !secret x", "tag"),
+        ("environment: {A: '${B}'}", "the variable B has no value; give one with ${B:-value}"),
+        ("environment: {A: '${B:?set me}'}", "the variable B has no value: set me"),
+        ("environment: {A: 'cost $ 5'}", "write $$ for a dollar sign"),
+    ],
+)
+def test_it_names_place_and_remedy(line: str, expected: str) -> None:
+    found = problem(line)
+    assert expected in found
+    assert found.endswith("(compose.yaml, line 4)")
+
+
+def test_it_tells_everything_at_once_in_the_order_of_lines() -> None:
+    found = problems("services:\n  Web_1: {image: app}\n  web:\n    imge: app\n    deploy: {replicas: two}\n  db: 5\n")
+    assert [line.partition(":")[0] for line in found] == [
+        "services.Web_1",
+        "services.web.image",
+        "services.web.imge",
+        "services.web.deploy.replicas",
+        "services.db",
+    ]
+    assert found[0].endswith('for example "web-1" (compose.yaml, line 2)')
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the file is empty"),
+        ("# nothing", "the file is empty"),
+        ("services:", "services: expected a map, got nothing"),
+        ("services: {}", "services: expected at least one service"),
+        ("name: hello", "services: missing"),
+        ("- a", "expected a map, got a list"),
+        ("just text", 'expected a map, got "just text"'),
+        ("servces: {}", 'servces: unknown key; did you mean "services"?'),
+        ("services: {web: {image: app}}\nname: Hello World", 'for example "hello-world"'),
+        ("services: {web: {image: app}}\nvolumes: {a: }", "volumes aren't kept yet"),
+        ("services: {web: }", "services.web.image: missing: every service needs an image"),
+        ("services: {web: {image: [a]}}", "expected an image"),
+        ("services: {web: {image: }}", "expected an image"),
+        ("services: {? [a, b] : {image: app}}", "expected a name before the colon"),
+    ],
+)
+def test_it_explains_a_wrong_file(text: str, expected: str) -> None:
+    assert expected in "\n".join(problems(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("services: [", 1),
+        ("services:\n\tweb: 1", 2),
+        ("a: 1\n b: 2", 2),
+        ("a: *nope", 1),
+        ("---\na: 1\n---\nb: 2", 3),
+        ("a: 'open", 1),
+    ],
+)
+def test_it_names_the_line_of_what_is_no_yaml(text: str, line: int) -> None:
+    [found] = problems(text)
+    assert "not valid YAML" in found
+    assert found.endswith(f"line {line})")
+
+
+def bomb() -> str:
+    """A "billion laughs": ten lines that unfold to 10^9 values."""
+    lines = ["a0: &a0 [" + ", ".join("x" * 10) + "]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 10) + "]" for n in range(1, 9)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (bomb(), "more than 10000 values"),
+        ("a: &a [*a]", "nested deeper than 24 levels"),
+        ("a: &a\n  <<: *a", "nested deeper than 24 levels"),
+        ("[" * 5000, "nested deeper than 24 levels"),
+        ("{a: " * 100 + "1" + "}" * 100, "nested deeper than 24 levels"),
+        ("# " + "x" * 300_000, "larger than 256 KiB"),
+        ("a: \x00", "not valid YAML"),
+        ("\ud800", "not valid YAML"),
+    ],
+)
+def test_it_refuses_hostile_files_quickly(text: str, expected: str) -> None:
+    began = time.monotonic()
+    assert expected in "\n".join(problems(text))
+    assert time.monotonic() - began < 2
+
+
+@given(st.text(max_size=200))
+def test_it_survives_any_text(text: str) -> None:
+    try:
+        parse_manifest(text)
+    except ManifestError as error:
+        assert error.problems
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+KEYS = st.sampled_from(["services", "web", "image", "deploy", "x-hive", "ports", "healthcheck", "environment", "1"])
+
+
+@given(st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)))
+def test_it_survives_any_shape(value: object) -> None:
+    import json
+
+    try:
+        parse_manifest(json.dumps(value))
+    except ManifestError as error:
+        assert error.problems
