@@ -150,7 +150,7 @@ class Hive:
             "--port": self._port,
             "--workers": self._workers,
             "--backlog": 4096,
-            "--lifespan": "off",
+            "--lifespan": "on",
             "--log-level": "warning",
             # Compression would more than double the memory of each idle Bee's socket.
             "--ws-per-message-deflate": "false",

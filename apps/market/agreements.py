@@ -129,6 +129,7 @@ def reopen(demand: Demand, *, reason: str) -> None:
     )
 
 
+@transaction.atomic
 def look_again() -> None:
     """The market has changed: open demands look again now. Those that are being worked on are passed over."""
     now = timezone.now()
