@@ -10,7 +10,7 @@ import sys
 import benchmarks
 from benchmarks import table
 
-FRAME = {"__main__", "figure", "table"}
+FRAME = {"__main__", "figure", "queen", "table"}
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 
 from apps.billing.reconciliation import reconcile
 from apps.billing.settlement import pay_providers
@@ -22,16 +21,10 @@ from apps.billing.models import (
 )
 from apps.billing.posting import ledger_sum
 from apps.billing.rating import rate_usage
-from apps.money import ZERO
+from apps.money import ZERO, plain
 from apps.teams.models import Team
 from hive_portal.demo.receipt import Receipt
 from hive_portal.demo.waiting import until
-
-
-def plain(amount: Decimal) -> str:
-    """As people write it: no exponent, no trailing zeros, "0" for nothing."""
-    text = f"{amount:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def wait_for_usage(team: Team, since: datetime) -> None:

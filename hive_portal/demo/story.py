@@ -11,9 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from apps.billing.dev_chain import deposit, fund_gas, team_wallet
 from django.utils import timezone
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
 
+from apps.billing.dev_chain import deposit, fund_gas
+from apps.money import plain
 from apps.nodes.models import Node, NodeState
 from apps.nodes.queen import queen_address
 from hive_client import Hive, HiveError
@@ -21,7 +25,7 @@ from hive_client.nouns import Replica
 from hive_portal.demo.bees import DemoBee, prepare_bees
 from hive_portal.demo.people import Cast, enrolment_token, gather_cast
 from hive_portal.demo.receipt import Receipt
-from hive_portal.demo.settling import plain, settle
+from hive_portal.demo.settling import settle
 from hive_portal.demo.telling import step
 from hive_portal.demo.visitors import Visitors
 from hive_portal.demo.waiting import until
@@ -32,6 +36,8 @@ NAME = "hello"
 DEPOSIT_GLM = Decimal(10)
 ENOUGH_GLM = Decimal(5)
 REPLICAS = 3
+TEAM_WALLET: LocalAccount = Account.from_key(keccak(text="the demo team's wallet"))
+"""Its key is known to everybody, like all keys of the development chain."""
 
 
 class Story:
@@ -57,11 +63,11 @@ class Story:
         with step("The team deposits GLM on the chain") as told:
             fund_gas(queen_address())
             budget = next(iter(self.hive.budgets()))
-            wallet = team_wallet()
+            wallet = TEAM_WALLET
             if wallet.address.lower() not in {known.address for known in budget.wallets}:
                 self.hive.register_wallet(budget, wallet.address.lower())
             if self._available() < ENOUGH_GLM:
-                deposit(sender=wallet, recipient=queen_address(), amount_glm=DEPOSIT_GLM)
+                deposit(wallet, queen_address(), DEPOSIT_GLM)
                 until("the deposit credited", lambda: self._available() >= ENOUGH_GLM, timeout_s=30)
             told.result = f"{plain(self._available())} GLM available, credited by the chain watcher"
 
