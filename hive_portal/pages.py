@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from apps.deployments.showing import sheets_of
 from apps.money import ZERO
 from apps.nodes.models import Node, NodeState
-from apps.nodes.reach import reachable_nodes
+from apps.nodes.reach import LIVE_FIRST, reachable_nodes
 from apps.teams.choice import choose_team, current_team, membership
 from apps.teams.models import AuditLine, Team
 
@@ -32,15 +32,15 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
     context = _money(chosen) | {
         "team": chosen,
         "mine": membership(request, chosen),
-        "nodes": list(reachable_nodes(request).exclude(state=NodeState.BANNED).order_by("name")),
-        "events": AuditLine.objects.filter(team=chosen)[:12],
+        "nodes": list(reachable_nodes(request).exclude(state=NodeState.BANNED).order_by(LIVE_FIRST, "name")),
+        "events": AuditLine.objects.filter(team=chosen)[:8],
     }
     context["nodes_online"] = sum(_is_online(node) for node in context["nodes"])
     return render(request, "portal/team.html", context)
 
 
 def _money(team: Team) -> dict[str, Any]:
-    sheets = sheets_of(team.deployments.all())
+    sheets = sheets_of(team.deployments.order_by("wanted", "name"))
     budget = team.budgets.select_related("available", "held").order_by("id").first()
     per_hour = sum((sheet.price_per_hour_glm for sheet in sheets), ZERO)
     return {

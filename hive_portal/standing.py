@@ -1,4 +1,4 @@
-"""How the Hive stands: the figures on the admin's first page, each with where to look when it is not as it should be."""
+"""How the Hive stands: figures for the admin's first page, each with where to look when it is not well."""
 
 from __future__ import annotations
 
@@ -75,18 +75,27 @@ def _money() -> list[Figure]:
     faults = MeteringFault.objects.count()
     return [
         Figure(
-            "Ledger sum", f"{total.normalize():f}", "zero, as it must be" if not total else "must be zero",
-            _list("billing_transfer"), not total,
+            "Ledger sum",
+            f"{total.normalize():f}",
+            "zero, as it must be" if not total else "must be zero",
+            _list("billing_transfer"),
+            not total,
         ),
         Figure(
-            "Payments under way", str(moving), f"{failed} failed" if failed else "none failed",
-            _list("billing_payment"), not failed,
+            "Payments under way",
+            str(moving),
+            f"{failed} failed" if failed else "none failed",
+            _list("billing_payment"),
+            not failed,
         ),
         Figure(
-            "Disagreements", str(disputed + faults), f"{disputed} notes disputed, {faults} metering faults",
-            _list("billing_meteringfault"), not (disputed + faults),
+            "Disagreements",
+            str(disputed + faults),
+            f"notes disputed: {disputed}, metering faults: {faults}",
+            _list("billing_meteringfault"),
+            not (disputed + faults),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _list(model: str) -> str:

@@ -14,6 +14,11 @@ def _link(title: str, model: str, icon: str) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
 
 
+def _never(request: HttpRequest) -> bool:
+    """The portal's address is the beginning of every other one."""
+    return False
+
+
 def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
     return {"title": title, "separator": True, "collapsible": True, "items": list(items)}
 
@@ -22,7 +27,7 @@ NAVIGATION = [
     {
         "items": [
             {"title": "Now", "icon": "monitoring", "link": reverse_lazy("admin:index")},
-            {"title": "Portal", "icon": "hive", "link": reverse_lazy("dashboard")},
+            {"title": "Portal", "icon": "hive", "link": reverse_lazy("dashboard"), "active": _never},
         ]
     },
     _group(
@@ -85,12 +90,30 @@ UNFOLD = {
     "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": NAVIGATION},
     "COLORS": {
         "base": {
-            "50": "#faf9f7", "100": "#f4f2ee", "200": "#e8e4de", "300": "#d6d1c9", "400": "#a39b91",
-            "500": "#716a61", "600": "#57514a", "700": "#47413a", "800": "#302c27", "900": "#1c1a17", "950": "#141210",
+            "50": "#faf9f7",
+            "100": "#f4f2ee",
+            "200": "#e8e4de",
+            "300": "#d6d1c9",
+            "400": "#a39b91",
+            "500": "#716a61",
+            "600": "#57514a",
+            "700": "#47413a",
+            "800": "#302c27",
+            "900": "#1c1a17",
+            "950": "#141210",
         },
         "primary": {
-            "50": "#fef8ea", "100": "#fef0cf", "200": "#fcdf9b", "300": "#fac95f", "400": "#f5b041",
-            "500": "#e79a16", "600": "#b97309", "700": "#8f5607", "800": "#6d420a", "900": "#4d300c", "950": "#2b1f0a",
+            "50": "#fef8ea",
+            "100": "#fef0cf",
+            "200": "#fcdf9b",
+            "300": "#fac95f",
+            "400": "#f5b041",
+            "500": "#e79a16",
+            "600": "#b97309",
+            "700": "#8f5607",
+            "800": "#6d420a",
+            "900": "#4d300c",
+            "950": "#2b1f0a",
         },
     },
-}  # fmt: skip
+}

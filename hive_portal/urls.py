@@ -7,6 +7,8 @@ from django.urls import include, path
 from hive_portal import pages
 from hive_portal.api import api_urlpatterns
 
+admin.site.index_title = "How the Hive stands"
+
 urlpatterns = [
     path("", pages.dashboard, name="dashboard"),
     path("healthz", pages.healthz, name="healthz"),

@@ -78,9 +78,16 @@ class HoldAdmin(Shown):
 @register(UsageRecord)
 class UsageRecordAdmin(Shown):
     list_display = (
-        "agreement", "sequence", "state_label", "running_ms", "billed_running_ms", "cost_glm", "reduced_because",
-        "final", "received_at",
-    )  # fmt: skip
+        "agreement",
+        "sequence",
+        "state_label",
+        "running_ms",
+        "billed_running_ms",
+        "cost_glm",
+        "reduced_because",
+        "final",
+        "received_at",
+    )
     list_filter = ("state", "final")
     search_fields = ("agreement__id", "hash")
     list_select_related = ("agreement",)
@@ -106,8 +113,16 @@ class EdgeTrafficAdmin(Shown):
 @register(DebitNote)
 class DebitNoteAdmin(Shown):
     list_display = (
-        "agreement", "sequence", "state_label", "amount", "amount_accepted", "final", "reason", "payment", "received_at",
-    )  # fmt: skip
+        "agreement",
+        "sequence",
+        "state_label",
+        "amount",
+        "amount_accepted",
+        "final",
+        "reason",
+        "payment",
+        "received_at",
+    )
     list_filter = ("state", "final")
     search_fields = ("id", "agreement__id", "agreement__node__id")
     list_select_related = ("agreement", "payment")

@@ -41,8 +41,16 @@ class ChainBlockAdmin(Shown):
 @register(ChainTransfer)
 class ChainTransferAdmin(Shown):
     list_display = (
-        "tx_hash", "state_label", "amount", "sender", "recipient", "block_number", "wallet", "payment", "reason",
-    )  # fmt: skip
+        "tx_hash",
+        "state_label",
+        "amount",
+        "sender",
+        "recipient",
+        "block_number",
+        "wallet",
+        "payment",
+        "reason",
+    )
     list_filter = ("state", "chain_id")
     search_fields = ("tx_hash", "sender", "recipient")
     list_select_related = ("wallet__team", "payment")
@@ -51,8 +59,16 @@ class ChainTransferAdmin(Shown):
 @register(Payment)
 class PaymentAdmin(Shown):
     list_display = (
-        "created_at", "node", "amount", "state_label", "tx_hash", "block_number", "nonce", "deadline_at", "reason",
-    )  # fmt: skip
+        "created_at",
+        "node",
+        "amount",
+        "state_label",
+        "tx_hash",
+        "block_number",
+        "nonce",
+        "deadline_at",
+        "reason",
+    )
     list_filter = ("state", "chain_id")
     search_fields = ("tx_hash", "recipient", "node__name")
     list_select_related = ("node",)

@@ -81,8 +81,15 @@ class ReplicaAdmin(Shown):
 @register(Assignment)
 class AssignmentAdmin(Shown):
     list_display = (
-        "__str__", "node", "state_label", "observed_label", "observed_reason", "endpoint", "lease_until", "restarts",
-    )  # fmt: skip
+        "__str__",
+        "node",
+        "state_label",
+        "observed_label",
+        "observed_reason",
+        "endpoint",
+        "lease_until",
+        "restarts",
+    )
     list_filter = ("state", "observed")
     search_fields = ("id", "node__id", "node__name", "endpoint", "agreement__id")
     list_select_related = ("replica__service__deployment", "node")

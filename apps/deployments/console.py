@@ -6,7 +6,9 @@ other end holds the key which this node enrolled with.
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +16,7 @@ import asyncssh
 
 USER = "hive"
 OPEN_TIMEOUT_S = 10.0
+EXIT_WITHIN_S = 2.0
 
 
 class ConsoleError(Exception):
@@ -51,6 +54,12 @@ class Console:
     def exit_status(self) -> int | None:
         """Of the shell; None while it runs, or when it never said."""
         return self._process.returncode
+
+    async def finished(self) -> int | None:
+        """The exit status, which may come a moment after the last byte; None when it does not."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait_closed(), EXIT_WITHIN_S)
+        return self.exit_status
 
     async def close(self) -> None:
         self._process.close()

@@ -1,4 +1,4 @@
-"""The live deployment page: a socket that sends its changed parts as HTML, which htmx puts in their places."""
+"""The live deployment page: a socket that sends its changed parts as HTML; htmx puts each in its place."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.template.loader import render_to_string
 
+from apps.deployments.live import group_of
 from apps.deployments.models import Deployment
+from apps.deployments.reading import NOT_FOUND, Reader
 from apps.deployments.views import live_context
 from apps.teams.reach import reachable_teams
 
 PAUSE_S = 0.25
 """At most one update in this time: a burst of changes is told once, as it stands at its end."""
-NOT_FOUND = 4404
 
 
 class DeploymentConsumer(AsyncWebsocketConsumer):
@@ -29,7 +30,7 @@ class DeploymentConsumer(AsyncWebsocketConsumer):
             await self.accept()
             await self.close(NOT_FOUND)
             return
-        self.group = f"deployment.{self.scope['url_route']['kwargs']['pk'].hex}"
+        self.group = group_of(self.scope["url_route"]["kwargs"]["pk"])
         await self.channel_layer.group_add(self.group, self.channel_name)
         await self.accept()
         # What changed between the page and this socket would otherwise be missed.
@@ -67,13 +68,5 @@ class DeploymentConsumer(AsyncWebsocketConsumer):
         return deployment and render_to_string("deployments/_live.html", live_context(deployment))
 
     def find(self) -> Deployment | None:
-        request = Reader(self.scope.get("user"))
-        reachable = Deployment.objects.filter(team__in=reachable_teams(request))
+        reachable = Deployment.objects.filter(team__in=reachable_teams(Reader.of(self.scope)))
         return reachable.filter(pk=self.scope["url_route"]["kwargs"]["pk"]).first()
-
-
-class Reader:
-    """The part of a request that reachability asks about."""
-
-    def __init__(self, user: Any) -> None:
-        self.user = user

@@ -1,4 +1,4 @@
-"""What the pages show of deployments: services, replicas, where each runs and what it costs, in few queries."""
+"""What pages show of deployments: services, replicas, where each runs, what it costs; in few queries."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class ReplicaSheet:
 
     @property
     def has_console(self) -> bool:
-        return self.assignment is not None and self.replica.state in {ReplicaState.HEALTHY, ReplicaState.UNHEALTHY}
+        return self.assignment is not None and self.replica.state in {
+            ReplicaState.HEALTHY,
+            ReplicaState.UNHEALTHY,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,9 @@ def _service_sheet(service: Service) -> ServiceSheet:
     shown = [replica for replica in service.replicas.all() if _is_shown(replica, service)]
     for replica in shown:
         replica.service = service
-    return ServiceSheet(service, [ReplicaSheet(replica, next(iter(replica.in_force), None)) for replica in shown])  # type: ignore[attr-defined]
+    return ServiceSheet(
+        service, [ReplicaSheet(replica, next(iter(replica.in_force), None)) for replica in shown]
+    )  # type: ignore[attr-defined]
 
 
 def _is_shown(replica: Replica, service: Service) -> bool:
@@ -124,7 +129,9 @@ def events_of(deployment: Deployment, *, limit: int = 25) -> QuerySet[AuditLine]
 
 
 def _ids_of(deployment: Deployment) -> list[str]:
-    replicas = Replica.objects.filter(service__deployment=deployment).values_list("pk", "demand_id", "hold_id")
+    replicas = Replica.objects.filter(service__deployment=deployment).values_list(
+        "pk", "demand_id", "hold_id"
+    )
     services = deployment.services.values_list("pk", flat=True)
     ids: Iterable[object] = (deployment.pk, *services, *(noun for row in replicas for noun in row if noun))
     return [str(noun) for noun in ids]

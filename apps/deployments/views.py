@@ -17,6 +17,7 @@ from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.showing import events_of, sheet_of, sheets_of, traffic_of
+from apps.nodes.models import Node
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
 from apps.teams.models import SLUG
@@ -46,7 +47,7 @@ class ScaleForm(forms.Form):
 @login_required
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     team = choose_team(request, slug)
-    sheets = sheets_of(team.deployments.all())
+    sheets = sheets_of(team.deployments.order_by("wanted", "name"))
     return render(
         request, "deployments/index.html", {"team": team, "mine": membership(request, team), "sheets": sheets}
     )
@@ -77,11 +78,20 @@ def plan(request: HttpRequest, pk: str) -> HttpResponse:
     found = get_object_or_404(Plan.objects.select_related("team"), pk=pk, team__in=reachable_teams(request))
     context = {
         "plan": found,
+        "placements": _with_names(found.placements),
         "team": remember_team(request, found.team),
         "expired": found.expires_at <= timezone.now(),
         "mine": membership(request, found.team),
     }
     return render(request, "deployments/plan.html", context)
+
+
+def _with_names(placements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each placement with the name of its node, for people."""
+    names = dict(
+        Node.objects.filter(pk__in=[each["node_id"] for each in placements]).values_list("pk", "name")
+    )
+    return [each | {"node_name": names.get(each["node_id"])} for each in placements]
 
 
 @login_required

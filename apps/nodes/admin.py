@@ -34,6 +34,10 @@ class NodeAdmin(Shown):
     inlines = (OfferRows,)
     actions = ("approve", "cordon", "uncordon", "drain", "ban", "unban")
 
+    @display(description="Id")
+    def address(self, node: Node) -> str:
+        return f"{node.id[:8]}…{node.id[-4:]}"
+
     @display(description="Rented")
     def load(self, node: Node) -> str:
         return f"{node.cpu_threads_claimed.normalize():f} of {node.cpu_threads.normalize():f} threads"
@@ -88,8 +92,15 @@ class EnrolmentAdmin(Shown):
 @register(Offer)
 class OfferAdmin(Shown):
     list_display = (
-        "node", "runtime", "state_label", "cpu_threads", "mem_gib", "second_glm", "cpu_second_glm", "deadline_at",
-    )  # fmt: skip
+        "node",
+        "runtime",
+        "state_label",
+        "cpu_threads",
+        "mem_gib",
+        "second_glm",
+        "cpu_second_glm",
+        "deadline_at",
+    )
     list_filter = ("state", "runtime")
     search_fields = ("id", "node__id", "node__name")
     list_select_related = ("node",)

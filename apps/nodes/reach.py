@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from apps.nodes.models import Node, NodeState
+
+LIVE_FIRST = Case(
+    When(state=NodeState.ONLINE, then=Value(0)),
+    When(state=NodeState.UNKNOWN, then=Value(1)),
+    When(state=NodeState.PENDING, then=Value(2)),
+    default=Value(3),
+    output_field=IntegerField(),
+)
+"""Order of lists: what works now comes first."""
 
 
 def reachable_nodes(request: Any) -> QuerySet[Node]:

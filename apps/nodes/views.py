@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import Case, IntegerField, Prefetch, QuerySet, Value, When
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -14,16 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from apps.nodes.models import Enrolment, Node, NodeState, Offer, OfferState
-from apps.nodes.reach import reachable_nodes
+from apps.nodes.reach import LIVE_FIRST, reachable_nodes
 from apps.teams.audit import AuditLine
-
-_LIVE_FIRST = Case(
-    When(state=NodeState.ONLINE, then=Value(0)),
-    When(state=NodeState.UNKNOWN, then=Value(1)),
-    When(state=NodeState.PENDING, then=Value(2)),
-    default=Value(3),
-    output_field=IntegerField(),
-)
 
 
 @login_required
@@ -47,7 +39,7 @@ def detail(request: HttpRequest, node_id: str) -> HttpResponse:
 @never_cache
 @require_POST
 def enrol(request: HttpRequest) -> HttpResponse:
-    """A new enrolment token, shown once with the one line that uses it. An operator's approves the node at once."""
+    """A new token, shown once with the line that uses it. An operator's may approve the node at once."""
     approves = _is_staff(request) and "approves" in request.POST
     enrolment, text = Enrolment.issue(owner=request.user, approves=approves)
     command = f"hive agent join {settings.HIVE_PORTAL_URL} --token {text}"
@@ -77,7 +69,7 @@ def _page(request: HttpRequest, **extra: Any) -> HttpResponse:
 def _with_offers(request: HttpRequest) -> QuerySet[Node]:
     live = Prefetch("offers", Offer.objects.filter(state=OfferState.LIVE), to_attr="live_offers")
     return (
-        reachable_nodes(request).select_related("owner").prefetch_related(live).order_by(_LIVE_FIRST, "name")
+        reachable_nodes(request).select_related("owner").prefetch_related(live).order_by(LIVE_FIRST, "name")
     )
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-TONES: dict[str, frozenset[str]] = {
-    "good": frozenset(
-        "healthy online running agreed approved accepted confirmed final paid live active open posted issued".split()
-    ),
-    "busy": frozenset(
-        "pending negotiating starting stopping proposed sent signed received seen held preparing draining updating "
-        "deploying converging countered waiting degraded".split()
-    ),
-    "bad": frozenset("unhealthy failed unknown offline banned disputed rejected lost reverted revoked".split()),
+TONES: dict[str, str] = {
+    "good": "accepted active agreed approved confirmed final healthy issued live online open paid posted running",
+    "busy": "countered degraded draining held negotiating pending preparing proposed received seen sent signed "
+    "starting stopping unknown waiting",
+    "bad": "banned disputed failed lost offline rejected reverted revoked unhealthy",
 }
+_TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 
 
 def tone(state: str) -> str:
     """good, busy, bad, or off for what is over."""
-    return next((name for name, states in TONES.items() if state in states), "off")
+    return _TONE_OF.get(str(state), "off")

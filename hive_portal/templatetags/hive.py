@@ -30,17 +30,19 @@ def cell(state: str, title: str = "") -> SafeString:
     """One cell of the comb; a screen reader hears its title."""
     picture = static("img/cells.svg") + "#cell"
     return format_html(
-        '<svg class="cell {}" role="img"><title>{}</title><use href="{}"/></svg>', tone(state), title or state, picture
+        '<svg class="cell {}" role="img"><title>{}</title><use href="{}"/></svg>',
+        tone(state),
+        title or state,
+        picture,
     )
 
 
 def figures(amount: Decimal) -> str:
-    """An amount for the eye: two to four places from 1 on, four significant digits below."""
+    """An amount for the eye: two places from 1 on, four significant digits below."""
     if amount == 0:
         return "0"
     if abs(amount) >= 1:
-        places = Decimal("0.01") if abs(amount) >= 100 else Decimal("0.0001")
-        return f"{amount.quantize(places):,f}"
+        return f"{amount.quantize(Decimal('0.01')):,f}"
     text = f"{_DISPLAYED.plus(amount):f}"
     return text.rstrip("0") if "." in text else text
 
@@ -144,12 +146,16 @@ def share(available: Decimal, held: Decimal, spent: Decimal) -> SafeString:
     for name, amount in (("available", available), ("held", held), ("spent", spent)):
         width = 100 * amount / whole
         parts.append(
-            format_html('<rect class="{}" x="{:.2f}%" width="{:.2f}%" height="100%"/>', name, start, width)
+            format_html(
+                '<rect class="{}" x="{}" width="{}" height="100%"/>', name, f"{start:.2f}%", f"{width:.2f}%"
+            )
         )
         start += width
     words = f"{figures(available)} GLM available, {figures(held)} held, {figures(spent)} spent"
     return format_html(
-        '<svg class="share" role="img" aria-label="{}">{}</svg>', words, format_html_join("", "{}", ((p,) for p in parts))
+        '<svg class="share" role="img" aria-label="{}">{}</svg>',
+        words,
+        format_html_join("", "{}", ((p,) for p in parts)),
     )
 
 

@@ -53,13 +53,14 @@ def _walk(patterns: list[URLPattern | URLResolver], namespace: str) -> Iterator[
 def pages(scenery: Scenery) -> list[Page]:
     """Each page with an object of the scenery in its address; KeyError for a page this test does not know."""
     kwargs: dict[str, dict[str, object]] = {name: {} for name in FREE | SHARED}
-    team, deployment = {"slug": scenery.team.slug}, {"pk": scenery.deployment.pk}
+    team, plan = {"slug": scenery.team.slug}, {"pk": scenery.plan.pk}
+    deployment = {"pk": scenery.deployment.pk}
     kwargs |= dict.fromkeys(
         ["team", "deployments:list", "deployments:new", "billing:overview", "billing:draw-up"], team
     )
     kwargs |= dict.fromkeys(["billing:add-wallet", "teams:settings", "teams:create-token"], team)
     kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
-    kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], {"pk": scenery.plan.pk})
+    kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], plan)
     kwargs["deployments:scale"] = {"pk": scenery.service.pk}
     kwargs["deployments:console"] = {"pk": scenery.replica.pk}
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}

@@ -1,4 +1,4 @@
-"""A small hive in full work, for the pages to show: one row at least of every model, as life would leave it."""
+"""A small hive in full work, for the pages to show: a row at least of every model."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def paint(team: Team, user: User) -> Scenery:
     token, _ = ApiToken.issue(team=team, user=user, name="ci")
     Enrolment.issue(owner=user)
     Listener.objects.create(started_at=timezone.now(), last_seen_at=timezone.now())
-    EdgeLog.objects.create(path="/var/log/hive/edge.log")
+    EdgeLog.objects.create(path="/var/log/hive/edge.log", inode=1)
     replica = web.replicas.get(index=1)
     return Scenery(team, user, nodes, budget, deployment, web, replica, plan, invoice, token)
 
@@ -274,10 +274,17 @@ def _healthy(service: Service, index: int, node: Node, budget: Budget) -> Agreem
     queen = Actor.queen("reconcile")
     later = {"deadline_at": now + timedelta(minutes=10)}
     replica.move_to(
-        ReplicaState.NEGOTIATING, actor=queen, reason="0.9 GLM held for 15 min", demand=demand, hold=hold, **later
+        ReplicaState.NEGOTIATING,
+        actor=queen,
+        reason="0.9 GLM held for 15 min",
+        demand=demand,
+        hold=hold,
+        **later,
     )
     replica.move_to(ReplicaState.STARTING, actor=queen, reason=f"agreed with {node.name}", **later)
-    replica.move_to(ReplicaState.HEALTHY, actor=Actor.node(node.pk), reason="passes its health check", **later)
+    replica.move_to(
+        ReplicaState.HEALTHY, actor=Actor.node(node.pk), reason="passes its health check", **later
+    )
     return agreement
 
 
@@ -427,5 +434,3 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
         signature="0x",
         expires_at=timezone.now() + timedelta(minutes=10),
     )
-
-
