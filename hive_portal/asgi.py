@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -28,7 +28,7 @@ async def no_such_socket(scope: dict[str, Any], receive: Any, send: Any) -> None
 
 
 browsers = AllowedHostsOriginValidator(
-    AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, re_path("", no_such_socket)]))
+    AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, re_path("", cast(Any, no_such_socket))]))
 )
 application = ProtocolTypeRouter(
     {

@@ -69,9 +69,12 @@ class Demand(Stateful):
         ordering = ("-created_at",)
         constraints = (
             has_deadline(
-                terminal={DemandState.AGREED, DemandState.FAILED, DemandState.CANCELLED}, name="demand_has_deadline"
+                terminal={DemandState.AGREED, DemandState.FAILED, DemandState.CANCELLED},
+                name="demand_has_deadline",
             ),
-            models.CheckConstraint(name="demand_asks_for_something", condition=Q(cpu_threads__gt=0, mem_gib__gt=0)),
+            models.CheckConstraint(
+                name="demand_asks_for_something", condition=Q(cpu_threads__gt=0, mem_gib__gt=0)
+            ),
         )
 
     def __str__(self) -> str:
@@ -163,7 +166,12 @@ class Agreement(Stateful):
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
         AgreementState.PROPOSED: frozenset(
-            {AgreementState.APPROVED, AgreementState.REJECTED, AgreementState.EXPIRED, AgreementState.TERMINATED}
+            {
+                AgreementState.APPROVED,
+                AgreementState.REJECTED,
+                AgreementState.EXPIRED,
+                AgreementState.TERMINATED,
+            }
         ),
         AgreementState.APPROVED: frozenset({AgreementState.TERMINATED, AgreementState.EXPIRED}),
         AgreementState.REJECTED: frozenset(),
@@ -203,7 +211,8 @@ class Agreement(Stateful):
                 name="agreement_one_in_force_per_demand",
             ),
             models.CheckConstraint(
-                name="agreement_approved_is_signed", condition=~Q(state="approved") | ~Q(provider_signature="")
+                name="agreement_approved_is_signed",
+                condition=~Q(state="approved") | ~Q(provider_signature=""),
             ),
             has_deadline(
                 terminal={AgreementState.REJECTED, AgreementState.EXPIRED, AgreementState.TERMINATED},

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from apps.market.matching import Choice, Need, rank, why_nothing_fits, why_too_dear, within_limit
 from apps.market.offers import live_offers
-from apps.nodes.models import Offer
+from apps.nodes.models import Node, Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _take(choice: Choice, need: Need) -> Quote:
 
 def _copied(offers: Iterable[Offer]) -> list[Offer]:
     """Offers of one node share one copy of it, for they share its room."""
-    nodes = {}
+    nodes: dict[str, Node] = {}
     copies = []
     for offer in offers:
         twin = copy(offer)

@@ -25,8 +25,8 @@ def listens(listener_id: uuid.UUID | None) -> uuid.UUID:
     After a break too long to be trusted it is given a new id: its listening starts anew.
     """
     now = timezone.now()
-    alive = Listener.objects.filter(pk=listener_id, last_seen_at__gt=now - timedelta(seconds=LISTENER_LOST_S))
-    if listener_id and alive.update(last_seen_at=now):
+    trusted = Listener.objects.filter(last_seen_at__gt=now - timedelta(seconds=LISTENER_LOST_S))
+    if listener_id and trusted.filter(pk=listener_id).update(last_seen_at=now):
         return listener_id
     return Listener.objects.create(started_at=now, last_seen_at=now).id
 

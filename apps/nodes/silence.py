@@ -12,8 +12,9 @@ Span = tuple[int, int]
 
 MISSED_HEARTBEATS = 3
 """So many heartbeats missed in a row are silence."""
-REATTACH_S = 30
-"""After a start of the Queen the Bees have so long to call again before their silence counts against them."""
+REATTACH_S = 45
+"""After a start of the Queen the Bees have so long to call again (they try every 30 s or sooner) before their
+silence counts against them."""
 HEARTBEATS_PER_S = 500
 """What the Queen wants to take at most; with more nodes each is asked to report less often."""
 
