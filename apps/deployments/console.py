@@ -1,7 +1,7 @@
 """The Queen's end of a console: an SSH client over a stream that the Bee has dialled, its host key pinned.
 
-The stream is the Bee's alone, opened under a one-time id, so SSH needs to prove only the Bee's side: that the
-other end holds the key which this node enrolled with.
+The Bee proves itself by the key which this node enrolled with; the Queen by the stream's one-time id, which only
+the two of them know.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Self
 
 import asyncssh
 
-USER = "hive"
 OPEN_TIMEOUT_S = 10.0
 EXIT_WITHIN_S = 2.0
 
@@ -76,20 +75,34 @@ class Console:
 
 
 async def open_console(
-    sock: socket.socket, *, host_key: str, command: str | None = None, columns: int = 80, rows: int = 24
+    sock: socket.socket,
+    *,
+    host_key: str,
+    user: str,
+    password: str,
+    command: str | None = None,
+    columns: int = 80,
+    rows: int = 24,
 ) -> Console:
     """A shell (or `command`) in the replica at the other end of this connected socket.
 
     Args:
         host_key: `Node.ssh_host_key`, an OpenSSH public key line; any other key is refused.
+        user: the assignment's id.
+        password: the stream's id.
 
     Raises:
         ConsoleError: with what went wrong.
     """
-    connection = await _connect(sock, host_key)
+    connection = await _connect(sock, host_key, user, password)
     try:
         process = await connection.create_process(
-            command, term_type="xterm-256color", term_size=(columns, rows), encoding=None
+            command,
+            term_type="xterm-256color",
+            term_size=(columns, rows),
+            encoding=None,
+            # A refusal of the Bee comes on the error stream: one terminal shows both.
+            stderr=asyncssh.STDOUT,
         )
     except (OSError, asyncssh.Error) as error:
         connection.close()
@@ -97,16 +110,18 @@ async def open_console(
     return Console(connection, process)
 
 
-async def _connect(sock: socket.socket, host_key: str) -> asyncssh.SSHClientConnection:
+async def _connect(
+    sock: socket.socket, host_key: str, user: str, password: str
+) -> asyncssh.SSHClientConnection:
     try:
         pinned = asyncssh.import_public_key(host_key)
         return await asyncssh.connect(
             sock=sock,
             config=None,
-            username=USER,
+            username=user,
             known_hosts=([pinned], [], []),
             client_keys=None,
-            password="",
+            password=password,
             agent_path=None,
             login_timeout=OPEN_TIMEOUT_S,
             connect_timeout=OPEN_TIMEOUT_S,

@@ -18,7 +18,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from apps.deployments.console import Console, ConsoleError, open_console
 from apps.deployments.models import Assignment, AssignmentState
 from apps.deployments.reading import NOT_FOUND, Reader
-from apps.nodes.streams import StreamUnavailable, open_stream
+from apps.nodes.streams import StreamUnavailable, new_stream_id, open_stream
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.reach import reachable_teams
 
@@ -100,9 +100,17 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         columns, rows = (
             _side(asked.get(name, [default])[0]) for name, default in (("columns", 80), ("rows", 24))
         )
-        end = await open_stream(assignment.node_id, str(assignment.pk), assignment.generation)
+        name, stream_id = str(assignment.pk), new_stream_id()
+        end = await open_stream(assignment.node_id, name, assignment.generation, stream_id=stream_id)
         try:
-            return await open_console(end, host_key=assignment.node.ssh_host_key, columns=columns, rows=rows)
+            return await open_console(
+                end,
+                host_key=assignment.node.ssh_host_key,
+                user=name,
+                password=stream_id,
+                columns=columns,
+                rows=rows,
+            )
         except BaseException:
             end.close()
             raise

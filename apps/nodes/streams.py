@@ -24,15 +24,22 @@ class StreamUnavailable(Exception):
     """The text says why there is no stream into the node, for the person who wanted it."""
 
 
-async def open_stream(node_id: str, assignment_id: str, generation: int) -> socket.socket:
+def new_stream_id() -> str:
+    """Unguessable and good for one use: it opens the second connection, and is the console's password."""
+    return secrets.token_urlsafe(32)
+
+
+async def open_stream(
+    node_id: str, assignment_id: str, generation: int, *, stream_id: str = ""
+) -> socket.socket:
     """A connected, non-blocking socket to the console server of this assignment. Raises StreamUnavailable.
 
-    The caller closes it; the Bee's side ends with it, and it with the Bee's side.
+    The caller closes it; the Bee's side ends with it, and it with the Bee's side. `stream_id` comes from
+    `new_stream_id`, for a caller that needs to know it.
     """
     if len(_expected) >= MOST_WAITING:
         raise StreamUnavailable("too many consoles are being opened: try again in a moment")
-    # Unguessable and good for one use: it is what authenticates the second connection.
-    stream_id = secrets.token_urlsafe(32)
+    stream_id = stream_id or new_stream_id()
     arrival = _expected[stream_id] = asyncio.get_running_loop().create_future()
     try:
         request = OpenStream(stream_id=stream_id, assignment_id=assignment_id, generation=generation)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 TONES: dict[str, str] = {
-    "good": "accepted active agreed approved confirmed final healthy issued live online open paid posted running",
-    "busy": "countered degraded draining held negotiating pending preparing proposed received seen sent signed "
-    "starting stopping unknown waiting",
+    "good": "accepted active agreed approved confirmed final healthy issued live online open paid posted "
+    "running",
+    "busy": "countered degraded draining held negotiating pending preparing proposed received seen sent "
+    "signed starting stopping unknown waiting",
     "bad": "banned disputed failed lost offline rejected reverted revoked unhealthy",
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
