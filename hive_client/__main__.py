@@ -1,5 +1,5 @@
-"""`python -m hive_client`: the `hive` command."""
+"""`python -m hive_client`: the `hive` command without its script on PATH."""
 
 from hive_client.cli import main
 
-main()
+main(prog_name="hive")

@@ -1,4 +1,4 @@
-"""The REST API: every room's views under /api/v1/, described at /api/schema/."""
+"""The REST API: every room's views under /api/v1/, described at /api/schema/ and /api/docs/."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import include, path, re_path
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -48,8 +48,15 @@ class NowhereView(APIView):
     get = post = put = patch = delete = _nowhere
 
 
+schema = SpectacularAPIView.as_view(permission_classes=[])
+docs = SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[])
 api_urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="api-schema"),
+    path(
+        "api/docs/",
+        SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[]),
+        name="api-docs",
+    ),
     path("api/v1/me/", MeView.as_view(), name="api-me"),
     path("api/v1/", include(router.urls)),
     re_path("^api/", NowhereView.as_view(schema=None)),
