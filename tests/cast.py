@@ -19,6 +19,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
+from apps.billing.budgeting import open_budget
+from apps.billing.models import AccountKind, Budget, TransferKind
+from apps.billing.posting import house_account, transfer
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.nodes import capacity
 from apps.nodes.models import Listener, Node, NodeState, Offer
@@ -216,3 +219,31 @@ def make_agreement(team: Team) -> Callable[..., Agreement]:
 @pytest.fixture
 def agreement(make_agreement: Callable[..., Agreement], offer: Offer, bee_key: LocalAccount) -> Agreement:
     return make_agreement(offer, bee_key)
+
+
+# -- money ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fund() -> Callable[..., None]:
+    """`fund(budget, amount_glm)`: as a deposit on the chain would."""
+    counter = itertools.count(1)
+
+    def give(budget: Budget, amount_glm: Decimal | str) -> None:
+        transfer(
+            key=f"test:{budget.pk}:{next(counter)}",
+            kind=TransferKind.DEPOSIT,
+            debit=house_account(AccountKind.TREASURY),
+            credit=budget.available,
+            amount_glm=Decimal(amount_glm),
+        )
+
+    return give
+
+
+@pytest.fixture
+def budget(team: Team, fund: Callable[..., None]) -> Budget:
+    """The team's main budget, with 10 GLM in it."""
+    opened = open_budget(team)
+    fund(opened, "10")
+    return opened

@@ -59,7 +59,7 @@ def note_acks(node_id: str) -> list[protocol.NoteAck]:
         protocol.NoteAck(
             agreement_id=str(note.agreement_id), sequence=note.sequence, state=note.state, reason=note.reason
         )
-        for note in notes.order_by("agreement", "-sequence").distinct("agreement")
+        for note in notes.order_by("agreement_id", "-sequence").distinct("agreement_id")
     ]
 
 

@@ -33,7 +33,7 @@ class ContractNotBuilt(Exception):
 def deploy_token(rpc_url: str) -> str:
     """Address, in lower case, of the development GLM; deployed unless this chain has it already.
 
-    An address follows from the deployer and its nonce, so a token that is there is found again without a note.
+    An address follows from the deployer and its nonce, so a token that is there is found again.
     """
     contract, w3 = _contract(), _w3(rpc_url)
     found = _deployed(w3)
@@ -57,9 +57,8 @@ def deposit(from_key: LocalAccount | str, to: str, amount_glm: Decimal, *, rpc_u
     fund_gas(wallet.address, rpc_url=rpc_url)
     _mined(w3, token.functions.mint(wallet.address, to_wei(amount_glm)).transact({"from": _deployer(w3)}))
     nonce = w3.eth.get_transaction_count(wallet.address)
-    unsigned = token.functions.transfer(_address(to), to_wei(amount_glm)).build_transaction(
-        {"from": wallet.address, "nonce": nonce}
-    )
+    transfer = token.functions.transfer(_address(to), to_wei(amount_glm))
+    unsigned: dict[str, Any] = {**transfer.build_transaction({"from": wallet.address, "nonce": nonce})}
     sent = w3.eth.send_raw_transaction(wallet.sign_transaction(unsigned).raw_transaction)
     _mined(w3, sent)
     return "0x" + bytes(sent).hex()

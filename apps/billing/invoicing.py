@@ -82,7 +82,7 @@ def _lines(records: QuerySet[UsageRecord]) -> list[dict[str, Any]]:
     )
     by_agreement = {each["agreement"]: each for each in sums}
     heads = dict(
-        records.order_by("agreement", "-sequence").distinct("agreement").values_list("agreement", "hash")
+        records.order_by("agreement_id", "-sequence").distinct("agreement_id").values_list("agreement", "hash")
     )
     agreements = (
         Agreement.objects.filter(pk__in=by_agreement).select_related("demand", "node").order_by("created_at")

@@ -98,9 +98,9 @@ def _sift_all(node_id: str, reports: dict[uuid.UUID, list[protocol.Usage]]) -> d
 
 
 def _heads(agreements: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
-    newest = UsageRecord.objects.filter(agreement__in=agreements).order_by("agreement", "-sequence")
+    newest = UsageRecord.objects.filter(agreement__in=agreements).order_by("agreement_id", "-sequence")
     return {
-        each.agreement_id: Head(each.sequence, each.hash, each.final) for each in newest.distinct("agreement")
+        each.agreement_id: Head(each.sequence, each.hash, each.final) for each in newest.distinct("agreement_id")
     }
 
 

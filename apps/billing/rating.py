@@ -103,7 +103,7 @@ def rate_usage() -> int:
     Reports of an agreement without a hold wait: nothing was leased on it yet.
     """
     waiting = UsageRecord.objects.filter(state=UsageState.RECEIVED, agreement__hold__isnull=False)
-    agreements = waiting.order_by("agreement").values_list("agreement", flat=True).distinct()
+    agreements = waiting.order_by("agreement_id").values_list("agreement", flat=True).distinct()
     return sum(rate_agreement(agreement_id) for agreement_id in list(agreements[:2000]))
 
 

@@ -1,4 +1,4 @@
-"""Does the chain agree with the ledger? Each transfer here has its entry there, and the balances are equal."""
+"""Does the chain agree with the ledger? Each transfer has its entry, and the balances are equal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Payouts: one ERC-20 transfer per node, signed and stored before it is sent, so that it happens once.
 
 The payment, its entry payable -> in flight and the raw transaction are one database transaction. Whatever
-dies after it, the stored transaction is sent again until a block has it; its nonce lets the chain take it once.
+dies after it, the stored transaction is sent again until a block has it; its nonce lets it happen once.
 """
 
 from __future__ import annotations

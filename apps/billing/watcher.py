@@ -1,7 +1,7 @@
 """The chain watcher: reads new blocks, notices reorganisations, and lets what it saw grow from seen to final.
 
 Where it stands is the newest `ChainBlock`. Blocks and their transfers are stored in one transaction, so
-it can be killed anywhere and goes on from there; each transfer is claimed once by (chain, transaction, log index).
+it can be killed anywhere and goes on; each transfer is claimed once by (chain, transaction, log index).
 """
 
 from __future__ import annotations

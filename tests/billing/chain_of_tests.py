@@ -1,0 +1,83 @@
+"""A real anvil for each test that asks: it makes a block for each transaction, and when the test says so."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.conf import Settings
+
+from apps.billing import chain, dev_chain
+from apps.billing.watcher import watch_chain
+from apps.nodes.queen import queen_address
+from hive_portal.stack import ports
+from hive_portal.stack.chain import _program
+
+CONFIRMATIONS, FINALITY = 2, 5
+
+
+class Anvil:
+    """Attributes: url (JSON-RPC) and token (the development GLM), as the settings name them."""
+
+    def __init__(self, port: int, state: Path) -> None:
+        self.port, self.url, self.state = port, f"http://127.0.0.1:{port}", state
+        self.token = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [str(_program()), "--port", str(self.port), "--chain-id", "31337"]
+        self._process = subprocess.Popen(
+            [*command, "--silent", "--state", self.state], stdout=subprocess.DEVNULL
+        )
+        self._wait()
+
+    def stop(self) -> None:
+        """It writes its state before it ends; the next start goes on with it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def mine(self, blocks: int) -> None:
+        self.ask("anvil_mine", hex(blocks))
+
+    def reorganise(self, depth: int) -> None:
+        """The same height, other hashes; the transactions of these blocks are gone."""
+        self.ask("anvil_reorg", depth, [])
+
+    def grow(self, blocks: int) -> None:
+        """Mine, and let the watcher look."""
+        self.mine(blocks)
+        watch_chain()
+
+    def glm_of(self, address: str) -> Decimal:
+        return chain.chain().balance_glm(address)
+
+    def ask(self, method: str, *parameters: object) -> object:
+        return dev_chain._ask(dev_chain._w3(self.url), method, *parameters)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 10
+        while not dev_chain._w3(self.url).is_connected():
+            assert time.monotonic() < deadline, "anvil does not answer"
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def anvil(settings: Settings, tmp_path: Path) -> Iterator[Anvil]:
+    """Running, with the token deployed, the treasury funded with gas, and the settings pointing at it."""
+    running = Anvil(ports.find(), tmp_path / "anvil.json")
+    running.start()
+    try:
+        running.token = dev_chain.deploy_token(running.url)
+        settings.HIVE_RPC_URL, settings.HIVE_GLM_TOKEN = running.url, running.token
+        settings.HIVE_CHAIN_START_BLOCK = 0
+        settings.HIVE_CONFIRMATIONS, settings.HIVE_FINALITY = CONFIRMATIONS, FINALITY
+        dev_chain.fund_gas(queen_address())
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,182 @@
+"""The ledger attacked with plain SQL, as somebody with a database prompt would."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from apps.billing.invoicing import draw_up_invoice
+from apps.billing.metering import store_usage
+from apps.billing.models import Account, AccountKind, Transfer, TransferKind
+from apps.billing.posting import (
+    InsufficientFunds,
+    KeyReused,
+    balance,
+    check_ledger,
+    house_account,
+    ledger_sum,
+    transfer,
+    undo,
+)
+from apps.billing.rating import rate_usage
+from apps.teams.audit import Actor, AuditLine
+
+pytestmark = pytest.mark.django_db
+
+INSERT = """
+    INSERT INTO billing_transfer (key, kind, debit_id, credit_id, amount, reference, at)
+    VALUES ('x', 'hold', %s, %s, %s, '', now())
+"""
+
+
+def refused(sql: str, *parameters: object, because: str) -> None:
+    with pytest.raises(DatabaseError, match=re.escape(because)), transaction.atomic():
+        connection.cursor().execute(sql, parameters)
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE billing_transfer SET amount = amount * 2",
+        "UPDATE billing_transfer SET kind = 'hold'",
+        "DELETE FROM billing_transfer",
+    ],
+)
+def test_it_never_changes_a_transfer(budget, sql):
+    refused(sql, because="a transfer is corrected by a counter-entry")
+
+
+@pytest.mark.parametrize(
+    "table", ["billing_transfer", "billing_invoice", "billing_usagerecord", "teams_auditline"]
+)
+def test_it_never_empties_a_kept_table(table):
+    connection.cursor().execute("SET LOCAL hive.may_truncate = 'off'")
+    refused(f"TRUNCATE {table} CASCADE", because="TRUNCATE of")
+
+
+def test_it_never_changes_an_audit_line(team):
+    AuditLine.write(team, before="", after="made", actor=Actor.queen("test"), reason="a test")
+    refused("UPDATE teams_auditline SET reason = 'another'", because="the audit trail is only written on")
+    refused("DELETE FROM teams_auditline", because="the audit trail is only written on")
+
+
+def test_it_never_changes_an_invoice(team, budget, now):
+    draw_up_invoice(team=team, until=now)
+    refused("UPDATE billing_invoice SET total_glm = 0", because="corrected by a credit note")
+    refused("DELETE FROM billing_invoice", because="corrected by a credit note")
+
+
+@pytest.mark.parametrize(
+    ("change", "because"),
+    [
+        ("guarded_balance = guarded_balance + 1", "a balance is the sum of its transfers"),
+        ("guarded_balance = NULL", "a balance is the sum of its transfers"),
+        ("kind = 'treasury', guarded_balance = NULL", "an account keeps its id, kind and owner"),
+        ("team_id = NULL", "an account keeps its id, kind and owner"),
+    ],
+)
+def test_it_moves_balances_by_transfers_alone(budget, change, because):
+    refused(f"UPDATE billing_account SET {change} WHERE kind = 'available'", because=because)
+
+
+@pytest.mark.parametrize(
+    ("kind", "opening", "because"),
+    [
+        ("available", "1", "an account starts at zero"),
+        ("available", None, "account_balance_kept_for_guarded_kinds"),
+        ("suspense", "0", "account_balance_kept_for_guarded_kinds"),
+    ],
+)
+def test_it_opens_accounts_at_zero(budget, kind, opening, because):
+    sql = """
+        INSERT INTO billing_account (id, kind, team_id, guarded_balance, created_at)
+        VALUES (gen_random_uuid(), %s, %s, %s, now())
+    """
+    refused(sql, kind, budget.team_id, opening, because=because)
+
+
+@pytest.mark.parametrize(
+    ("amount", "because"),
+    [
+        ("10.000000000000000001", "account_guarded_not_negative"),
+        ("-1", "transfer_amount_positive"),
+        ("0", "transfer_amount_positive"),
+        ("1" + "0" * 20, "numeric field overflow"),
+    ],
+)
+def test_it_refuses_transfers_that_can_not_be(budget, amount, because):
+    refused(INSERT, budget.available_id, budget.held_id, amount, because=because)
+
+
+def test_it_refuses_a_transfer_to_itself(budget):
+    refused(INSERT, budget.available_id, budget.available_id, 1, because="transfer_between_two_accounts")
+
+
+def test_it_keeps_a_posted_usage_record(meter, hold):
+    store_usage(node_id=hold.agreement.node_id, reports=[meter.report()])
+    refused("UPDATE billing_usagerecord SET cpu_ms = 1", because="is signed: it can't be changed")
+    rate_usage()
+    refused("UPDATE billing_usagerecord SET cost_glm = 0", because="is rated already")
+    refused("DELETE FROM billing_usagerecord", because="none can be taken out")
+
+
+def test_it_moves_money_once_per_key(budget):
+    for _ in range(3):
+        move(budget, "once", "4")
+    assert (budget.available_glm, budget.held_glm) == (Decimal(6), Decimal(4))
+    with pytest.raises(KeyReused, match="amount"):
+        move(budget, "once", "5")
+
+
+def test_it_says_what_is_missing(budget):
+    with pytest.raises(InsufficientFunds, match=r"10\.5 GLM are needed, 10 GLM are available"):
+        move(budget, "too much", "10.5")
+    assert budget.available_glm == 10
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "NaN", "Infinity", "1e10", "0.0000000000000000001", "9" * 19])
+def test_it_refuses_amounts_it_could_not_keep(budget, amount):
+    with pytest.raises(ValueError, match="expected"):
+        move(budget, "odd", amount)
+
+
+def test_it_leaves_accounts_that_are_not_guarded_alone(budget):
+    treasury = house_account(AccountKind.TREASURY)
+    assert balance(treasury) == -10
+    assert Account.objects.get(pk=treasury.pk).guarded_balance is None
+
+
+def test_it_undoes_by_a_counter_entry(budget):
+    done = move(budget, "first", "4")
+    undone = undo(done, key="first:undone")
+    assert undone.undoes == done
+    assert (budget.available_glm, budget.held_glm) == (Decimal(10), Decimal(0))
+    assert Transfer.objects.count() == 3
+
+
+def test_it_tells_the_balance_of_any_time(budget):
+    first = move(budget, "first", "4")
+    move(budget, "second", "1")
+    assert balance(budget.held, at=first.at) in {Decimal(4), Decimal(5)}  # the two may share an instant
+    assert balance(budget.held) == 5
+
+
+def test_it_finds_a_balance_that_is_wrong(budget):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # as a superuser may: no trigger fires
+        cursor.execute("UPDATE billing_account SET guarded_balance = 11 WHERE kind = 'available'")
+    assert ledger_sum() == 1
+    assert len(check_ledger()) == 2
+
+
+def move(budget, key, amount):
+    return transfer(
+        key=key,
+        kind=TransferKind.HOLD,
+        debit=budget.available,
+        credit=budget.held,
+        amount_glm=Decimal(amount),
+    )

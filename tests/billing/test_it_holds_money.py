@@ -1,0 +1,111 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from apps.billing.holding import extend_hold, free_ended_holds, place_hold, release_hold
+from apps.billing.metering import store_usage
+from apps.billing.models import Hold, HoldState
+from apps.billing.posting import InsufficientFunds, check_ledger, ledger_sum
+from apps.billing.rating import rate_usage
+from apps.market.models import AgreementState
+from apps.teams.audit import Actor
+from apps.teams.states import StateError
+
+pytestmark = pytest.mark.django_db
+TEST = Actor.queen("test")
+
+
+@pytest.fixture(autouse=True)
+def books_agree(db):
+    yield
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+@pytest.fixture
+def soon(now):
+    return now + timedelta(minutes=15)
+
+
+def test_it_holds_once_per_reference(budget, soon):
+    holds = [
+        place_hold(budget=budget, reference="replica:1:1", amount_glm=Decimal(3), until=soon)
+        for _ in range(2)
+    ]
+    assert holds[0] == holds[1]
+    assert (budget.available_glm, budget.held_glm) == (Decimal(7), Decimal(3))
+
+
+def test_it_holds_nothing_that_is_not_there(budget, soon):
+    with pytest.raises(InsufficientFunds) as refused:
+        place_hold(budget=budget, reference="replica:1:1", amount_glm=Decimal(11), until=soon)
+    assert (refused.value.available, refused.value.needed) == (Decimal(10), Decimal(11))
+    assert not Hold.objects.exists()
+    assert budget.available_glm == 10
+
+
+def test_it_tops_up_once_per_renewal(budget, soon):
+    hold = place_hold(budget=budget, reference="replica:1:1", amount_glm=Decimal(3), until=soon)
+    later = soon + timedelta(minutes=5)
+    for _ in range(2):
+        extend_hold(hold, amount_glm=Decimal(1), until=later)
+    assert (hold.amount, hold.deadline_at, budget.held_glm) == (Decimal(4), later, Decimal(4))
+
+
+def test_it_renews_nothing_without_funds(budget, soon):
+    hold = place_hold(budget=budget, reference="replica:1:1", amount_glm=Decimal(10), until=soon)
+    with pytest.raises(InsufficientFunds):
+        extend_hold(hold, amount_glm=Decimal(1), until=soon + timedelta(minutes=5))
+    hold.refresh_from_db()
+    assert (hold.amount, hold.deadline_at) == (Decimal(10), soon)
+
+
+def test_it_gives_back_what_nothing_was_placed_on(budget, soon):
+    hold = place_hold(budget=budget, reference="replica:1:1", amount_glm=Decimal(3), until=soon)
+    release_hold(hold, actor=TEST, reason="no bee would")
+    release_hold(hold, actor=TEST, reason="once more")
+    assert (hold.state, hold.reason, budget.available_glm) == (
+        HoldState.RELEASED,
+        "no bee would",
+        Decimal(10),
+    )
+    with pytest.raises(StateError):
+        extend_hold(hold, amount_glm=Decimal(1), until=soon)
+
+
+def test_it_lets_a_forgotten_hold_expire(budget, now):
+    hold = place_hold(
+        budget=budget, reference="replica:1:1", amount_glm=Decimal(3), until=now - timedelta(seconds=1)
+    )
+    assert free_ended_holds() == 1
+    hold.refresh_from_db()
+    assert (hold.state, budget.available_glm) == (HoldState.EXPIRED, Decimal(10))
+
+
+def test_it_keeps_the_hold_until_the_last_report_is_rated(hold, meter, budget):
+    release_hold(hold, actor=TEST, reason="stopped")
+    assert hold.state == HoldState.HELD  # in force, usage is coming
+    end(hold.agreement)
+    assert free_ended_holds() == 0
+    store_usage(node_id=hold.agreement.node_id, reports=[meter.report(final=True)])
+    assert free_ended_holds() == 0
+    assert rate_usage() == 1
+    assert free_ended_holds() == 1
+    hold.refresh_from_db()
+    assert (hold.state, hold.posted) == (HoldState.RELEASED, Decimal("0.000226"))
+    assert (budget.available_glm, budget.held_glm) == (Decimal("9.999774"), Decimal(0))
+    assert budget.spent_glm == Decimal("0.000226")
+
+
+def test_it_waits_for_a_lost_bee_no_longer_than_the_grace(hold, settings, budget):
+    end(hold.agreement)
+    assert free_ended_holds() == 0
+    settings.HIVE_USAGE_GRACE_S = 0
+    assert free_ended_holds() == 1
+    assert budget.available_glm == 10
+
+
+def end(agreement):
+    agreement.move_to(AgreementState.TERMINATED, actor=TEST, reason="stopped", ended_at=timezone.now())

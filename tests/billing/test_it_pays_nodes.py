@@ -1,0 +1,225 @@
+"""Payouts on a real anvil: each exactly once, whatever is killed between any two steps."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+from eth_account import Account
+
+from apps.billing import dev_chain, settlement
+from apps.billing.chain import Chain, ChainUnreachable
+from apps.billing.debit_notes import review_debit_notes, store_debit_notes
+from apps.billing.metering import store_usage
+from apps.billing.models import AccountKind, DebitNote, DebitNoteState, Payment, PaymentState, Transfer
+from apps.billing.posting import balance, check_ledger, house_account, ledger_sum, payable_account
+from apps.billing.rating import rate_usage
+from apps.billing.reconciliation import reconcile
+from apps.billing.settlement import pay_providers
+from apps.billing.wallets import register_wallet
+from apps.billing.watcher import watch_chain
+from apps.nodes.queen import queen_address, queen_key
+from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+
+pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+
+OWED = Decimal("0.000226")
+WALLET = Account.from_key("0x" + "77" * 32)
+NOTHING = Decimal(0)
+
+
+class Killed(BaseException):
+    """What a SIGKILL would be, if it could be caught by a test."""
+
+
+@pytest.fixture
+def budget(team, anvil):
+    """Filled by a real deposit of 10 GLM, so that chain and ledger agree from the start."""
+    wallet = register_wallet(team, WALLET.address)
+    dev_chain.deposit(WALLET, queen_address(), Decimal(10))
+    anvil.grow(FINALITY)
+    return wallet.budget
+
+
+@pytest.fixture(autouse=True)
+def books_agree(budget):
+    yield
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+@pytest.fixture
+def owed(meter, node):
+    """The node has earned 0.000226 GLM, and its debit note is accepted."""
+    store_usage(node_id=node.id, reports=[meter.report()])
+    rate_usage()
+    store_debit_notes(node_id=node.id, notes=[meter.note("0.000226")])
+    review_debit_notes()
+    return OWED
+
+
+def settled(anvil, node):
+    """Let the chain and the watcher finish, then see that the node was paid exactly once."""
+    for _ in range(2):
+        Payment.objects.update(retry_at=timezone.now())
+        watch_chain()
+        anvil.grow(FINALITY)
+    [payment] = Payment.objects.exclude(state=PaymentState.FAILED)
+    assert payment.state == PaymentState.FINAL
+    assert anvil.glm_of(node.id) == OWED
+    assert balance(payable_account(node)) == balance(house_account(AccountKind.IN_FLIGHT)) == 0
+    assert DebitNote.objects.get().state == DebitNoteState.PAID
+    result = reconcile()
+    assert result.agrees
+    assert (result.matched, result.chain_balance_glm) == (2, 10 - OWED)
+    return payment
+
+
+def test_it_pays_what_is_owed_and_follows_it_to_the_end(anvil, owed, node):
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    assert (payment.state, payment.amount, payment.recipient) == (PaymentState.SENT, OWED, node.id)
+    assert balance(house_account(AccountKind.IN_FLIGHT)) == OWED
+    assert DebitNote.objects.get().payment == payment
+    watch_chain()
+    anvil.grow(CONFIRMATIONS - 1)
+    payment.refresh_from_db()
+    assert (payment.state, payment.block_number is not None) == (PaymentState.CONFIRMED, True)
+    assert reconcile().agrees
+    settled(anvil, node)
+    assert pay_providers(minimum_glm=NOTHING) == []
+
+
+def test_it_waits_for_the_minimum(owed):
+    assert pay_providers(minimum_glm=Decimal(1)) == []
+    assert len(pay_providers(minimum_glm=OWED)) == 1
+
+
+def test_it_pays_several_nodes_in_one_go(anvil, owed, hold, node, make_node):
+    other = make_node()
+    owe(hold, other, "0.5")
+    payments = pay_providers(minimum_glm=NOTHING)
+    assert sorted(payment.nonce for payment in payments) == [0, 1]
+    anvil.grow(FINALITY)
+    assert (anvil.glm_of(node.id), anvil.glm_of(other.id)) == (OWED, Decimal("0.5"))
+
+
+@pytest.mark.parametrize("step", ["before the transaction", "after the transaction", "after sending"])
+def test_it_pays_once_though_killed(anvil, owed, node, monkeypatch, step):
+    with monkeypatch.context() as patch:
+        kill_at(step, patch)
+        with pytest.raises(Killed):
+            pay_providers(minimum_glm=NOTHING)
+    pay_providers(minimum_glm=NOTHING)
+    settled(anvil, node)
+
+
+def kill_at(step, patch):
+    def die(*args, **kwargs):
+        raise Killed
+
+    def send_and_die(chain, raw):
+        send(chain, raw)
+        raise Killed
+
+    send = Chain.send
+    match step:
+        case "before the transaction":
+            patch.setattr(settlement, "transfer", die)  # the payment's row is written, its money not moved
+        case "after the transaction":
+            patch.setattr(Chain, "send", die)
+        case "after sending":
+            patch.setattr(Chain, "send", send_and_die)
+
+
+def test_it_sends_again_what_the_node_did_not_take(anvil, owed, node, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", unreachable)
+        [payment] = pay_providers(minimum_glm=NOTHING)
+    assert payment.state == PaymentState.SIGNED
+    assert pay_providers(minimum_glm=NOTHING) == []  # the money is in flight
+    settled(anvil, node)
+
+
+def unreachable(chain, raw):
+    raise ChainUnreachable("gone")
+
+
+def test_it_sends_again_when_the_payments_block_is_gone(anvil, owed, node):
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    anvil.grow(CONFIRMATIONS - 1)
+    anvil.reorganise(CONFIRMATIONS)
+    assert anvil.glm_of(node.id) == 0
+    watch_chain()  # undoes and sends again
+    payment.refresh_from_db()
+    assert (payment.state, payment.block_number) == (PaymentState.SENT, None)
+    settled(anvil, node)
+    assert payment.chain_transfers.filter(state="reverted").count() == 1
+
+
+def test_it_pays_again_when_the_nonce_was_taken(anvil, owed, node, monkeypatch):
+    """Somebody else used the treasury's key: the stored transaction can never happen."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", unreachable)
+        [payment] = pay_providers(minimum_glm=NOTHING)
+    use_nonce(anvil)
+    anvil.mine(FINALITY)
+    Payment.objects.update(retry_at=timezone.now())
+    watch_chain()
+    payment.refresh_from_db()
+    assert payment.state == PaymentState.FAILED
+    assert balance(payable_account(node)) == OWED
+    pay_providers(minimum_glm=NOTHING)
+    settled(anvil, node)
+
+
+def use_nonce(anvil):
+    """A transaction of the treasury over nothing, outside the Hive's books."""
+    unsigned = {
+        "chainId": 31337,
+        "nonce": 0,
+        "to": "0x" + "11" * 20,
+        "value": 0,
+        "gas": 21_000,
+        "gasPrice": 10**10,
+    }
+    raw = queen_key().sign_transaction(unsigned).raw_transaction
+    anvil.ask("eth_sendRawTransaction", "0x" + bytes(raw).hex())
+
+
+def test_it_leaves_a_node_for_later_when_the_treasury_lacks_glm(anvil, owed, hold, make_node, caplog):
+    send_away(anvil, "10")
+    assert pay_providers(minimum_glm=NOTHING) == []
+    assert "GLM are not paid to" in caplog.text
+    assert not Payment.objects.exists()
+    assert not reconcile().agrees  # GLM left the treasury that the ledger knows nothing of
+    assert balance(payable_account(hold.agreement.node)) == OWED
+
+
+def send_away(anvil, amount):
+    token = dev_chain._w3(anvil.url).eth.contract(
+        address=dev_chain._address(anvil.token), abi=dev_chain._contract()["abi"]
+    )
+    anvil.ask("anvil_impersonateAccount", queen_address())
+    call = token.functions.transfer(dev_chain._address("0x" + "22" * 20), int(Decimal(amount) * 10**18))
+    call.transact({"from": dev_chain._address(queen_address())})
+    anvil.grow(FINALITY)
+
+
+def owe(hold, node, amount):
+    """As if usage of this amount had been posted to the node."""
+    settlement.transfer(
+        key=f"owe:{node.id}",
+        kind="usage",
+        debit=hold.budget.held,
+        credit=payable_account(node),
+        amount_glm=Decimal(amount),
+    )
+    type(hold).objects.filter(pk=hold.pk).update(posted=hold.posted + OWED + Decimal(amount))
+
+
+def test_it_never_settles_a_payment_twice(anvil, owed, node):
+    pay_providers(minimum_glm=NOTHING)
+    payment = settled(anvil, node)
+    anvil.grow(3)
+    assert Transfer.objects.filter(key=f"settlement:{payment.id}").count() == 1
+    assert payment.state_since < timezone.now() + timedelta(seconds=1)

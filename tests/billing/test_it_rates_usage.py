@@ -1,0 +1,140 @@
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from apps.billing.holding import free_ended_holds
+from apps.billing.metering import store_usage, usage_acks
+from apps.billing.models import (
+    EdgeTraffic,
+    Hold,
+    MeteringFault,
+    MeteringFaultKind,
+    Transfer,
+    TransferKind,
+    UsageRecord,
+)
+from apps.billing.posting import balance, check_ledger, ledger_sum, payable_account, transfer
+from apps.billing.rating import rate_usage
+from apps.market.models import AgreementState
+from apps.teams.audit import Actor
+from tests.billing.conftest import MINUTE_MS, ms
+
+pytestmark = pytest.mark.django_db
+MINUTE_GLM = Decimal("0.000126")
+START_GLM = Decimal("0.0001")
+
+
+@pytest.fixture(autouse=True)
+def books_agree(db):
+    yield
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+@pytest.fixture
+def rate(node):
+    def take_in(*reports):
+        store_usage(node_id=node.id, reports=list(reports))
+        rate_usage()
+        return list(UsageRecord.objects.order_by("sequence"))
+
+    return take_in
+
+
+def test_it_posts_from_the_hold_to_the_node(rate, meter, hold, node, budget):
+    rate(meter.report(), meter.report())
+    owed = START_GLM + 2 * MINUTE_GLM
+    hold.refresh_from_db()
+    assert hold.posted == owed
+    assert balance(payable_account(node)) == owed
+    assert (budget.held_glm, budget.spent_glm) == (1 - owed, owed)
+    assert rate_usage() == 0
+
+
+def test_it_bills_a_second_claim_of_the_same_time_once(rate, meter):
+    first = meter.report()
+    meter.clock_ms = first.started_at_ms
+    records = rate(first, meter.report())
+    assert [record.billed_running_ms for record in records] == [MINUTE_MS, 0]
+    assert "that much time passed" in records[1].reduced_because
+    assert MeteringFault.objects.get().kind == MeteringFaultKind.OVERCLAIM
+
+
+def test_it_bills_no_more_seconds_than_passed(rate, meter):
+    [record] = rate(meter.report(running_ms=10 * MINUTE_MS, cpu_ms=0))
+    assert (record.billed_running_ms, record.cost_glm) == (MINUTE_MS, START_GLM + Decimal("0.00012"))
+
+
+def test_it_bills_nothing_from_before_the_lease(rate, meter, agreement):
+    meter.clock_ms = ms(agreement.approved_at) - MINUTE_MS // 2
+    [record] = rate(meter.report())
+    assert record.billed_running_ms == MINUTE_MS // 2
+    assert "the lease covers 30.000 s" in record.reduced_because
+
+
+def test_it_bills_nothing_after_the_lease(rate, meter, hold, agreement):
+    Hold.objects.filter(pk=hold.pk).update(deadline_at=agreement.approved_at + timedelta(seconds=90))
+    assert [each.billed_running_ms for each in rate(meter.report(), meter.report())] == [MINUTE_MS, 30_000]
+
+
+def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement, monkeypatch):
+    heard_until = ms(agreement.approved_at) + 45_000
+    monkeypatch.setattr(
+        "apps.billing.rating.heard_ms", lambda node_id, start, end: max(min(end, heard_until) - start, 0)
+    )
+    [record] = rate(meter.report())
+    assert record.billed_running_ms == 45_000
+
+
+def test_it_posts_what_the_hold_has_and_shows_the_rest(rate, meter, hold, node):
+    leave_in_hold(hold, Decimal("0.0002"))
+    [first, second] = rate(meter.report(), meter.report())
+    assert (first.cost_glm, second.cost_glm) == (Decimal("0.0002"), Decimal(0))
+    assert balance(payable_account(node)) == Decimal("0.0002") + Decimal("0.9998")
+    shown = MeteringFault.objects.filter(kind=MeteringFaultKind.UNFUNDED).order_by("sequence")
+    assert shown[0].detail == "cost 0.000226 GLM, 0.0002 GLM were left of its hold"
+    assert shown.count() == 2
+
+
+def test_it_bills_egress_by_the_edge(rate, meter, agreement, now):
+    EdgeTraffic.objects.create(agreement=agreement, minute=now, egress_bytes=2**20)
+    records = rate(meter.report(egress_bytes=2**21), meter.report(egress_bytes=0))
+    assert [record.billed_egress_bytes for record in records] == [2**20, 0]
+    EdgeTraffic.objects.create(agreement=agreement, minute=now + timedelta(minutes=1), egress_bytes=2**21)
+    assert rate(meter.report())[2].billed_egress_bytes == 2**20
+
+
+def test_it_waits_while_nothing_is_held(rate, meter, hold):
+    Hold.objects.filter(pk=hold.pk).update(agreement=None)
+    [record] = rate(meter.report())
+    assert record.state == "received"
+
+
+def test_it_closes_the_agreement_towards_the_bee(rate, meter, hold, node, agreement):
+    rate(meter.report(final=True))
+    agreement.move_to(
+        AgreementState.TERMINATED, actor=Actor.queen("test"), reason="over", ended_at=timezone.now()
+    )
+    free_ended_holds()
+    [ack] = usage_acks(node.id)
+    assert (ack.sequence, ack.rated_glm, ack.closed) == (1, START_GLM + MINUTE_GLM, True)
+
+
+def test_it_writes_one_transfer_a_report(rate, meter, agreement):
+    rate(meter.report(), meter.report())
+    keys = Transfer.objects.filter(kind="usage").order_by("id").values_list("key", flat=True)
+    assert list(keys) == [f"usage:{agreement.id}:1", f"usage:{agreement.id}:2"]
+
+
+def leave_in_hold(hold, amount_glm):
+    """Post all but `amount_glm` of the hold, as earlier usage would have."""
+    transfer(
+        key="earlier",
+        kind=TransferKind.USAGE,
+        debit=hold.budget.held,
+        credit=payable_account(hold.agreement.node),
+        amount_glm=hold.amount - amount_glm,
+    )
+    Hold.objects.filter(pk=hold.pk).update(posted=hold.amount - amount_glm)

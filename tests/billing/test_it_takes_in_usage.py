@@ -1,0 +1,113 @@
+import uuid
+
+import msgspec
+import pytest
+
+from apps.billing.metering import store_usage, usage_acks
+from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
+from apps.billing.rating import rate_usage
+from tests.cast import key_of_bee
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def store(node):
+    return lambda *reports: store_usage(node_id=node.id, reports=list(reports))
+
+
+def faults() -> list[tuple[str, int]]:
+    return list(MeteringFault.objects.order_by("id").values_list("kind", "sequence"))
+
+
+def test_it_stores_a_chain_and_acknowledges_its_end(store, meter, node, agreement):
+    assert store(*[meter.report() for _ in range(3)]) == 3
+    [ack] = usage_acks(node.id)
+    assert (ack.agreement_id, ack.sequence, ack.rated_glm, ack.closed) == (str(agreement.id), 3, 0, False)
+    rate_usage()
+    [ack] = usage_acks(node.id)
+    assert str(ack.rated_glm) == "0.000478000000000000"  # 3 x 0.000126, and the start price of 0.0001
+
+
+def test_it_stores_what_comes_again_once(store, meter):
+    first, second = meter.report(), meter.report()
+    assert store(first) == 1
+    assert store(first, second) == 1
+    assert store(second, first) == 0
+    assert UsageRecord.objects.count() == 2
+    assert faults() == []
+
+
+def test_it_puts_one_delivery_in_order(store, meter):
+    reports = [meter.report() for _ in range(3)]
+    assert store(*reversed(reports)) == 3
+
+
+def test_it_refuses_a_forged_report(store, meter):
+    assert store(meter.report(key=key_of_bee(99))) == 0
+    assert faults() == [(MeteringFaultKind.SIGNATURE, 1)]
+
+
+def test_it_refuses_numbers_changed_after_signing(store, meter):
+    assert store(msgspec.structs.replace(meter.report(), running_ms=999_999)) == 0
+    assert faults() == [(MeteringFaultKind.SIGNATURE, 1)]
+
+
+def test_it_shows_a_fork_and_keeps_the_first(store, meter):
+    first = meter.report()
+    store(first)
+    meter.sequence, meter.head = 0, first.previous_hash
+    assert store(meter.report(running_ms=59_000)) == 0
+    assert faults() == [(MeteringFaultKind.FORK, 1)]
+    assert UsageRecord.objects.get().hash == first.hash
+
+
+def test_it_refuses_a_gap_until_it_is_filled(store, meter):
+    first, second, third = (meter.report() for _ in range(3))
+    store(first)
+    assert store(third) == 0
+    assert faults() == [(MeteringFaultKind.GAP, 3)]
+    assert store(second, third) == 2
+    assert store(third) == 0
+    assert faults() == [(MeteringFaultKind.GAP, 3)]
+
+
+def test_it_refuses_a_report_that_follows_another(store, meter):
+    store(meter.report())
+    meter.head = "0x" + "ab" * 32
+    assert store(meter.report()) == 0
+    assert faults() == [(MeteringFaultKind.CHAIN, 2)]
+
+
+def test_it_takes_nothing_after_the_final_report(store, meter):
+    assert store(meter.report(final=True), meter.report()) == 1
+    assert faults() == [(MeteringFaultKind.LATE, 2)]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{"running_ms": -1}, {"cpu_ms": 2**63}, {"sequence": 0}, {"sequence": 2**40}, {"ended_at_ms": 1}],
+)
+def test_it_refuses_numbers_no_report_can_have(store, meter, numbers):
+    good = meter.report()
+    assert store(msgspec.structs.replace(good, **numbers)) == 0
+    assert [kind for kind, _ in faults()] == [MeteringFaultKind.RANGE]
+    assert store(good) == 1
+
+
+def test_it_shows_the_same_fault_once(store, meter):
+    forged = meter.report(key=key_of_bee(99))
+    for _ in range(3):
+        store(forged)
+    assert len(faults()) == 1
+
+
+def test_it_drops_reports_of_agreements_that_are_not_the_nodes(meter, make_node):
+    other = make_node()
+    stray = [meter.report(), msgspec.structs.replace(meter.report(), agreement_id="no id"), unknown(meter)]
+    assert store_usage(node_id=other.id, reports=stray) == 0
+    assert faults() == []
+
+
+def unknown(meter):
+    return meter.report(agreement_id=str(uuid.uuid4()))

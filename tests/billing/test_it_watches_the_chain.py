@@ -1,0 +1,176 @@
+"""Deposits, reorganisations and a dead node, on a real anvil."""
+
+import logging
+from decimal import Decimal
+
+import pytest
+from eth_account import Account
+
+from apps.billing import dev_chain
+from apps.billing.holding import place_hold
+from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
+from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
+from apps.billing.reconciliation import reconcile
+from apps.billing.wallets import WalletTaken, register_wallet
+from apps.billing.watcher import watch_chain
+from apps.nodes.queen import queen_address
+from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+
+pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+
+WALLET = Account.from_key("0x" + "77" * 32)
+
+
+@pytest.fixture(autouse=True)
+def books_agree(anvil):
+    yield
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+@pytest.fixture
+def purse(team):
+    """The team's budget, empty, with a wallet."""
+    return register_wallet(team, WALLET.address).budget
+
+
+def send(amount):
+    return dev_chain.deposit(WALLET, queen_address(), Decimal(amount))
+
+
+def states():
+    return list(ChainTransfer.objects.order_by("pk").values_list("state", flat=True))
+
+
+def test_it_credits_a_deposit_once_it_is_deep_enough(anvil, purse):
+    send("2.5")
+    watch_chain()
+    assert (states(), purse.available_glm) == ([ChainTransferState.SEEN], 0)
+    assert reconcile().agrees  # it is pending
+    anvil.grow(CONFIRMATIONS - 1)
+    assert (states(), purse.available_glm) == ([ChainTransferState.CONFIRMED], Decimal("2.5"))
+    anvil.grow(FINALITY)
+    assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], Decimal("2.5"))
+    result = reconcile()
+    assert (result.matched, result.unmatched, result.difference_glm) == (1, 0, 0)
+    assert result.chain_balance_glm == result.ledger_balance_glm == Decimal("2.5")
+
+
+def test_it_credits_a_deposit_once_however_often_it_is_read(anvil, purse):
+    send("1")
+    anvil.grow(FINALITY)
+    ChainBlock.objects.all().delete()  # as if the watcher had forgotten all of it
+    watch_chain()
+    anvil.grow(FINALITY)
+    assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], 1)
+
+
+def test_it_catches_up_in_batches(anvil, purse, monkeypatch):
+    monkeypatch.setattr("apps.billing.watcher.BATCH_BLOCKS", 7)
+    monkeypatch.setattr("apps.billing.watcher.BATCHES_A_TICK", 3)
+    send("1")
+    anvil.mine(40)
+    read = watch_chain()
+    assert read == 21
+    while watch_chain():
+        pass
+    assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], 1)
+    assert ChainBlock.objects.count() <= 2 * FINALITY + 1
+
+
+def test_it_puts_a_strangers_deposit_into_suspense(anvil):
+    send("1")
+    anvil.grow(CONFIRMATIONS)
+    assert balance(house_account(AccountKind.SUSPENSE)) == 1
+    assert reconcile().agrees
+
+
+def test_it_undoes_a_deposit_whose_block_is_gone_and_credits_it_anew(anvil, purse):
+    tx_hash = send("3")
+    raw = raw_transaction(anvil, tx_hash)
+    anvil.grow(CONFIRMATIONS - 1)
+    assert purse.available_glm == 3
+    anvil.reorganise(CONFIRMATIONS)
+    watch_chain()
+    assert (states(), purse.available_glm) == ([ChainTransferState.REVERTED], 0)
+    assert Transfer.objects.filter(kind="counter").count() == 1
+    assert reconcile().agrees
+    anvil.ask("eth_sendRawTransaction", raw)
+    anvil.grow(FINALITY)
+    assert states() == [ChainTransferState.REVERTED, ChainTransferState.FINAL]
+    assert purse.available_glm == 3
+    assert reconcile().agrees
+
+
+def test_it_forgets_a_deposit_that_was_only_seen(anvil, purse):
+    send("3")
+    watch_chain()
+    anvil.reorganise(1)
+    anvil.grow(FINALITY)
+    assert (states(), purse.available_glm) == ([ChainTransferState.REVERTED], 0)
+    assert not Transfer.objects.exists()
+
+
+def test_it_bears_what_a_team_has_spent_of_a_deposit_that_vanished(anvil, purse, now, caplog):
+    tx_hash = send("3")
+    raw = raw_transaction(anvil, tx_hash)
+    anvil.grow(CONFIRMATIONS - 1)
+    place_hold(budget=purse, reference="replica:1:1", amount_glm=Decimal(2), until=now)
+    anvil.reorganise(CONFIRMATIONS)
+    watch_chain()
+    assert (purse.available_glm, purse.held_glm) == (0, 2)
+    assert balance(house_account(AccountKind.SUSPENSE)) == -2
+    assert "2 GLM of a reverted deposit are spent" in caplog.text
+    anvil.ask("eth_sendRawTransaction", raw)
+    anvil.grow(FINALITY)
+    assert (purse.available_glm, purse.held_glm) == (1, 2)
+    assert balance(house_account(AccountKind.SUSPENSE)) == 0
+    assert reconcile().agrees
+
+
+def test_it_reads_all_again_after_a_reorganisation_deeper_than_it_remembers(anvil, purse, caplog):
+    send("1")
+    anvil.grow(3 * FINALITY)
+    anvil.reorganise(2 * FINALITY + 2)
+    anvil.grow(FINALITY)
+    assert "deeper than 10 blocks" in caplog.text
+    assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], 1)
+
+
+def test_it_says_once_that_the_node_is_dead_and_loses_nothing(anvil, purse, caplog):
+    caplog.set_level(logging.INFO, "hive.chain")
+    send("1")
+    anvil.stop()
+    for _ in range(3):
+        assert watch_chain() == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    anvil.start()
+    anvil.grow(FINALITY)
+    assert purse.available_glm == 1
+    assert caplog.records[-1].message == "the chain answers again"
+
+
+def test_it_refuses_a_node_of_another_chain(anvil, settings, caplog):
+    settings.HIVE_CHAIN_ID = 1
+    assert watch_chain() == 0
+    assert "speaks for chain 31337, HIVE_CHAIN_ID is 1" in caplog.text
+
+
+def test_it_does_nothing_without_a_token(anvil, settings):
+    settings.HIVE_GLM_TOKEN = ""
+    assert watch_chain() == 0
+    assert not ChainBlock.objects.exists()
+
+
+def test_it_registers_a_wallet_for_one_team(team, other_team):
+    assert register_wallet(team, WALLET.address) == register_wallet(team, WALLET.address.lower())
+    with pytest.raises(WalletTaken):
+        register_wallet(other_team, WALLET.address)
+
+
+def test_it_finds_the_token_that_is_there(anvil):
+    assert dev_chain.deploy_token(anvil.url) == anvil.token
+
+
+def raw_transaction(anvil, tx_hash):
+    return anvil.ask("eth_getRawTransactionByHash", tx_hash)
