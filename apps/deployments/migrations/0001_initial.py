@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('billing', '0003_alter_invoice_lines'),
+        ('billing', '0002_guard_the_ledger'),
         ('market', '0001_initial'),
         ('nodes', '0001_initial'),
         ('teams', '0002_keep_the_audit_trail'),
