@@ -6,6 +6,7 @@ acknowledged is due again with each heartbeat.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -13,9 +14,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from agent import clock, machine, negotiate, offers, stats, typed_data
+from agent.access import Access
 from agent.bookkeeper import Bookkeeper
 from agent.config import Config
-from agent.console import Access
 from agent.converge import WantedSet
 from agent.host_key import public_key_line
 from agent.identity import load_or_make_key, node_id
@@ -67,6 +68,8 @@ class Bee:
             advertise=config.advertise,
             on_change=self._changed,
         )
+        self.greeted = asyncio.Event()
+        """Set by the first `Welcome` of this life."""
         self.metering_interval_s = 60.0
         self._heartbeat_s = 5.0
         self._revision = 0
@@ -103,6 +106,7 @@ class Bee:
         """A new link: say everything again, since nobody knows what of it arrived."""
         self._pace(welcome.heartbeat_s, welcome.metering_interval_s)
         self._note_approval(welcome.approved)
+        self.greeted.set()
         self._offers_due = self._papers_due = True
         self._changed()
 

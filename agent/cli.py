@@ -193,7 +193,7 @@ def _join(url: str, token: str, home: Path, chosen: dict[str, Any]) -> dict[str,
         runtimes = detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
         if not runtimes:
             raise AgentError("none of the chosen runtimes works on this machine")
-        config = _with_runtimes(config, sorted(runtimes))
+        config = _with_runtimes(config, tuple(sorted(runtimes)))
         bee = Bee(home=home, config=config, runtimes=runtimes, poke=lambda: None)
         welcome = asyncio.run(enrol(bee, token))
         bee.journal.close()
@@ -224,14 +224,14 @@ def _config(url: str, home: Path, chosen: dict[str, Any]) -> Config:
             lowest_percent=Decimal(str(chosen["bargain"])),
         ),
         rules=Rules(
-            runtimes=list(chosen["runtimes"] or RUNTIMES),
-            images=list(chosen["images"] or ["*"]),
+            runtimes=tuple(chosen["runtimes"] or RUNTIMES),
+            images=tuple(chosen["images"] or ("*",)),
             console=chosen["console"],
         ),
     )
 
 
-def _with_runtimes(config: Config, runtimes: list[str]) -> Config:
+def _with_runtimes(config: Config, runtimes: tuple[str, ...]) -> Config:
     from msgspec.structs import replace
 
     return replace(config, rules=replace(config.rules, runtimes=runtimes))

@@ -58,8 +58,8 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may run here, whatever the Queen says."""
 
-    runtimes: list[str] = list(RUNTIMES)
-    images: list[str] = ["*"]
+    runtimes: tuple[str, ...] = RUNTIMES
+    images: tuple[str, ...] = ("*",)
     console: bool | None = None
     rated_tolerance_percent: Decimal = Decimal(5)
 
@@ -114,29 +114,42 @@ def _quoted(config: Config) -> dict[str, Any]:
 
 
 _TEMPLATE = """\
-# What this Bee does is decided here. Read at each start of `hive agent run`.
+# What this bee does is decided here, by you. Read at each start of `hive agent run`.
 
-url = {url}               # the portal it works for
-name = {name}             # shown to people; your node id is what counts
-advertise = {advertise}   # host or address where the Hive's edge reaches what runs here
+# The portal it works for.
+url = {url}
+# Shown to people; your node id is what counts.
+name = {name}
+# Host or address where the Hive's edge reaches what runs here.
+advertise = {advertise}
 
-[rent]                    # the most that is rented out at any time, over all runtimes together
-threads = "{c.rent.threads:f}"           # CPU threads
+# The most that is rented out at any time, over all runtimes together.
+[rent]
+threads = "{c.rent.threads:f}"
 mem_gib = "{c.rent.mem_gib:f}"
 storage_gib = "{c.rent.storage_gib:f}"
 
-[prices]                  # GLM, after Golem's linear model; one busy thread costs {per_hour} GLM an hour
-start = "{c.prices.start:f}"             # once, for each agreement
-second = "{c.prices.second:f}"           # each second it runs
-cpu_second = "{c.prices.cpu_second:f}"   # each second of CPU time it uses
-egress_gib = "{c.prices.egress_gib:f}"   # each GiB it sends
-lowest_percent = {c.prices.lowest_percent:f}      # accept a bargain down to this part of the above; 100: prices are firm
+# In GLM, after Golem's linear model. At these prices one busy thread costs {per_hour} GLM an hour.
+[prices]
+# Once for each agreement.
+start = "{c.prices.start:f}"
+# Each second that something runs.
+second = "{c.prices.second:f}"
+# Each second of CPU time that it uses.
+cpu_second = "{c.prices.cpu_second:f}"
+# Each GiB that it sends.
+egress_gib = "{c.prices.egress_gib:f}"
+# Accept a bargain down to this part of all of it. 100: prices are firm.
+lowest_percent = "{c.prices.lowest_percent:f}"
 
-[rules]                   # what may run here, whatever the Hive asks for
+# What may run here, whatever the Hive asks for.
+[rules]
 runtimes = {runtimes}
-images = {images}         # patterns of image names, e.g. "registry.example/team/*"
-# A shell for the renting team inside what it rents. Unset: only where containers or a user of their own
-# confine it. `true` allows it always: the shell then runs as the user that runs this agent.
+# Patterns of image names, such as "registry.example/team/*".
+images = {images}
+# A shell for the renting team inside what it rents. Unset: only where containers, or a user of their own,
+# confine it. true: always; an unconfined shell then runs as the user that runs this agent.
 {console}
-rated_tolerance_percent = {c.rules.rated_tolerance_percent:f}  # ask what the Hive rated if it is at most this much below your own figure
+# Ask what the Hive rated, if that is at most this much less than your own figure; else ask your own.
+rated_tolerance_percent = "{c.rules.rated_tolerance_percent:f}"
 """

@@ -14,29 +14,20 @@ import asyncio
 import hmac
 import logging
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from agent.access import Access
 from agent.protocol import OpenStream
-from agent.runtimes.base import Run, Runtime, RuntimeFault, Terminal
+from agent.runtimes.base import RuntimeFault, Terminal
 
 log = logging.getLogger("hive.agent")
 
 _CHUNK_BYTES = 32 * 1024
 _LOGIN_S = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """To which run a console leads, or why to none."""
-
-    run: Run | None
-    runtime: Runtime | None
-    refusal: str = ""
 
 
 async def serve_stream(*, socket_url: str, stream: OpenStream, access: Access, host_key: Path) -> None:

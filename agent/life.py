@@ -69,10 +69,11 @@ async def start_up(home: Path, wake: asyncio.Event) -> Bee:
 
 async def meter(bee: Bee) -> None:
     """Gather usage often, and cut a report each metering interval."""
+    await bee.greeted.wait()  # the Queen names the interval, and the chain that reports are signed for
     cut_at = clock.boot_s() + bee.metering_interval_s
     while True:
         interval_s = bee.metering_interval_s
-        # The Queen names the interval after the start, and may shorten it later.
+        # The Queen may shorten it at any time.
         cut_at = min(cut_at, clock.boot_s() + interval_s)
         await asyncio.sleep(min(SAMPLE_S, interval_s / 2, max(0.0, cut_at - clock.boot_s())))
         await bee.keeper.sample()

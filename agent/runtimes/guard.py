@@ -14,6 +14,9 @@ Standard library only, and started without site: it has to be small (9 MB) and q
 See docs/decisions/0030-guard-per-native-replica.md.
 """
 
+# ruff: noqa: PTH, SIM105
+# pathlib and contextlib would double the guard's start
+
 from __future__ import annotations
 
 import ctypes
@@ -26,7 +29,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import proctree  # type: ignore[import-not-found]  # noqa: E402
+import proctree  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False  # as the `typing` module has it, which costs 5 ms to import
 if TYPE_CHECKING:

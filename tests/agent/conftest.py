@@ -1,0 +1,108 @@
+"""Bees for these tests: real agents in processes of their own, against a double of the Queen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.agent.queen_double import QueenDouble
+
+HIVE_AGENT = [sys.executable, "-c", "from agent.cli import agent_group; agent_group()"]
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = str(Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}"))
+
+SERVER = """
+import os, signal, sys, threading, http.server
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/burn":
+            end = os.times().user + 0.5
+            while os.times().user < end: pass
+        if self.path == "/crash": os._exit(7)
+        self.send_response(500 if self.path == "/bad" else 200)
+        self.end_headers()
+        self.wfile.write(os.environ["HIVE_REPLICA"].encode())
+    def log_message(self, *args): pass
+signal.signal(signal.SIGTERM, lambda *args: os._exit(0))
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
+"""
+
+
+def put_image(home: Path, reference: str, program: str, **fields: object) -> None:
+    """A native image of one Python program in a bee's catalogue."""
+    name, tag = reference.split(":")
+    folder = home / "images" / name / tag
+    folder.mkdir(parents=True)
+    (folder / "program.py").write_text(program)
+    image = {"entrypoint": [PYTHON, "-u", "./program.py"], **fields}
+    (folder / "image.json").write_text(json.dumps(image))
+
+
+async def agent(*arguments: str) -> tuple[int, str, str]:
+    """`hive agent ...`: exit status, standard output, standard error."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *HIVE_AGENT, *arguments, cwd=ROOT, stdout=pipe, stderr=pipe
+    )
+    output, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode(), error.decode()
+
+
+def left_of(home: Path) -> list[psutil.Process]:
+    """Every process that a bee's home is named in: guards, and what is not yet reaped."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(home) in word for word in process.info["cmdline"] or [])
+    ]
+
+
+@pytest.fixture
+async def queen() -> AsyncIterator[QueenDouble]:
+    async with QueenDouble().at_work() as double:
+        yield double
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "bee"
+
+
+@pytest.fixture
+def running_bee(queen: QueenDouble, home: Path) -> Callable[..., object]:
+    """`async with running_bee() as process`: a bee that has joined and runs, with image hive/hello:1."""
+
+    @asynccontextmanager
+    async def run(*options: str, runtime: str = "process") -> AsyncIterator[asyncio.subprocess.Process]:
+        if not (home / "bee.toml").exists():
+            size = ["--threads", "2", "--memory", "2", "--runtime", runtime, "--console"]
+            status, _, error = await agent("join", queen.url, "bee_token", "--home", str(home), *size)
+            assert status == 0, error
+            put_image(home, "hive/hello:1", SERVER)
+        process = await asyncio.create_subprocess_exec(
+            *HIVE_AGENT, "run", "--home", str(home), *options, cwd=ROOT
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                await process.wait()
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(home: Path) -> AsyncIterator[None]:
+    yield
+    for process in left_of(home):
+        process.kill()

@@ -1,0 +1,170 @@
+"""The owner's rules and prices against what the Queen asks: pure functions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from agent.config import Config, Prices, Rent, Rules
+from agent.negotiate import (
+    ROUNDS,
+    Standing,
+    answer_proposal,
+    objection_to_agreement,
+    objection_to_assignment,
+)
+from agent.protocol import AgreementToSign, Assignment, Offer, Price, Proposal, Terms, Verdict, Workload
+
+ME, QUEEN = "0x" + "aa" * 20, "0x" + "bb" * 20
+NOW_MS = 1_000_000
+CONFIG = Config(
+    url="http://q",
+    name="b",
+    advertise="h",
+    rent=Rent(threads=Decimal(4), mem_gib=Decimal(8)),
+    prices=Prices(second=Decimal("0.001"), cpu_second=Decimal("0.002"), lowest_percent=Decimal(80)),
+    rules=Rules(images=("hive/*",)),
+)
+TERMS = Terms(
+    agreement_id="g1",
+    requestor=QUEEN,
+    provider=ME,
+    offer_id="o1",
+    runtime="process",
+    image="hive/hello:1",
+    cpu_threads=Decimal(2),
+    mem_gib=Decimal(2),
+    price=CONFIG.prices.asked,
+    valid_from_ms=NOW_MS,
+    expires_at_ms=NOW_MS + 1000,
+)
+OFFER = Offer(
+    offer_id="o1",
+    runtime="process",
+    cpu_threads=Decimal(4),
+    mem_gib=Decimal(8),
+    storage_gib=Decimal(1),
+    price=CONFIG.prices.asked,
+    valid_s=3600,
+    issued_at_ms=NOW_MS,
+    signature="",
+)
+
+
+def standing(**changes: Any) -> Standing:
+    given = {
+        "node_id": ME,
+        "queen": QUEEN,
+        "config": CONFIG,
+        "runtimes": ["process"],
+        "offers": {"o1": OFFER},
+        "signed": [],
+    }
+    return Standing(**(given | changes))
+
+
+def price(share: str) -> Price:
+    asked = CONFIG.prices.asked
+    return Price(
+        second_glm=asked.second_glm * Decimal(share), cpu_second_glm=asked.cpu_second_glm * Decimal(share)
+    )
+
+
+def propose(share: str, round: int = 1) -> Proposal:
+    return Proposal(proposal_id="p1", round=round, terms=replace(TERMS, price=price(share)))
+
+
+def objection(terms: Terms = TERMS, **changes: Any) -> str:
+    return objection_to_agreement(
+        AgreementToSign(terms=terms, requestor_signature=""), standing(**changes), NOW_MS
+    )
+
+
+def test_it_accepts_a_bargain_within_the_owners_limit() -> None:
+    assert answer_proposal(propose("0.8"), standing(), NOW_MS).verdict == Verdict.ACCEPTED
+
+
+def test_it_names_its_lowest_price_when_less_is_bid() -> None:
+    answer = answer_proposal(propose("0.5"), standing(), NOW_MS)
+    assert (answer.verdict, answer.counter_price) == (Verdict.COUNTERED, CONFIG.prices.lowest)
+    assert answer.reason == "9 GLM an hour is below the owner's 14.4"
+
+
+def test_it_ends_a_bargain_that_leads_nowhere() -> None:
+    assert answer_proposal(propose("0.5", round=ROUNDS), standing(), NOW_MS).verdict == Verdict.REJECTED
+
+
+def test_it_takes_a_price_that_is_shifted_between_the_parts_but_as_good() -> None:
+    shifted = replace(TERMS, price=Price(second_glm=Decimal("0.005")))
+    assert objection(shifted) == ""
+
+
+def test_it_would_sign_what_it_offered() -> None:
+    assert objection() == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"requestor": ME}, "not the queen of this link"),
+        ({"provider": QUEEN}, "not this bee"),
+        ({"offer_id": "other"}, "not one of this bee's"),
+        ({"runtime": "docker"}, "not one of this bee's"),
+        ({"image": "evil/miner:1"}, "rules don't allow image evil/miner:1"),
+        ({"expires_at_ms": NOW_MS}, "run out already"),
+        ({"expires_at_ms": NOW_MS + 10**11}, "longer than 90 days"),
+        ({"cpu_threads": Decimal(5)}, "5 CPU threads are asked, 4 are free"),
+        ({"mem_gib": Decimal("8.5")}, "8.5 GiB of memory are asked, 8 are free"),
+        ({"price": Price()}, "0 GLM an hour is below the owner's 14.4"),
+    ],
+)
+def test_it_signs_nothing_that_the_owner_would_not(changes: dict[str, Any], words: str) -> None:
+    assert words in objection(replace(TERMS, **changes))
+
+
+def test_it_rents_nothing_out_twice() -> None:
+    other = replace(TERMS, agreement_id="g0", cpu_threads=Decimal(3))
+    assert objection(signed=[other]) == "2 CPU threads are asked, 1 are free"
+    assert objection(signed=[TERMS]) == "", "asked again for what it has signed"
+
+
+def test_it_refuses_a_runtime_that_works_no_more() -> None:
+    assert objection(runtimes=[]) == "runtime process does not work here now"
+
+
+def assigned(**changes: Any) -> Assignment:
+    workload = Workload(image=TERMS.image, runtime="process", cpu_threads=Decimal(2), mem_gib=Decimal(2))
+    return Assignment(
+        assignment_id="a1",
+        agreement_id="g1",
+        replica="web-1",
+        generation=1,
+        lease_s=1,
+        workload=replace(workload, **changes),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        (
+            {"image": "hive/other:1"},
+            "the agreement is for hive/hello:1 on process, not hive/other:1 on process",
+        ),
+        ({"runtime": "docker"}, "not hive/hello:1 on docker"),
+        ({"cpu_threads": Decimal(3)}, "more than the agreement gives"),
+        ({"mem_gib": Decimal(3)}, "more than the agreement gives"),
+    ],
+)
+def test_it_runs_only_what_it_has_signed(changes: dict[str, Any], words: str) -> None:
+    why_not = objection_to_assignment(assigned(**changes), {"g1": TERMS}, ["process"])
+    assert words in why_not
+    assert bool(why_not) == bool(words)
+
+
+def test_it_runs_nothing_without_an_agreement() -> None:
+    assert objection_to_assignment(assigned(), {}, ["process"]) == "this bee has signed no agreement g1"
