@@ -15,6 +15,7 @@ from apps.nodes import presence
 from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enrol, node_for
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
+from apps.nodes.silence import REATTACH_S
 from hive_portal.wanted import interval_s
 
 ADDRESS = re.compile(r"0x[0-9a-f]{40}\Z")
@@ -46,9 +47,13 @@ def admit(hello: Hello, *, nonce: str, channel: str) -> Admitted | Refused:
     return Admitted(welcome=_welcome(node), replaces=replaces)
 
 
-def leave(*, node_id: str, channel: str, reason: str) -> None:
-    """The link is gone; what runs there is looked at, unless a newer link speaks for the node."""
-    if presence.link_closed(node_id=node_id, channel=channel, reason=reason):
+def leave(*, node_id: str, channel: str, reason: str, ours: bool) -> None:
+    """The link is gone; what runs there is looked at, unless a newer link speaks for the node.
+
+    `ours`: the portal itself is ending, and the Bee has time to call again.
+    """
+    grace_s = REATTACH_S if ours else None
+    if presence.link_closed(node_id=node_id, channel=channel, reason=reason, grace_s=grace_s):
         nodes_changed([node_id])
 
 

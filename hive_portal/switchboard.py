@@ -31,12 +31,14 @@ logger = logging.getLogger("hive.switchboard")
 
 HELLO_WITHIN_S = 10.0
 REFUSED, MALFORMED, NO_HELLO = 4403, 4400, 4408
+RESTARTING = 1012
 CLOSE_REASONS = {
     1000: "the bee closed its link",
     1001: "the bee closed its link",
     1005: "the connection was lost",
     1006: "the connection was lost",
-    1012: "the portal is restarting",
+    1011: "the bee's agent ended",
+    RESTARTING: "the portal is restarting",
 }
 
 
@@ -95,7 +97,9 @@ class LinkConsumer(AsyncWebsocketConsumer):
         self.exchange.remove(self.node_id, self)
         await self.channel_layer.group_discard(group_of(self.node_id), self.channel_name)
         reason = self.close_reason or CLOSE_REASONS.get(code, f"the link closed with code {code}")
-        await in_database(leave, node_id=self.node_id, channel=self.channel_name, reason=reason)
+        await in_database(
+            leave, node_id=self.node_id, channel=self.channel_name, reason=reason, ours=code == RESTARTING
+        )
 
     # -- what others ask of it ----------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from django.utils import timezone
 from apps.nodes.models import Listener, NodeSession
 from apps.nodes.silence import REATTACH_S, Span, length_ms, silence_s, without
 
+LISTENING_NOW_S = 2.5
+"""Nobody's silence is judged on the word of a listener that has not spoken up for so long."""
 LISTENER_LOST_S = 6
 """A process that has not said for so long that it listens is dead or was frozen: it heard nothing."""
 
@@ -39,7 +41,7 @@ def stopped_listening(listener_id: uuid.UUID) -> None:
 
 def listening_since(*, now: datetime) -> datetime | None:
     """Since when somebody has listened; None while nobody does."""
-    alive = Listener.objects.filter(last_seen_at__gt=now - timedelta(seconds=LISTENER_LOST_S))
+    alive = Listener.objects.filter(last_seen_at__gt=now - timedelta(seconds=LISTENING_NOW_S))
     return alive.aggregate(since=Min("started_at"))["since"]
 
 

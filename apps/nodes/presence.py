@@ -40,14 +40,17 @@ def link_opened(*, node_id: str, channel: str) -> str | None:
 
 
 @transaction.atomic
-def link_closed(*, node_id: str, channel: str, reason: str) -> bool:
-    """The link is gone; False when a newer one speaks for the node by now, and nothing changed."""
+def link_closed(*, node_id: str, channel: str, reason: str, grace_s: float | None = None) -> bool:
+    """The link is gone; False when a newer one speaks for the node by now, and nothing changed.
+
+    `grace_s`: how long it may stay away before it is offline, `HIVE_NODE_GRACE_S` unless said otherwise.
+    """
     node = Node.objects.select_for_update().get(pk=node_id)
     now = timezone.now()
     if not _end_session(node_id, now=now, reason=reason, channel=channel):
         return False
     if node.state == NodeState.ONLINE:
-        grace = timedelta(seconds=settings.HIVE_NODE_GRACE_S)
+        grace = timedelta(seconds=settings.HIVE_NODE_GRACE_S if grace_s is None else grace_s)
         node.move_to(NodeState.UNKNOWN, actor=LINK, reason=reason, deadline_at=now + grace)
     return True
 
@@ -55,9 +58,12 @@ def link_closed(*, node_id: str, channel: str, reason: str) -> bool:
 def heartbeats(seen: Mapping[str, Observed]) -> list[str]:
     """Note that these nodes were heard just now. Returns those that this brought back online.
 
+    A node whose link has closed meanwhile is left out: its last words do not bring it back.
     Set-based: three statements however many nodes there are, and a few more for each that comes back.
     """
     now, online = timezone.now(), online_count()
+    linked = NodeSession.objects.filter(node__in=seen, closed_at=None).values_list("node_id", flat=True)
+    seen = {node_id: seen[node_id] for node_id in linked}
     with transaction.atomic():
         # Nodes first, then their sessions, as a link that opens or closes does: nobody waits in a circle.
         _note_stats(seen, now=now, deadline_at=silent_from(now, online=online))
@@ -91,11 +97,12 @@ def online_count() -> int:
 
 
 def _counts(node: Node, *, now: datetime) -> bool:
-    """Is this silence the node's? Not while nobody listens, and not in the first moments after a start."""
+    """Is this silence its own? Not while nobody listens, nor before it was heard since or had its time."""
     since = listening_since(now=now)
     if since is None:
         return False
-    return node.state_since >= since or now >= since + timedelta(seconds=REATTACH_S)
+    heard_since = node.last_seen_at is not None and node.last_seen_at >= since
+    return heard_since or now >= since + timedelta(seconds=REATTACH_S)
 
 
 def _moved(node: Node, state: str, *, reason: str, deadline_at: datetime | None = None) -> bool:

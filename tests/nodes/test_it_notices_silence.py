@@ -92,12 +92,22 @@ def test_a_silent_node_is_unknown_first_and_offline_after_its_grace(node: Node) 
 
 
 def test_a_heartbeat_brings_a_lost_node_back(node: Node) -> None:
+    presence.link_opened(node_id=node.id, channel="one")
     _go_silent(node)
     presence.sweep_silent()
 
     assert presence.heartbeats({node.id: OBSERVED}) == [node.id]
     node.refresh_from_db()
     assert node.state == NodeState.ONLINE
+
+
+def test_last_words_that_come_after_the_link_has_closed_do_not_bring_a_node_back(node: Node) -> None:
+    presence.link_opened(node_id=node.id, channel="one")
+    presence.link_closed(node_id=node.id, channel="one", reason="connection lost")
+
+    assert presence.heartbeats({node.id: OBSERVED}) == []
+    node.refresh_from_db()
+    assert node.state == NodeState.UNKNOWN
 
 
 def test_nobody_is_offline_while_nobody_listens(node: Node) -> None:
@@ -114,9 +124,9 @@ def test_nobody_is_offline_while_nobody_listens(node: Node) -> None:
 def test_after_a_restart_of_the_queen_the_nodes_have_time_to_call_again(node: Node) -> None:
     now = timezone.now()
     _go_silent(node)
-    presence.sweep_silent()
-    _later(node, deadline_at=timedelta(hours=1), state_since=timedelta(hours=1))
     Listener.objects.update(started_at=now - timedelta(seconds=2))
+    presence.sweep_silent()
+    _later(node, deadline_at=timedelta(hours=1))
     assert presence.sweep_silent() == []
 
     Listener.objects.update(started_at=now - timedelta(minutes=10))

@@ -133,7 +133,7 @@ def test_a_restart_of_the_queen_makes_nodes_unknown_and_takes_nothing_from_them(
         link = connected.enter_context(dialled(url, bee_key))
         link.join()
         eventually(Listener.objects.exists)
-    assert _state(node) == NodeState.UNKNOWN
+    assert (_state(node), node.reason) == (NodeState.UNKNOWN, "the portal is restarting")
 
     # However long she was away, nobody listened, so nobody was silent.
     Node.objects.update(deadline_at=timezone.now() - timedelta(hours=1))
