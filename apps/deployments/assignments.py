@@ -72,11 +72,12 @@ def ended(assignment: Assignment, *, actor: Actor, reason: str) -> None:
 def sweep_lost() -> int:
     """Released assignments whose Bee never answered, and whose lease is over. Returns how many."""
     silent = Assignment.objects.filter(state=AssignmentState.RELEASED, deadline_at__lte=timezone.now())
-    for assignment in silent.select_related("agreement", "replica__service__deployment")[:200]:
+    lost = list(silent.select_related("agreement", "replica__service__deployment")[:200])
+    for assignment in lost:
         reason = "its bee fell silent and its lease ran out: by its own fencing it stopped"
         assignment.move_to(AssignmentState.LOST, actor=SWEEP, reason=reason)
         end_agreement(assignment.agreement, actor=SWEEP, reason=reason)
-    return len(silent)
+    return len(lost)
 
 
 def end_agreement(agreement: Agreement, *, actor: Actor, reason: str) -> None:

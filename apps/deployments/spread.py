@@ -19,23 +19,34 @@ from apps.market.quotes import Quote, quotes
 FORGET_FAILURE = timedelta(minutes=10)
 """For so long a replica stays away from a node on which it failed, if it can."""
 
+LOOK_AHEAD = 50
+"""For so many waiting siblings at once the choice is spread; beyond that it starts from the best again."""
+
 
 def quote_for(replica: Replica) -> tuple[Quote, list[str]]:
     """The replica's own quote, and the nodes it should avoid."""
-    spec = replica.runs
-    taken = _taken(replica) | _failed_on(replica)
-    waiting = _waiting(replica)
+    taken, failed = _taken(replica), _failed_on(replica)
+    own, others = _own_and_others(replica, avoid_nodes=taken | failed)
+    if own.node_id in failed:
+        # Better beside a sibling than once more where it has just failed.
+        own, others = _own_and_others(replica, avoid_nodes=failed)
+        taken = set()
+    return own, sorted((taken | failed | others) - {own.node_id})
+
+
+def _own_and_others(replica: Replica, *, avoid_nodes: set[str]) -> tuple[Quote, set[str]]:
+    """Its quote, and the nodes quoted to its waiting siblings."""
+    spec, waiting = replica.runs, _waiting(replica)
     found = quotes(
         runtimes=spec.runtimes,
         cpu_threads=spec.cpu_threads,
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
-        count=len(waiting),
-        avoid_nodes=taken,
+        count=min(len(waiting), LOOK_AHEAD),
+        avoid_nodes=avoid_nodes,
     )
-    own = found[waiting.index(replica.index)]
-    others = {quote.node_id for quote in found if quote.node_id} - {own.node_id}
-    return own, sorted(taken | others)
+    own = found[waiting.index(replica.index) % LOOK_AHEAD]
+    return own, {quote.node_id for quote in found if quote.node_id}
 
 
 def _taken(replica: Replica) -> set[str]:

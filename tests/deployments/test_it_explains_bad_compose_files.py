@@ -1,4 +1,4 @@
-"""Whatever is wrong with a Compose file is said with its place and line, all of it at once; nothing takes it down."""
+"""Whatever is wrong with a Compose file is said with place and line, all at once; nothing takes it down."""
 
 import time
 
@@ -35,10 +35,16 @@ def problem(below_web: str) -> str:
         ("deploy: {replicas: 100000}", "expected from 0 to 1000, got 100000"),
         ("deploy: {replica: 1}", 'deploy.replica: unknown key; did you mean "replicas"?'),
         ("deploy: [1]", "services.web.deploy: expected a map, got a list"),
-        ("deploy: {resources: {limits: {cpus: many}}}", 'limits.cpus: expected a number of CPU threads such as "0.5"'),
+        (
+            "deploy: {resources: {limits: {cpus: many}}}",
+            'limits.cpus: expected a number of CPU threads such as "0.5"',
+        ),
         ("deploy: {resources: {limits: {cpus: 0}}}", "expected between 0.01 and 4096 CPU threads, got 0"),
         ("deploy: {resources: {limits: {cpus: .nan}}}", "limits.cpus: expected a number of CPU threads"),
-        ("deploy: {resources: {limits: {memory: 256X}}}", 'expected a size such as "256M" or "2G", got "256X"'),
+        (
+            "deploy: {resources: {limits: {memory: 256X}}}",
+            'expected a size such as "256M" or "2G", got "256X"',
+        ),
         ("deploy: {resources: {limits: {memory: 1}}}", "expected between 4M and 16T, got 1"),
         (
             "deploy: {resources: {limits: {cpus: 1}, reservations: {cpus: 2}}}",
@@ -90,7 +96,9 @@ def test_it_names_place_and_remedy(line: str, expected: str) -> None:
 
 
 def test_it_tells_everything_at_once_in_the_order_of_lines() -> None:
-    found = problems("services:\n  Web_1: {image: app}\n  web:\n    imge: app\n    deploy: {replicas: two}\n  db: 5\n")
+    found = problems(
+        "services:\n  Web_1: {image: app}\n  web:\n    imge: app\n    deploy: {replicas: two}\n  db: 5\n"
+    )
     assert [line.partition(":")[0] for line in found] == [
         "services.Web_1",
         "services.web.image",
@@ -176,10 +184,14 @@ def test_it_survives_any_text(text: str) -> None:
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-KEYS = st.sampled_from(["services", "web", "image", "deploy", "x-hive", "ports", "healthcheck", "environment", "1"])
+KEYS = st.sampled_from(
+    ["services", "web", "image", "deploy", "x-hive", "ports", "healthcheck", "environment", "1"]
+)
 
 
-@given(st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4)))
+@given(
+    st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
+)
 def test_it_survives_any_shape(value: object) -> None:
     import json
 

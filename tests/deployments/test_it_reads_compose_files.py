@@ -1,4 +1,4 @@
-"""A Compose file becomes a manifest: every notation, its defaults, and the commented example of the README."""
+"""A Compose file becomes a manifest: every notation, the defaults, and the example of the README."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -64,7 +64,14 @@ def test_it_reads_durations(written: str, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("written", "gib"),
-    [("256M", "0.25"), ("1g", "1"), ("512mb", "0.5"), ("1048576k", "1"), ("268435456", "0.25"), ("1GiB", "1")],
+    [
+        ("256M", "0.25"),
+        ("1g", "1"),
+        ("512mb", "0.5"),
+        ("1048576k", "1"),
+        ("268435456", "0.25"),
+        ("1GiB", "1"),
+    ],
 )
 def test_it_reads_sizes(written: str, gib: str) -> None:
     web = service(f"deploy: {{resources: {{limits: {{memory: {written}}}}}}}")
@@ -96,7 +103,10 @@ def test_it_splits_commands_as_a_shell_would() -> None:
     ("healthcheck", "expected"),
     [
         ("test: [CMD, check, me]", Health(kind="command", command=["check", "me"])),
-        ("test: [CMD-SHELL, check || exit 1]", Health(kind="command", command=["/bin/sh", "-c", "check || exit 1"])),
+        (
+            "test: [CMD-SHELL, check || exit 1]",
+            Health(kind="command", command=["/bin/sh", "-c", "check || exit 1"]),
+        ),
         ("test: check me", Health(kind="command", command=["/bin/sh", "-c", "check me"])),
         ("test: [NONE]", None),
         ("disable: true", None),

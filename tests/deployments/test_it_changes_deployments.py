@@ -1,0 +1,178 @@
+"""Scaling, stopping, starting and applying anew: what is wanted changes, and what runs follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from agent.protocol import RunState
+from apps.billing.models import Budget, Hold, HoldState
+from apps.deployments.assignments import wanted_assignments
+from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica
+from apps.deployments.status import DeploymentStatus, status_of
+from apps.market.models import Agreement, AgreementState
+from apps.nodes.models import Node
+from apps.teams.models import AuditLine
+from tests.deployments.conftest import COMPOSE, TESTER, Hive, active, replicas, seconds, states
+
+pytestmark = pytest.mark.django_db
+
+
+def told(hive: Hive) -> None:
+    """The Queen looks, two seconds pass, and the Bees say what they still run."""
+    hive.look()
+    released = Assignment.objects.filter(state=AssignmentState.RELEASED)
+    released.update(state_since=timezone.now() - seconds(3))
+    hive.turn(2)
+
+
+def test_it_scales_up(running: Deployment, hive: Hive) -> None:
+    running.services.get().scale(5, actor=TESTER)
+    hive.turn(2)
+    assert states(running) == ["healthy"] * 5
+
+
+def test_it_scales_down_to_the_lowest_numbers(running: Deployment, hive: Hive) -> None:
+    running.services.get().scale(1, actor=TESTER)
+    hive.look()
+    assert states(running) == ["healthy", "stopping", "stopping"]
+    told(hive)
+    assert states(running) == ["healthy", "stopped", "stopped"]
+    assert Agreement.objects.filter(state=AgreementState.APPROVED).count() == 1
+    assert status_of(running) == DeploymentStatus.HEALTHY
+
+
+def test_it_scales_up_again_in_the_next_generation(running: Deployment, hive: Hive) -> None:
+    web = running.services.get()
+    web.scale(1, actor=TESTER)
+    hive.look()
+    web.scale(3, actor=TESTER)  # before the Bees have stopped anything
+    told(hive)
+    told(hive)
+    assert states(running) == ["healthy"] * 3
+    assert [one.generation for one in replicas(running)] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("number", [-1, 1001])
+def test_it_refuses_to_scale_out_of_bounds(running: Deployment, number: int) -> None:
+    with pytest.raises(ValueError, match="from 0 to 1000"):
+        running.services.get().scale(number, actor=TESTER)
+
+
+def test_it_stops_everything_and_ends_the_agreements(running: Deployment, hive: Hive) -> None:
+    running.stop(actor=TESTER, reason="enough")
+    hive.look()
+    assert states(running) == ["stopping"] * 3
+    assert all(not wanted_assignments(node_id) for node_id in hive.bees)
+    assert status_of(running) == DeploymentStatus.STOPPING
+    # Not before the Bees have said so: what they still run is still theirs to bill.
+    assert Agreement.objects.filter(state=AgreementState.APPROVED).count() == 3
+    told(hive)
+    assert states(running) == ["stopped"] * 3
+    assert Agreement.objects.filter(state=AgreementState.TERMINATED).count() == 3
+    assert status_of(running) == DeploymentStatus.STOPPED
+    line = AuditLine.objects.get(noun="deployment", after="stopped")
+    assert (line.before, line.reason, line.team) == ("running", "enough", running.team)
+
+
+def test_it_stops_what_was_not_placed_yet(
+    hive: Hive, deploy: Callable[..., Deployment], budget: Budget
+) -> None:
+    for bee in hive.bees.values():
+        bee.silent = True
+    deployment = deploy()
+    hive.turn()
+    assert budget.held_glm > 0
+    deployment.stop(actor=TESTER, reason="enough")
+    hive.look()
+    assert states(deployment) == ["stopped"] * 3
+    assert budget.held_glm == 0
+    assert set(Node.objects.values_list("cpu_threads_claimed", flat=True)) == {0}
+
+
+def test_it_counts_a_silent_bee_as_stopped_when_its_lease_is_over(running: Deployment, hive: Hive) -> None:
+    node_id = active(running)[0].node_id
+    hive.bees[node_id].silent = True
+    running.stop(actor=TESTER, reason="enough")
+    told(hive)
+    assert sorted(states(running)) == ["stopped", "stopped", "stopping"]
+    Assignment.objects.filter(node=node_id).update(lease_until=timezone.now(), deadline_at=timezone.now())
+    hive.look()
+    assert states(running) == ["stopped"] * 3
+
+
+def test_it_starts_again(running: Deployment, hive: Hive) -> None:
+    running.stop(actor=TESTER, reason="enough")
+    told(hive)
+    told(hive)
+    running.start(actor=TESTER, reason="again")
+    hive.turn(2)
+    assert states(running) == ["healthy"] * 3
+    assert {one.generation for one in replicas(running)} == {2}
+
+
+def test_it_rolls_out_a_new_image_one_at_a_time(
+    running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
+) -> None:
+    assert deploy(COMPOSE.replace("hello:1", "hello:2")) == running
+    fewest = 3
+    for _ in range(12):
+        told(hive)
+        fewest = min(fewest, states(running).count("healthy"))
+    assert fewest >= 2
+    assert states(running) == ["healthy"] * 3
+    assert [one.generation for one in replicas(running)] == [2, 2, 2]
+    assert {one.agreement.image for one in active(running)} == {"hive/hello:2"}
+
+
+def test_it_rolls_no_further_when_the_new_one_is_not_healthy(
+    running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
+) -> None:
+    deploy(COMPOSE.replace("hello:1", "hello:2"))
+    hive.look()
+    for bee in hive.bees.values():
+        bee.says = RunState.STARTING if not wanted_assignments(bee.node.id) else RunState.HEALTHY
+    assert states(running).count("healthy") == 2
+    hive.look()
+    assert states(running).count("healthy") == 2
+
+
+def test_it_keeps_what_runs_when_only_numbers_change(
+    running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
+) -> None:
+    before = {one.pk for one in active(running)}
+    deploy(COMPOSE.replace("replicas: 3", "replicas: 4").replace("x-hive: {", "x-hive: {lease: 30m, "))
+    hive.turn(2)
+    assert before < {one.pk for one in active(running)}
+    assert states(running) == ["healthy"] * 4
+
+
+def test_it_lets_go_of_a_service_that_left_the_file(
+    running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
+) -> None:
+    deploy("name: hello\nservices:\n  other: {image: hive/hello:1, x-hive: {runtime: process}}\n")
+    told(hive)
+    told(hive)
+    assert states(running) == ["healthy", "stopped", "stopped", "stopped"]
+    assert running.services.get(name="web").host is None
+
+
+def test_it_releases_every_hold_in_the_end(running: Deployment, hive: Hive, budget: Budget) -> None:
+    from apps.billing.holding import free_ended_holds
+
+    running.stop(actor=TESTER, reason="enough")
+    told(hive)
+    Agreement.objects.update(ended_at=timezone.now() - seconds(86400))
+    free_ended_holds()
+    assert not Hold.objects.filter(state=HoldState.HELD).exists()
+    assert (budget.held_glm, budget.available_glm) == (0, 10)
+
+
+def test_it_leaves_no_replica_without_a_deadline(running: Deployment, hive: Hive) -> None:
+    settled = Replica.terminal_states()
+    running.services.get().scale(2, actor=TESTER)
+    for _ in range(3):
+        hive.turn()
+        assert not Replica.objects.exclude(state__in=settled).filter(deadline_at=None).exists()
