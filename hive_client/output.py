@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 from rich.console import Console
@@ -20,6 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 JSON, TABLE = "json", "table"
 _SIX_DIGITS = Context(prec=6)
+_GAP = 2
+_LAST_COLUMN = 20
+"""Columns that it is given at least, where it is folded."""
 _UNBROKEN = 1000
 """Columns when the output is no terminal: a line is a row, whatever its length."""
 
@@ -62,19 +65,30 @@ def print_json(value: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, err: bool = False
 ) -> None:
-    """Columns named in lower case are right-aligned figures. `err` writes it to standard error."""
+    """Columns named in lower case are right-aligned figures; the last one alone is folded.
+
+    `err` writes it to standard error.
+    """
     if not rows:
         click.echo(empty, err=True)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
-        figure = name.islower()
-        table.add_column(name.upper(), justify="right" if figure else "left", no_wrap=figure, overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for number, name in enumerate(columns, start=1):
+        justify: Literal["left", "right"] = "right" if name.islower() else "left"
+        table.add_column(name.upper(), justify=justify, no_wrap=number < len(columns), overflow="fold")
     for row in rows:
         table.add_row(*(Text(clean(cell), STYLES.get(cell, "")) for cell in row))
-    with (out := console(stderr=err)).capture() as captured:
+    out = console(stderr=err)
+    out.width = max(out.width, _narrowest(columns, rows))
+    with out.capture() as captured:
         out.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), err=err)
+
+
+def _narrowest(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """A narrow terminal wraps lines itself: addresses and ids stay in one piece, to be copied."""
+    cells = list(zip(columns, *rows, strict=True))
+    return sum(max(map(len, column)) + _GAP for column in cells[:-1]) + _LAST_COLUMN
 
 
 def clean(text: str) -> str:

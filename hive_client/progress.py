@@ -37,7 +37,8 @@ class Progress:
         for replica in self._hive.deployments.replicas(deployment.id):
             self._tell(replica)
         if self._status:
-            self._status.update(Text(clean(f"{deployment.name} is {deployment.status}: {deployment.reason}")))
+            said = ": ".join(filter(None, (f"{deployment.name} is {deployment.status}", deployment.reason)))
+            self._status.update(Text(clean(said), no_wrap=True, overflow="ellipsis"))
 
     def _tell(self, replica: Replica) -> None:
         """Only what is new: a state, or the reason for it."""
@@ -49,5 +50,5 @@ class Progress:
 
 def _line(replica: Replica) -> str:
     where = f" on {replica.node_name}" if replica.node_name else ""
-    why = f": {replica.reason}" if replica.reason else ""
+    why = f": {replica.reason}" if replica.reason and replica.state != "healthy" else ""
     return clean(f"{replica.name} is {replica.state}{where}{why}")

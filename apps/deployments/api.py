@@ -151,7 +151,4 @@ def _scale(deployment: Deployment, wanted: Mapping[str, int], *, actor: Actor) -
     for name, replicas in wanted.items():
         if name not in services:
             raise ValidationError({f"replicas.{name}": f"no such service; there is {', '.join(services)}"})
-        try:
-            services[name].scale(replicas, actor=actor)
-        except ValueError as error:
-            raise ValidationError({f"replicas.{name}": str(error)}) from None
+        services[name].scale(replicas, actor=actor)

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.deployments.compose.file import MAX_REPLICAS
 from apps.deployments.models import Plan, ReplicaState, Wanted
 from apps.nodes.models import Node
 from apps.teams.models import AuditLine
@@ -146,7 +147,9 @@ class ReplicaSerializer(serializers.Serializer[Any]):
 
 class ScaleSerializer(serializers.Serializer[Any]):
     replicas = serializers.DictField(
-        child=serializers.IntegerField(min_value=0), allow_empty=False, help_text='{"web": 5}'
+        child=serializers.IntegerField(min_value=0, max_value=MAX_REPLICAS),
+        allow_empty=False,
+        help_text='{"web": 5}',
     )
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
 import click
 
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns import Invoice
-from hive_client.output import JSON, glm, output_option, print_json, print_table, when
+from hive_client.output import JSON, glm, output_option, print_json, print_table, short, when
 
+LINES = ("What", "Node", "Agreement", "seconds", "cpu seconds", "egress bytes", "glm")
 COLUMNS = ("Invoice", "From", "To", "total glm", "agreements", "Drawn up")
 
 
@@ -28,10 +32,15 @@ def invoices(number: str | None, draw_up: bool, output: str) -> None:
     hive = connect()
     if number or draw_up:
         found = hive.draw_up_invoice() if draw_up else hive.invoice(number or "")
-        print_json(found) if output == JSON else _table([found])
-        return
-    listed = list(hive.invoices())
-    print_json(listed) if output == JSON else _table(listed)
+        print_json(found) if output == JSON else _whole(found)
+    else:
+        listed = list(hive.invoices())
+        print_json(listed) if output == JSON else _table(listed)
+
+
+def _whole(invoice: Invoice) -> None:
+    _table([invoice])
+    print_table(LINES, [_line(line) for line in invoice.lines], empty="Nothing was used.")
 
 
 def _table(found: list[Invoice]) -> None:
@@ -43,3 +52,9 @@ def _table(found: list[Invoice]) -> None:
 def _row(invoice: Invoice) -> tuple[str, ...]:
     period = [f"{at:%Y-%m-%d %H:%M}" for at in (invoice.period_start, invoice.period_end)]
     return invoice.number, *period, glm(invoice.total_glm), str(len(invoice.lines)), when(invoice.issued_at)
+
+
+def _line(line: dict[str, Any]) -> tuple[str, ...]:
+    node = f"{line['node_name']} {short(line['node'])}"
+    used = (str(line[name]) for name in ("running_s", "cpu_s", "egress_bytes"))
+    return line["what"], node, line["agreement"][:8], *used, glm(Decimal(line["cost_glm"]))

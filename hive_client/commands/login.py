@@ -47,5 +47,5 @@ def _token(given: str | None) -> str:
 
 def _who(me: Me) -> str:
     teams = ", ".join(f"{team.role} of {team.slug}" for team in me.teams)
-    until = f", until the token expires {when(me.token.expires_at)}" if me.token else ""
-    return clean(f"{me.user} ({teams}{until})")
+    expiry = f"; the token expires {when(me.token.expires_at)}" if me.token else ""
+    return clean(f"{me.user} ({teams}{expiry})")

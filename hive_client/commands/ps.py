@@ -52,5 +52,5 @@ def _replica(row: Replica) -> tuple[str, ...]:
         when(row.state_since),
         when(row.retry_at),
         when(row.deadline_at),
-        row.reason,
+        row.reason if row.state != "healthy" else "",
     )
