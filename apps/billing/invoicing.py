@@ -81,9 +81,8 @@ def _lines(records: QuerySet[UsageRecord]) -> list[dict[str, Any]]:
         last=Max("sequence"),
     )
     by_agreement = {each["agreement"]: each for each in sums}
-    heads = dict(
-        records.order_by("agreement_id", "-sequence").distinct("agreement_id").values_list("agreement", "hash")
-    )
+    newest = records.order_by("agreement_id", "-sequence").distinct("agreement_id")
+    heads = dict(newest.values_list("agreement", "hash"))
     agreements = (
         Agreement.objects.filter(pk__in=by_agreement).select_related("demand", "node").order_by("created_at")
     )

@@ -13,13 +13,14 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from agent import protocol
 from apps.billing.budgets import Hold, HoldState
 from apps.billing.debit_notes import note_acks, store_debit_notes
 from apps.billing.faults import write_faults
+from apps.billing.invoices import DebitNote
 from apps.billing.usage import UsageRecord
 from apps.billing.usage_chain import Head, Sifted, is_genuine, sift
 from apps.market.models import Agreement, AgreementState
@@ -30,8 +31,8 @@ __all__ = ["note_acks", "store_debit_notes", "store_usage", "usage_acks"]
 log = logging.getLogger("hive.billing")
 
 _CLOSED = frozenset(HoldState.values) - {HoldState.HELD}
-CLOSED_IS_SAID_FOR = timedelta(hours=1)
-"""How long a Bee is told that an agreement is closed, so that it may forget its reports."""
+CLOSED_IS_SAID_FOR = timedelta(days=7)
+"""How long a Bee is told that an agreement is closed, unless its final debit note says that it knows."""
 
 
 @transaction.atomic
@@ -57,8 +58,11 @@ def usage_acks(node_id: str) -> list[protocol.UsageAck]:
     """Up to where usage of this node's agreements is stored, what it was rated at, and which are closed."""
     newest = UsageRecord.objects.filter(agreement=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
     lately = timezone.now() - CLOSED_IS_SAID_FOR
+    told = DebitNote.objects.filter(agreement=OuterRef("pk"), final=True)
     concerned = Agreement.objects.filter(node=node_id, approved_at__isnull=False).filter(
-        Q(state=AgreementState.APPROVED) | Q(hold__state=HoldState.HELD) | Q(hold__state_since__gte=lately)
+        Q(state=AgreementState.APPROVED)
+        | Q(hold__state=HoldState.HELD)
+        | Q(~Exists(told), hold__state_since__gte=lately)
     )
     return [
         protocol.UsageAck(
@@ -100,7 +104,8 @@ def _sift_all(node_id: str, reports: dict[uuid.UUID, list[protocol.Usage]]) -> d
 def _heads(agreements: Iterable[uuid.UUID]) -> dict[uuid.UUID, Head]:
     newest = UsageRecord.objects.filter(agreement__in=agreements).order_by("agreement_id", "-sequence")
     return {
-        each.agreement_id: Head(each.sequence, each.hash, each.final) for each in newest.distinct("agreement_id")
+        each.agreement_id: Head(each.sequence, each.hash, each.final)
+        for each in newest.distinct("agreement_id")
     }
 
 

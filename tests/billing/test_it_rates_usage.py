@@ -5,7 +5,7 @@ import pytest
 from django.utils import timezone
 
 from apps.billing.holding import free_ended_holds
-from apps.billing.metering import store_usage, usage_acks
+from apps.billing.metering import store_debit_notes, store_usage, usage_acks
 from apps.billing.models import (
     EdgeTraffic,
     Hold,
@@ -120,6 +120,8 @@ def test_it_closes_the_agreement_towards_the_bee(rate, meter, hold, node, agreem
     free_ended_holds()
     [ack] = usage_acks(node.id)
     assert (ack.sequence, ack.rated_glm, ack.closed) == (1, START_GLM + MINUTE_GLM, True)
+    store_debit_notes(node_id=node.id, notes=[meter.note("0.000226", final=True)])
+    assert usage_acks(node.id) == []  # it knows
 
 
 def test_it_writes_one_transfer_a_report(rate, meter, agreement):

@@ -7,6 +7,7 @@ import pytest
 from eth_account import Account
 
 from apps.billing import dev_chain
+from apps.billing.chain import Chain, chain
 from apps.billing.holding import place_hold
 from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
 from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
@@ -134,6 +135,50 @@ def test_it_reads_all_again_after_a_reorganisation_deeper_than_it_remembers(anvi
     anvil.reorganise(2 * FINALITY + 2)
     anvil.grow(FINALITY)
     assert "deeper than 10 blocks" in caplog.text
+    assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], 1)
+
+
+def test_it_reads_again_what_changed_under_its_eyes(anvil, purse, monkeypatch):
+    """A reorganisation between two questions must not leave a block that is no longer part of the chain."""
+    send("1")
+    anvil.mine(3)
+    ask, disturb = Chain.block, [lambda: anvil.reorganise(6)]
+
+    def block(chain, number):
+        found = ask(chain, number)
+        if number > 2 and disturb:
+            disturb.pop()()
+        return found
+
+    monkeypatch.setattr(Chain, "block", block)
+    assert watch_chain() == 0
+    assert not ChainBlock.objects.exists()
+    assert watch_chain() > 0
+    assert {each.hash for each in ChainBlock.objects.all()} == {
+        ask(chain(), each.number).hash for each in ChainBlock.objects.all()
+    }
+    assert states() == []
+
+
+def test_it_misses_no_deposit_that_comes_with_a_reorganisation(anvil, purse, monkeypatch):
+    """The block that the deposit is in replaces an empty one while the watcher reads."""
+    raw = raw_transaction(anvil, send("1"))
+    anvil.reorganise(1)  # its block is gone: what the watcher is about to ask has no transfer
+    ask, disturb = Chain.transfers_of, [lambda: anvil.ask("eth_sendRawTransaction", raw)]
+
+    def transfers_of(chain, address, *, first, last):
+        found = ask(chain, address, first=first, last=last)
+        if disturb:
+            anvil.ask("evm_revert", before)
+            disturb.pop()()
+        return found
+
+    anvil.mine(1)
+    before = anvil.ask("evm_snapshot")
+    anvil.mine(1)
+    monkeypatch.setattr(Chain, "transfers_of", transfers_of)
+    watch_chain()
+    anvil.grow(FINALITY)
     assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], 1)
 
 

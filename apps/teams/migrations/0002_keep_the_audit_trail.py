@@ -1,7 +1,7 @@
 """The audit trail is kept by the database itself, and the function that keeps other tables too.
 
 TRUNCATE is refused like the rest, unless the session says `SET hive.may_truncate = 'on'`: the tests' flush
-between transactional cases needs it (see tests/flush.py), nothing else does.
+between transactional cases needs it (see tests/settings.py), nothing else does.
 """
 
 from django.db import migrations
