@@ -1,4 +1,4 @@
-"""The Bee's books: each agreement's meter, its reports and its debit notes, in memory and in the journal at once."""
+"""The Bee's books: meters, reports and debit notes of its agreements, in memory and in the journal at once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Bookkeeper:
             self._keep(metering.run_ended(meter, run.run_id, counters, at_ms))
 
     def drop_lost_runs(self, found: set[str]) -> None:
-        """After a start: a run that left no trace ended at an unknown moment; its time since the last word is nobody's."""
+        """After a start: a run that left no trace ended nobody knows when; its time since then is not claimed."""
         for meter in list(self._meters.values()):
             if meter.run_id and meter.run_id not in found:
                 self._keep(replace(meter, run_id=""))
@@ -77,7 +77,7 @@ class Bookkeeper:
         self._journal.close_agreement(agreement_id)
 
     def finish_all_but(self, agreements: Collection[str]) -> None:
-        """Nothing of the others is left here, whatever happened to them while the agent or the machine was off."""
+        """Nothing of the others is left here, whatever happened while the agent or the machine was off."""
         for agreement_id in self._meters.keys() - set(agreements):
             self.finish(agreement_id)
 
@@ -131,7 +131,7 @@ class Bookkeeper:
             self._journal.add_note(note)
 
     def _close(self, ack: UsageAck) -> None:
-        """The Queen takes no more reports of this agreement; what she never stored is shown, not sent for ever."""
+        """The Queen takes no more reports of it; what she never stored is logged, not sent for ever."""
         self._journal.close_agreement(ack.agreement_id)
         if refused := self._journal.drop_unacked_usage(ack.agreement_id):
             log.warning("agreement %s was closed with %d reports not taken", ack.agreement_id, refused)

@@ -9,7 +9,8 @@ from pathlib import Path
 def boot_s() -> float:
     """Seconds since the machine booted, sleep included: no NTP step stretches or cuts a lease by it.
 
-    It means the same to every process until the next boot, so a restarted agent can read what the last one wrote.
+    It means the same to every process until the next boot: a restarted agent can read what the last one
+    wrote.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 

@@ -1,11 +1,11 @@
 """A shell inside a replica, by SSH end to end, over a second WebSocket that the Bee dials when it is told to.
 
-Queen -- WebSocket bytes -- socket pair -- SSH server -- terminal in the replica. The portal carries the bytes;
-the Bee needs no open port. The SSH server asks for the assignment's id as user name and the stream's id as
-password. That id is made by the Queen for this one stream, can't be guessed (it is a capability), travels to
-the Bee over the link on which both have proved themselves, and dies with the stream. A client key would need a
-second way to tell the Bee which keys to trust, and would prove no more. The other direction is pinned: the
-Queen knows this Bee's host key from its signed-in `Hello`.
+Queen -- WebSocket bytes -- socket pair -- SSH server -- terminal in the replica. The portal carries the
+bytes; the Bee needs no open port. The SSH server asks for the assignment's id as user name and the stream's
+id as password. That id is made by the Queen for this one stream, can't be guessed (it is a capability),
+travels to the Bee over the link on which both have proved themselves, and dies with the stream. A client key
+would need a second way to tell the Bee which keys to trust, and would prove no more. The other direction is
+pinned: the Queen knows this Bee's host key from its `Hello`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ async def _serve_shell(process: asyncssh.SSHServerProcess[bytes], access: Access
 
 
 async def _type(process: asyncssh.SSHServerProcess[bytes], terminal: Terminal) -> None:
-    """From the client to the shell: keys, and new window sizes in between. A client that left ends the shell."""
+    """From the client to the shell: keys, and new window sizes in between."""
     while True:
         try:
             data = await process.stdin.read(_CHUNK_BYTES)

@@ -1,8 +1,8 @@
-"""What the Bee does about what it should run: `decide(state, event, now) -> (state, effects)`. Pure functions.
+"""What the Bee does about what it should run: `decide(state, event, now) -> (state, effects)`. All pure.
 
-Level-triggered: the Queen's wanted set, the leases and what is known of each run are held against each other
-after every event, and each slot takes at most one step at a time (`busy`) until the two agree. `now` and every
-`..._at` are seconds on the boot clock.
+Level-triggered: the Queen's wanted set, the leases and what is known of each run are held against each
+other after every event, and each slot takes at most one step at a time (`busy`) until the two agree. `now`
+and every `..._at` are seconds on the boot clock.
 """
 
 from __future__ import annotations

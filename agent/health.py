@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 
 from agent.protocol import HealthCheck
@@ -21,7 +22,8 @@ async def problem_with(run: Run, health: HealthCheck, runtime: Runtime) -> str:
     except TimeoutError:
         return f"no answer to its health check within {health.timeout_s:g} s"
     except OSError as error:
-        return f"{run.endpoint} can't be reached: {error.strerror or error}"
+        words = os.strerror(error.errno).lower() if error.errno else error.strerror
+        return f"{run.endpoint or 'it'} can't be reached: {words}"
     except RuntimeFault as fault:
         return str(fault)
 
@@ -36,9 +38,15 @@ async def _http(endpoint: str, path: str) -> str:
     """2xx and 3xx pass, as they do for a Kubernetes probe."""
     reader, writer = await asyncio.open_connection(*_split(endpoint))
     try:
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {endpoint}\r\nUser-Agent: golem-hive\r\nConnection: close\r\n\r\n".encode()
+        head = (
+            f"GET {path} HTTP/1.1",
+            f"Host: {endpoint}",
+            "User-Agent: golem-hive",
+            "Connection: close",
+            "",
+            "",
         )
+        writer.write("\r\n".join(head).encode())
         line = (await reader.readline()).decode("latin-1").split()
     except (asyncio.IncompleteReadError, ValueError):
         line = []

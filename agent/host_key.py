@@ -12,7 +12,7 @@ def private_key_path(home: Path) -> Path:
 
 
 def public_key_line(home: Path) -> str:
-    """`ssh-ed25519 AAAA…`. Read from a file after the first time, so that a start need not load cryptography."""
+    """`ssh-ed25519 AAAA…`. Read from a file after the first time: a start need not load cryptography."""
     private, public = private_key_path(home), home / "ssh_host_key.pub"
     if not (private.exists() and public.exists()):
         _make(private, public)

@@ -1,7 +1,7 @@
 """What must outlive the agent: one SQLite file in the Bee's home.
 
-Agreements signed, assignments given, each agreement's meter (the head of its usage chain) and every report and
-debit note that the Queen has not acknowledged. A report and the meter that it moves are written in one
+Agreements signed, assignments given, each agreement's meter (the head of its usage chain) and every report
+and debit note that the Queen has not acknowledged. A report and the meter that it moves are written in one
 transaction, so a kill at any moment leaves either both or neither: no usage is lost, none is told twice.
 """
 
@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS agreements (
     agreement_id TEXT PRIMARY KEY, terms BLOB NOT NULL, signature TEXT NOT NULL,
     signed_at_ms INTEGER NOT NULL, closed INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS assignments (
-    assignment_id TEXT PRIMARY KEY, assignment BLOB NOT NULL, lease_until_s REAL NOT NULL, boot_id TEXT NOT NULL);
+    assignment_id TEXT PRIMARY KEY, assignment BLOB NOT NULL, lease_until_s REAL NOT NULL,
+    boot_id TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS meters (agreement_id TEXT PRIMARY KEY, meter BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS usage (
     agreement_id TEXT NOT NULL, sequence INTEGER NOT NULL, report BLOB NOT NULL, cost_glm TEXT NOT NULL,
@@ -71,13 +72,15 @@ class Journal:
 
     def sign(self, terms: Terms, signature: str, at_ms: int) -> None:
         self._db.execute(
-            "INSERT OR IGNORE INTO agreements (agreement_id, terms, signature, signed_at_ms) VALUES (?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO agreements (agreement_id, terms, signature, signed_at_ms)"
+            " VALUES (?, ?, ?, ?)",
             (terms.agreement_id, _encode(terms), signature, at_ms),
         )
 
     def open_agreements(self) -> list[SignedAgreement]:
         rows = self._db.execute(
-            "SELECT terms, signature, signed_at_ms, EXISTS (SELECT 1 FROM meters m WHERE m.agreement_id = a.agreement_id)"
+            "SELECT terms, signature, signed_at_ms,"
+            " EXISTS (SELECT 1 FROM meters m WHERE m.agreement_id = a.agreement_id)"
             " FROM agreements a WHERE closed = 0"
         )
         return [
@@ -103,7 +106,7 @@ class Journal:
             )
 
     def assignments(self, boot_id: str) -> list[tuple[Assignment, float]]:
-        """Those given since this boot; of an earlier one nothing can still run, and its clock means nothing."""
+        """Those given since this boot; of an earlier one nothing can still run."""
         rows = self._db.execute(
             "SELECT assignment, lease_until_s FROM assignments WHERE boot_id = ?", (boot_id,)
         )

@@ -1,4 +1,4 @@
-"""The thin shell around `converge.decide`: performs its effects on the runtimes and feeds back what came of them."""
+"""The thin shell around `converge.decide`: performs its effects and feeds back what came of them."""
 
 from __future__ import annotations
 
@@ -53,6 +53,8 @@ class Keeper:
         self._node_id, self._advertise, self._on_change = node_id, advertise, on_change
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._quiet = asyncio.Event()
+        self._due: list[Effect] = []
+        """Decided, and to be performed in the next round."""
         self.state = State()
 
     # -- what others ask of it ------------------------------------------------------------------------------
@@ -108,22 +110,27 @@ class Keeper:
                     await self._end(run, status, grace_s=0)
         self._books.drop_lost_runs({run.run_id for run in found.values()})
         for id, (assignment, until) in given.items():
-            self.state, _ = decide(self.state, Adopted(assignment, until, found.get(id)), clock.boot_s())
+            self._decide(Adopted(assignment, until, found.get(id)))
         if found:
             log.info("adopted %d running replicas", len(found))
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
+                due, self._due = self._due, []
+                for effect in due:
+                    self._perform(effect, tasks)
                 event = await self._next_event()
                 before = _seen(self.state)
-                self.state, effects = decide(self.state, event, clock.boot_s())
-                for effect in effects:
-                    self._perform(effect, tasks)
+                self._decide(event)
                 if _seen(self.state) != before:
                     self._tell_people(before)
                     self._on_change()
                 self._quiet.set()
+
+    def _decide(self, event: Event) -> None:
+        self.state, effects = decide(self.state, event, clock.boot_s())
+        self._due += effects
 
     async def _next_event(self) -> Event:
         due = due_at(self.state)

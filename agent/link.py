@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -35,7 +35,7 @@ class TryLater(Exception):
     """The Queen refuses for now."""
 
 
-def delays() -> Iterator[float]:
+def delays() -> Generator[float, None, None]:
     """Doubling, with full jitter: after a Queen's restart a thousand Bees don't knock at the same moment."""
     limit = _FIRST_DELAY_S
     while True:

@@ -1,7 +1,7 @@
-"""Usage of one agreement, from counters to a signed chain of reports, and what to ask for it. Pure functions.
+"""Usage of one agreement, from counters to a signed chain of reports, and what to ask for it. All pure.
 
-Running time is taken on the boot clock, so a clock that is set can't make seconds; the instants in a report are
-Unix milliseconds and never go back within an agreement.
+Running time is taken on the boot clock, so a clock that is set can't make seconds; the instants in a report
+are Unix milliseconds and never go back within an agreement.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def write_note(
     key: LocalAccount,
     chain_id: int,
 ) -> DebitNote | None:
-    """The next debit note; None when it would say nothing new. The one for a closed agreement is the invoice."""
+    """The next debit note; None when it would say nothing new. That of a closed agreement is the invoice."""
     if last and (
         last.final or (last.usage_hash == usage_hash and last.amount_glm == amount_glm and not ack.closed)
     ):

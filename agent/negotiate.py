@@ -94,7 +94,8 @@ def objection_to_assignment(
     if terms is None:
         return f"this bee has signed no agreement {assignment.agreement_id}"
     if (workload.runtime, workload.image) != (terms.runtime, terms.image):
-        return f"the agreement is for {terms.image} on {terms.runtime}, not {workload.image} on {workload.runtime}"
+        agreed, asked = f"{terms.image} on {terms.runtime}", f"{workload.image} on {workload.runtime}"
+        return f"the agreement is for {agreed}, not {asked}"
     if workload.cpu_threads > terms.cpu_threads or workload.mem_gib > terms.mem_gib:
         return "it asks for more than the agreement gives"
     if workload.runtime not in runtimes:

@@ -90,8 +90,11 @@ class Runtime(Protocol):
 
     name: str
     version: str
-    confines_console: bool
-    """True where a shell inside a replica can't reach what belongs to the machine's owner."""
+
+    @property
+    def confines_console(self) -> bool:
+        """True where a shell inside a replica can't reach what belongs to the machine's owner."""
+        ...
 
     async def prepare(self, workload: Workload) -> None:
         """Get the image. Raises ImageMissing with the reason."""

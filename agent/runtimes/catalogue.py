@@ -8,8 +8,8 @@ The Queen can only name one: `hive/hello:1` is the folder `hive/hello/1`. Its `i
       "takes_command": false
     }
 
-A word of the entrypoint that begins with `./` is a file of the image's folder. `takes_command` lets the renting
-team's `command` be appended as arguments; without it a workload that has one is refused.
+A word of the entrypoint that begins with `./` is a file of the image's folder. `takes_command` lets the
+renting team's `command` be appended as arguments; without it a workload that has one is refused.
 """
 
 from __future__ import annotations

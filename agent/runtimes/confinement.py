@@ -24,7 +24,7 @@ def gives_own_user(needed: list[Path]) -> bool:
 
 
 def own_uid(assignment_id: str) -> int:
-    """A user that nobody else is: replicas can't touch each other, and the process limit counts each alone."""
+    """A user that nobody else is: replicas can't touch each other, and a process limit counts each alone."""
     return _FIRST_UID + zlib.crc32(assignment_id.encode()) % _UIDS
 
 

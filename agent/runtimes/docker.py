@@ -94,7 +94,7 @@ class DockerRuntime:
                 "hive.advertise": order.advertise,
             },
             hostname=assignment.replica,
-            ports={f"{workload.port}/tcp": (_bind_address(order.advertise), None)} if workload.port else {},
+            ports=_published(workload.port, order.advertise),
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             pids_limit=_PROCESSES,
@@ -154,7 +154,8 @@ class DockerRuntime:
             api.exec_create, run.run_id, shell, stdin=True, tty=True, environment={"TERM": "xterm-256color"}
         )
         exec_id = created["Id"]
-        stream = await _ask(api.exec_start, exec_id, tty=True, socket=True)
+        # The SDK hands out the raw file of an HTTP response that has become a socket; its stubs say bytes.
+        stream: Any = await _ask(api.exec_start, exec_id, tty=True, socket=True)
 
         async def resize(columns: int, rows: int) -> None:
             with suppress(RuntimeFault):
@@ -166,7 +167,7 @@ class DockerRuntime:
             return int(status["ExitCode"] or 0)
 
         async def close() -> None:
-            stream._response.close()  # the SDK hands out the file of a response that it keeps open
+            stream._response.close()
             stream.close()
 
         await resize(columns, rows)
@@ -226,6 +227,11 @@ def _endpoint(attributes: dict[str, Any], advertise: str) -> str:
     published = (attributes.get("NetworkSettings", {}).get("Ports") or {}).values()
     ports = [binding["HostPort"] for bindings in published for binding in bindings or []]
     return f"{advertise}:{ports[0]}" if ports else ""
+
+
+def _published(port: int | None, advertise: str) -> Any:
+    """The port inside, published on a free one; `Any` because the SDK's stubs don't know None for "free"."""
+    return {f"{port}/tcp": (_bind_address(advertise), None)} if port else {}
 
 
 def _bind_address(advertise: str) -> str:

@@ -5,10 +5,11 @@
                                         standard input, with the replica's user, limits, folder and variables
     python -I -S guard.py --run SPEC    become the command in the arguments, the same way, without a terminal
 
-It does for a process what containerd's shim does for a container: the agent may be killed and come back while
-the payload runs on, and yet no payload outlives its lease, because the guard reads FOLDER/lease and ends the
-whole tree when it has run out. It is the subreaper of its tree, so it can end and account for every process of
-it, however it forked. If the guard itself is killed, the kernel kills the payload (PR_SET_PDEATHSIG).
+It does for a process what containerd's shim does for a container: the agent may be killed and come back
+while the payload runs on, and yet no payload outlives its lease, because the guard reads FOLDER/lease and
+ends the whole tree when it has run out. It is the subreaper of its tree, so it can end and account for every
+process of it, however it forked. If the guard itself is killed, the kernel kills the payload
+(PR_SET_PDEATHSIG).
 
 Standard library only, and started without site: it has to be small (9 MB) and quick (20 ms).
 See docs/decisions/0030-guard-per-native-replica.md.
@@ -109,7 +110,7 @@ def stop(payload: int, grace_s: float) -> int | None:
 
 
 def end_tree() -> None:
-    """SIGKILL to everything below us until nothing is left; what forks meanwhile is found in the next round."""
+    """SIGKILL to everything below us until nothing is left; what forks meanwhile is met in the next round."""
     while left := proctree.descendants(os.getpid()):
         for pid in left:
             try:
@@ -122,7 +123,7 @@ def end_tree() -> None:
 
 
 def reap(payload: int | None) -> int | None:
-    """Wait for whatever has ended, orphans too: their CPU time is counted. The payload's status, if it was among them."""
+    """Wait for whatever has ended, orphans too, so that their CPU time counts. The payload's status, if it has."""
     found = None
     while True:
         try:

@@ -162,7 +162,7 @@ class ProcessRuntime:
 
 
 def free_port(host: str) -> int:
-    """A port that nobody listens on at this moment. A race lost is a crash, and the next start takes another."""
+    """A port that nobody listens on now. A race lost is a crash, and the next start takes another."""
     with socket.create_server(("" if host not in ("127.0.0.1", "localhost") else "127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

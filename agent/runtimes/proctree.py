@@ -13,7 +13,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def descendants(pid: int) -> list[int]:
-    """Everything below `pid`, parents before children; zombies included, since their CPU time still counts."""
+    """Everything below `pid`, parents first; zombies included, since their CPU time still counts."""
     found = []
     for child in _children(pid):
         found.append(child)
@@ -22,7 +22,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def started_ticks(pid: int) -> int | None:
-    """When the process began, in ticks since boot: with its id, a name that no later process has. None: gone."""
+    """When the process began, in ticks since boot: with its id, a name no later process has. None: gone."""
     fields = _stat(pid)
     return int(fields[19]) if fields and fields[0] != "Z" else None
 
@@ -53,7 +53,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Fields of /proc/<pid>/stat from the third (state) on: the name before may hold spaces and brackets."""
+    """Fields of /proc/<pid>/stat from the third (state) on: the name before may hold spaces."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()

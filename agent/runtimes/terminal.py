@@ -11,7 +11,7 @@ _CHUNK_BYTES = 32 * 1024
 
 
 class DescriptorTerminal:
-    """Speaks to `descriptor` without blocking the loop; what differs between runtimes is given as functions."""
+    """Speaks to `descriptor` without blocking the loop; what differs by runtime is given as functions."""
 
     def __init__(
         self,
@@ -62,8 +62,13 @@ class DescriptorTerminal:
         add, remove = (
             (loop.add_reader, loop.remove_reader) if readable else (loop.add_writer, loop.remove_writer)
         )
-        add(self._descriptor, lambda: ready.done() or ready.set_result(None))
+        add(self._descriptor, _settle, ready)
         try:
             await ready
         finally:
             remove(self._descriptor)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -8,11 +8,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
 import pytest
 
+from agent.config import Config, Rent, Rules, write_config
 from tests.agent.queen_double import QueenDouble
 
 HIVE_AGENT = [sys.executable, "-c", "from agent.cli import agent_group; agent_group()"]
@@ -66,6 +68,17 @@ def left_of(home: Path) -> list[psutil.Process]:
     ]
 
 
+def config_for(url: str, runtime: str) -> Config:
+    """What `join` would write, without a process that only says hello."""
+    return Config(
+        url=url,
+        name="amber",
+        advertise="127.0.0.1",
+        rent=Rent(threads=Decimal(2), mem_gib=Decimal(2)),
+        rules=Rules(runtimes=(runtime,), console=True),
+    )
+
+
 @pytest.fixture
 async def queen() -> AsyncIterator[QueenDouble]:
     async with QueenDouble().at_work() as double:
@@ -79,14 +92,13 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def running_bee(queen: QueenDouble, home: Path) -> Callable[..., object]:
-    """`async with running_bee() as process`: a bee that has joined and runs, with image hive/hello:1."""
+    """`async with running_bee() as process`: a bee that runs as if it had joined, with image hive/hello:1."""
 
     @asynccontextmanager
     async def run(*options: str, runtime: str = "process") -> AsyncIterator[asyncio.subprocess.Process]:
         if not (home / "bee.toml").exists():
-            size = ["--threads", "2", "--memory", "2", "--runtime", runtime, "--console"]
-            status, _, error = await agent("join", queen.url, "bee_token", "--home", str(home), *size)
-            assert status == 0, error
+            home.mkdir()
+            write_config(home, config_for(queen.url, runtime))
             put_image(home, "hive/hello:1", SERVER)
         process = await asyncio.create_subprocess_exec(
             *HIVE_AGENT, "run", "--home", str(home), *options, cwd=ROOT
