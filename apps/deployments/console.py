@@ -78,8 +78,8 @@ async def open_console(
     sock: socket.socket,
     *,
     host_key: str,
-    user: str,
-    password: str,
+    user: str = "hive",
+    password: str = "",
     command: str | None = None,
     columns: int = 80,
     rows: int = 24,
@@ -116,6 +116,8 @@ async def _connect(
     try:
         pinned = asyncssh.import_public_key(host_key)
         return await asyncssh.connect(
+            # A pair of sockets has no address; without a name asyncssh would ask for one.
+            host="replica",
             sock=sock,
             config=None,
             username=user,

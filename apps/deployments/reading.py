@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from django.contrib.auth.models import AnonymousUser
 
+from apps.teams.models import User
+
 NOT_FOUND = 4404
 """Close code for what the reader can't reach, whether it exists or not."""
 
@@ -20,7 +22,6 @@ class Reader:
     @classmethod
     def of(cls, scope: dict[str, Any]) -> Self:
         """The user as they are now: Channels remembers them as they were when the socket was opened."""
-        user = scope.get("user") or AnonymousUser()
-        if user.pk is not None:
-            user = type(user)._default_manager.filter(pk=user.pk, is_active=True).first() or AnonymousUser()
-        return cls(user)
+        remembered = scope.get("user") or AnonymousUser()
+        now = User.objects.filter(pk=remembered.pk, is_active=True).first()
+        return cls(now or AnonymousUser())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import suppress
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
@@ -21,6 +22,8 @@ from apps.deployments.reading import NOT_FOUND, Reader
 from apps.nodes.streams import StreamUnavailable, new_stream_id, open_stream
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.reach import reachable_teams
+
+log = logging.getLogger("hive.deployments")
 
 CHUNK_BYTES = 32 * 1024
 WINDOW_BYTES = 256 * 1024
@@ -94,6 +97,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await self.converse(assignment, self.console)
         except (StreamUnavailable, ConsoleError) as error:
             await self.fail(str(error))
+        except Exception:
+            log.exception("console of replica %s", self.replica_id)
+            await self.fail("the console broke: the Queen's log says how")
 
     async def open(self, assignment: Assignment) -> Console:
         asked = parse_qs(self.scope.get("query_string", b"").decode("ascii", "replace"))

@@ -1,0 +1,85 @@
+"""The whole portal on a port, in the test's own event loop: pages, sockets, and the Bee's streams."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from channels.layers import get_channel_layer
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+
+from agent.access import Access
+from agent.console import serve_stream
+from agent.host_key import private_key_path
+from agent.protocol import OpenStream, decode_from_queen
+from agent.runtimes.pseudo_terminal import open_pseudo_terminal
+from agent.runtimes.terminal import DescriptorTerminal
+from apps.nodes.links import group_of
+from apps.teams.models import User
+
+
+@asynccontextmanager
+async def portal_at_work() -> AsyncIterator[int]:
+    """Yields the port."""
+    from hive_portal.asgi import application
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = server.force_exit = True
+        await serving
+        listener.close()
+
+
+def session_of(user: User) -> str:
+    """The key of a session in which this user is signed in. Call it off the event loop."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return str(session.session_key)
+
+
+class ShellRuntime:
+    """A stand-in for what runs replicas: its terminal is a real shell of this machine."""
+
+    async def terminal(self, run: object, command: str | None, columns: int, rows: int) -> DescriptorTerminal:
+        return open_pseudo_terminal(["setsid", "-c", "/bin/sh"], columns, rows)
+
+
+@asynccontextmanager
+async def bee_at_work(node_id: str, *, port: int, home: object) -> AsyncIterator[None]:
+    """The Bee's own console server, told to open streams as the link would tell it."""
+    answering = asyncio.create_task(_answer(node_id, port, home))
+    try:
+        yield
+    finally:
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+
+
+async def _answer(node_id: str, port: int, home: object) -> None:
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add(group_of(node_id), channel)
+    async with asyncio.TaskGroup() as streams:
+        while True:
+            stream = decode_from_queen((await layer.receive(channel))["frame"])
+            assert isinstance(stream, OpenStream)
+            access = Access(run=object(), runtime=ShellRuntime())  # type: ignore[arg-type]
+            streams.create_task(
+                serve_stream(
+                    socket_url=f"ws://127.0.0.1:{port}",
+                    stream=stream,
+                    access=access,
+                    host_key=private_key_path(home),  # type: ignore[arg-type]
+                )
+            )
