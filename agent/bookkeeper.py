@@ -1,4 +1,4 @@
-"""The Bee's books: meters, reports and debit notes of its agreements, in memory and in the journal at once."""
+"""The Bee's books: meters, reports and debit notes of its agreements, in memory and in the journal."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Bookkeeper:
             self._keep(metering.run_ended(meter, run.run_id, counters, at_ms))
 
     def drop_lost_runs(self, found: set[str]) -> None:
-        """After a start: a run that left no trace ended nobody knows when; its time since then is not claimed."""
+        """After a start: a run that left no trace ended nobody knows when, and claims no time since."""
         for meter in list(self._meters.values()):
             if meter.run_id and meter.run_id not in found:
                 self._keep(replace(meter, run_id=""))

@@ -1,4 +1,4 @@
-"""`bee.toml`: what the owner decides. Written with comments by `hive agent join`, read by `hive agent run`."""
+"""`bee.toml`: what the owner decides. Written by `hive agent join`, read by `hive agent run`."""
 
 from __future__ import annotations
 

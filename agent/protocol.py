@@ -76,7 +76,7 @@ class Price(Part):
 
 
 class Challenge(Message):
-    """Queen: the first frame on every connection. The Bee signs `nonce` (32 bytes, hex) as EIP-712 `Login`."""
+    """Queen: the first frame of a connection. The Bee signs `nonce` (32 bytes, hex) as EIP-712 `Login`."""
 
     nonce: str
     queen: str
@@ -310,7 +310,7 @@ class Stats(Part):
 
 
 class Observed(Message):
-    """Bee: the complete set of what it has, the heartbeat itself. `revision` is the newest `Wanted` it acted on."""
+    """Bee: the complete set of what it has, and its heartbeat. `revision` is the newest `Wanted` acted on."""
 
     revision: int
     at_ms: int
@@ -365,7 +365,7 @@ class DebitNotes(Message):
 
 
 class OpenStream(Message):
-    """Queen: dial a second WebSocket at `/bee/stream/<stream_id>/` and serve SSH for this assignment on it."""
+    """Queen: dial a WebSocket at `/bee/stream/<stream_id>/` and serve SSH for this assignment on it."""
 
     stream_id: str
     assignment_id: str

@@ -15,9 +15,6 @@ Standard library only, and started without site: it has to be small (9 MB) and q
 See docs/decisions/0030-guard-per-native-replica.md.
 """
 
-# ruff: noqa: PTH, SIM105
-# pathlib and contextlib would double the guard's start
-
 from __future__ import annotations
 
 import ctypes
@@ -123,7 +120,7 @@ def end_tree() -> None:
 
 
 def reap(payload: int | None) -> int | None:
-    """Wait for whatever has ended, orphans too, so that their CPU time counts. The payload's status, if it has."""
+    """Wait for what has ended, orphans too, so that their time counts. The payload's status, if it has."""
     found = None
     while True:
         try:

@@ -1,8 +1,5 @@
 """A process and all that descends from it, read from /proc. Standard library only: the guard uses it too."""
 
-# ruff: noqa: PTH
-# pathlib would double the guard's start
-
 from __future__ import annotations
 
 import os
