@@ -89,8 +89,8 @@ def _read_until() -> int:
 def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     """Read a range and store it; False when it does not hang together with itself or with what is stored."""
     newest = [chain.block(number) for number in range(max(first, min(height - remembered(), last)), last + 1)]
-    # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the next
-    # tick sees. The other way round, a transfer of the new blocks could be missed for good.
+    # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
+    # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
     transfers = chain.transfers_of(queen_address(), first=first, last=last)
     blocks = [block for block in newest if block is not None]
     if len(blocks) != len(newest) or not _hang_together(blocks, transfers):

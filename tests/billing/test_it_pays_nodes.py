@@ -103,6 +103,20 @@ def test_it_pays_several_nodes_in_one_go(anvil, owed, hold, node, make_node):
     assert (anvil.glm_of(node.id), anvil.glm_of(other.id)) == (OWED, Decimal("0.5"))
 
 
+def test_it_numbers_on_from_payments_that_wait_to_be_sent(anvil, owed, hold, make_node, monkeypatch):
+    """The chain knows nothing of them yet; the database does."""
+    other = make_node()
+    owe(hold, other, "0.5")
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", unreachable)
+        payments = pay_providers(minimum_glm=NOTHING)
+    assert sorted(payment.nonce for payment in payments) == [0, 1]
+    Payment.objects.update(retry_at=timezone.now())
+    watch_chain()
+    anvil.grow(FINALITY)
+    assert anvil.glm_of(other.id) == Decimal("0.5")
+
+
 @pytest.mark.parametrize("step", ["before the transaction", "after the transaction", "after sending"])
 def test_it_pays_once_though_killed(anvil, owed, node, monkeypatch, step):
     with monkeypatch.context() as patch:
