@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
@@ -57,7 +57,10 @@ def _is_online(node: Node) -> bool:
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 when this process answers and reaches its database; for load balancers and `hive serve`."""
-    with connection.cursor() as cursor:
-        cursor.execute("select 1")
+    """200 when this process answers and reaches its database, else 503; for load balancers."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except DatabaseError as error:
+        return JsonResponse({"status": f"no database: {error}".strip()}, status=503)
     return JsonResponse({"status": "ok"})

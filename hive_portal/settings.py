@@ -51,6 +51,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "hive_portal.security.ContentSecurityPolicy",
 ]
 ROOT_URLCONF = "hive_portal.urls"
 ASGI_APPLICATION = "hive_portal.asgi.application"

@@ -40,7 +40,8 @@ def _machines() -> list[Figure]:
     online = Node.objects.filter(state=NodeState.ONLINE).count()
     silent = Node.objects.filter(state__in=[NodeState.UNKNOWN, NodeState.OFFLINE]).count()
     pending = Node.objects.filter(approved_at=None).exclude(state=NodeState.BANNED).count()
-    hint = ", ".join(filter(None, [silent and f"{silent} silent", pending and f"{pending} to approve"]))
+    hints = [f"{count} {what}" for count, what in ((silent, "silent"), (pending, "to approve")) if count]
+    hint = ", ".join(hints)
     return [Figure("Nodes online", str(online), hint or "none silent", _list("nodes_node"), not hint)]
 
 

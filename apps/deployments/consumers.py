@@ -65,7 +65,9 @@ class DeploymentConsumer(AsyncWebsocketConsumer):
     def render(self) -> str | None:
         """None when the reader may no longer see it."""
         deployment = self.find()
-        return deployment and render_to_string("deployments/_live.html", live_context(deployment))
+        if deployment is None:
+            return None
+        return render_to_string("deployments/_live.html", live_context(deployment))
 
     def find(self) -> Deployment | None:
         reachable = Deployment.objects.filter(team__in=reachable_teams(Reader.of(self.scope)))

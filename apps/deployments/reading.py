@@ -22,6 +22,6 @@ class Reader:
     @classmethod
     def of(cls, scope: dict[str, Any]) -> Self:
         """The user as they are now: Channels remembers them as they were when the socket was opened."""
-        remembered = scope.get("user") or AnonymousUser()
-        now = User.objects.filter(pk=remembered.pk, is_active=True).first()
+        remembered = getattr(scope.get("user"), "pk", None)
+        now = User.objects.filter(pk=remembered, is_active=True).first() if remembered else None
         return cls(now or AnonymousUser())

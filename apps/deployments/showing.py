@@ -114,8 +114,13 @@ def _service_sheet(service: Service) -> ServiceSheet:
     for replica in shown:
         replica.service = service
     return ServiceSheet(
-        service, [ReplicaSheet(replica, next(iter(replica.in_force), None)) for replica in shown]
-    )  # type: ignore[attr-defined]
+        service, [ReplicaSheet(replica, next(iter(_in_force(replica)), None)) for replica in shown]
+    )
+
+
+def _in_force(replica: Replica) -> list[Assignment]:
+    """What `sheets_of` has prefetched."""
+    return replica.in_force  # type: ignore[attr-defined]
 
 
 def _is_shown(replica: Replica, service: Service) -> bool:

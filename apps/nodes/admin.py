@@ -19,7 +19,7 @@ class OfferRows(Rows):
 class NodeAdmin(Shown):
     list_display = (
         "name",
-        "id",
+        "address",
         "state_label",
         "scheduling",
         "load",
@@ -38,9 +38,9 @@ class NodeAdmin(Shown):
     def address(self, node: Node) -> str:
         return f"{node.id[:8]}…{node.id[-4:]}"
 
-    @display(description="Rented")
+    @display(description="CPU")
     def load(self, node: Node) -> str:
-        return f"{node.cpu_threads_claimed.normalize():f} of {node.cpu_threads.normalize():f} threads"
+        return f"{node.cpu_threads_claimed.normalize():f}/{node.cpu_threads.normalize():f}"
 
     @verb("Approve")
     def approve(self, node: Node, actor: Actor) -> None:

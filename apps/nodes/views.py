@@ -42,7 +42,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     """A new token, shown once with the line that uses it. An operator's may approve the node at once."""
     approves = _is_staff(request) and "approves" in request.POST
     enrolment, text = Enrolment.issue(owner=request.user, approves=approves)
-    command = f"hive agent join {settings.HIVE_PORTAL_URL} --token {text}"
+    command = f"hive agent join {settings.HIVE_PORTAL_URL} {text}"
     return _page(request, issued=enrolment, command=command)
 
 

@@ -106,7 +106,7 @@ def span(seconds: float | Decimal | str | None) -> str:
     if seconds is None:
         return "–"
     left = max(int(Decimal(seconds)), 0)
-    parts = []
+    parts: list[str] = []
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         count, left = divmod(left, size)
         if count or (unit == "s" and not parts):
@@ -123,7 +123,7 @@ def milliseconds(ms: int | None) -> str:
 def here(context: dict[str, Any], room: str) -> SafeString | str:
     """`aria-current` for the navigation link of the room that shows this page."""
     match = getattr(context.get("request"), "resolver_match", None)
-    current = bool(match) and room in {match.app_name, match.url_name}
+    current = match is not None and room in {match.app_name, match.url_name}
     return format_html('aria-current="{}"', "page") if current else ""
 
 
@@ -142,7 +142,8 @@ def cheapest(offers: list[Any]) -> SafeString:
 def share(available: Decimal, held: Decimal, spent: Decimal) -> SafeString:
     """One bar of three parts. SVG, as an inline style would need a looser content security policy."""
     whole = available + held + spent or Decimal(1)
-    parts, start = [], Decimal(0)
+    parts: list[SafeString] = []
+    start = Decimal(0)
     for name, amount in (("available", available), ("held", held), ("spent", spent)):
         width = 100 * amount / whole
         parts.append(

@@ -72,3 +72,11 @@ def test_it_starts_an_empty_team_with_what_to_do(team: Team, owner: User) -> Non
 
 def test_it_is_healthy(client: Client, db: None) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_it_runs_no_script_but_its_own(scenery: Scenery, as_owner: Client) -> None:
+    for page in pages(scenery):
+        if not page.is_posted and page.name not in {"login", "logout"}:
+            answer = as_owner.get(page.path, follow=True)
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"], page
+            assert "<script>" not in answer.content.decode(), page

@@ -1,0 +1,79 @@
+"""From a pasted Compose file to a deployment, as somebody does it in a browser, mistakes included."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.test import Client
+from django.utils import timezone
+
+from apps.deployments.models import Deployment, Plan
+from tests.pages.scenery import COMPOSE, Scenery
+
+
+def paste(client: Client, scenery: Scenery, source: str, name: str = "shop") -> object:
+    return client.post(f"/teams/{scenery.team.slug}/deployments/new/", {"source": source, "name": name})
+
+
+SIMPLE = "services:\n  web:\n    image: hive/hello:1\n    deploy:\n      replicas: {}\n"
+
+
+def test_it_shows_a_plan_and_applies_it(scenery: Scenery, as_owner: Client) -> None:
+    answer = paste(as_owner, scenery, SIMPLE.format(2))
+    plan = Plan.objects.get(name="shop")
+    assert answer.headers["Location"] == f"/plans/{plan.pk}/"  # type: ignore[attr-defined]
+
+    page = as_owner.get(f"/plans/{plan.pk}/").content.decode()
+    assert "web-1" in page and "web-2" in page
+
+    as_owner.post(f"/plans/{plan.pk}/apply/")
+    assert Deployment.objects.get(name="shop").services.get().replicas_wanted == 2
+
+
+def test_it_names_place_and_line_of_a_mistake(scenery: Scenery, as_owner: Client) -> None:
+    answer = paste(as_owner, scenery, SIMPLE.format("two"))
+    assert answer.status_code == 422  # type: ignore[attr-defined]
+    page = answer.content.decode()  # type: ignore[attr-defined]
+    assert "services.web.deploy.replicas, line 5" in page
+    assert "expected a whole number" in page
+    assert "image: hive/hello:1" in page, "what was typed is kept"
+
+
+def test_it_does_not_apply_an_expired_plan(scenery: Scenery, as_owner: Client) -> None:
+    paste(as_owner, scenery, SIMPLE.format(1))
+    plan = Plan.objects.get(name="shop")
+    Plan.objects.filter(pk=plan.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    page = as_owner.post(f"/plans/{plan.pk}/apply/", follow=True).content.decode()
+    assert "Draw it up again" in page
+    assert not Deployment.objects.filter(name="shop").exists()
+
+
+def test_it_begins_a_change_with_the_file_as_it_is(scenery: Scenery, as_owner: Client) -> None:
+    page = as_owner.get(f"/teams/{scenery.team.slug}/deployments/new/?from={scenery.deployment.pk}")
+    assert COMPOSE.splitlines()[3].strip() in page.content.decode()
+
+
+def test_it_scales_and_says_what_is_no_number(scenery: Scenery, as_owner: Client) -> None:
+    path = f"/services/{scenery.service.pk}/scale/"
+    as_owner.post(path, {"replicas": "4"})
+    scenery.service.refresh_from_db()
+    assert scenery.service.replicas_wanted == 4
+
+    page = as_owner.post(path, {"replicas": "many"}, follow=True).content.decode()
+    assert "replicas must be a whole number" in page
+
+
+def test_it_shows_a_token_once(scenery: Scenery, as_owner: Client) -> None:
+    path = f"/teams/{scenery.team.slug}"
+    answer = as_owner.post(f"{path}/tokens/", {"name": "laptop", "valid_days": "30"})
+    secret = scenery.team.tokens.get(name="laptop")
+    text = answer.context["text"]
+    assert text.startswith(secret.hint)
+    assert text in answer.content.decode()
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert text not in as_owner.get(f"{path}/settings/").content.decode()
+
+
+def test_it_gives_the_one_line_with_which_a_machine_joins(scenery: Scenery, as_owner: Client) -> None:
+    page = as_owner.post("/nodes/enrol/").content.decode()
+    assert "hive agent join http://localhost:8000 bee_" in page
