@@ -88,6 +88,7 @@ def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
         strategy=spec.strategy,
         avoid_nodes=avoid_nodes,
+        spread_group=f"service:{replica.service_id}",
         give_up_at=replica.deadline_at,
     )
 

@@ -1,8 +1,7 @@
-"""Which node each waiting replica should try first, so that siblings land on different machines.
+"""What each waiting replica will probably cost, given that siblings land on different machines.
 
-Siblings negotiate at the same time and can't see each other's outcome. So each is given its own quote out of
-one list, best first, and told to stay away from the nodes of the other quotes and of what runs already. The
-market takes that as a preference: two survivors of three nodes still run three replicas.
+That they do is the market's affair (`Demand.spread_group`); here each is given its own quote out of one list,
+best first, so that enough is held for it, and the nodes on which it has just failed are named.
 """
 
 from __future__ import annotations
@@ -24,18 +23,8 @@ LOOK_AHEAD = 50
 
 
 def quote_for(replica: Replica) -> tuple[Quote, list[str]]:
-    """The replica's own quote, and the nodes it should avoid."""
-    taken, failed = _taken(replica), _failed_on(replica)
-    own, others = _own_and_others(replica, avoid_nodes=taken | failed)
-    if own.node_id in failed:
-        # Better beside a sibling than once more where it has just failed.
-        own, others = _own_and_others(replica, avoid_nodes=failed)
-        taken = set()
-    return own, sorted((taken | failed | others) - {own.node_id})
-
-
-def _own_and_others(replica: Replica, *, avoid_nodes: set[str]) -> tuple[Quote, set[str]]:
-    """Its quote, and the nodes quoted to its waiting siblings."""
+    """The replica's own quote, and the nodes it should avoid even if that puts it beside a sibling."""
+    failed = _failed_on(replica)
     spec, waiting = replica.runs, _waiting(replica)
     found = quotes(
         runtimes=spec.runtimes,
@@ -43,10 +32,10 @@ def _own_and_others(replica: Replica, *, avoid_nodes: set[str]) -> tuple[Quote, 
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
         count=min(len(waiting), LOOK_AHEAD),
-        avoid_nodes=avoid_nodes,
+        avoid_nodes=failed,
+        beside_nodes=_taken(replica),
     )
-    own = found[waiting.index(replica.index) % LOOK_AHEAD]
-    return own, {quote.node_id for quote in found if quote.node_id}
+    return found[waiting.index(replica.index) % LOOK_AHEAD], sorted(failed)
 
 
 def _taken(replica: Replica) -> set[str]:

@@ -1,17 +1,18 @@
 """Contracts between the Queen and a node: drawn up and signed, put before the node, ended.
 
 Capacity is claimed in the transaction that stores an agreement and given back in the one that ends it.
-Rows are locked in one order, so that nobody waits in a circle: demand, proposal or agreement, node.
+Rows are locked in one order, so that nobody waits in a circle: group, demand, proposal or agreement, node.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from agent import typed_data
@@ -24,6 +25,11 @@ from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 
 MARKET = Actor.queen("market")
+IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
+
+
+class Crowded(StaleState):
+    """Another demand of the same group took this node first: decide again."""
 
 
 def draw_up(demand: Demand, choice: Choice, *, now: datetime) -> Agreement:
@@ -54,14 +60,18 @@ def draw_up(demand: Demand, choice: Choice, *, now: datetime) -> Agreement:
 
 
 @transaction.atomic
-def put_before_node(agreement: Agreement) -> bool:
+def put_before_node(agreement: Agreement, *, beside_nodes: Collection[str]) -> bool:
     """Claim the capacity and store the agreement for the node to sign; False when the capacity is gone.
 
-    Raises StaleState when the demand is no longer open.
+    `beside_nodes` is where others of its group were when this was decided. Raises Crowded when this node is
+    one of them by now, and StaleState when the demand is no longer open.
     """
+    _one_of_a_group_at_a_time(agreement.demand)
     demand, node_id = locked(agreement.demand), agreement.node_id
     if demand.state != DemandState.OPEN:
         raise StaleState(f"demand {demand.pk} is {demand.state}")
+    if node_id in group_nodes(demand) - set(beside_nodes):
+        raise Crowded(f"demand {demand.pk}: one of its group is on {node_id} by now")
     if not capacity.claim(node_id=node_id, **_size(agreement)):
         return False
     demand.move_to(
@@ -74,6 +84,21 @@ def put_before_node(agreement: Agreement) -> bool:
     AuditLine.write(agreement, before="", after=agreement.state, actor=MARKET, reason=agreement.reason)
     nudge(node_id)
     return True
+
+
+def group_nodes(demand: Demand) -> set[str]:
+    """Where others of the demand's group have an agreement in force."""
+    if not demand.spread_group:
+        return set()
+    others = Agreement.objects.filter(demand__spread_group=demand.spread_group, state__in=IN_FORCE)
+    return set(others.exclude(demand=demand).values_list("node_id", flat=True))
+
+
+def _one_of_a_group_at_a_time(demand: Demand) -> None:
+    """Held until this transaction ends: who comes second sees what the first one took."""
+    if demand.spread_group:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [demand.spread_group])
 
 
 def is_signed_by_node(agreement: Agreement, signature: str) -> bool:
@@ -146,7 +171,7 @@ def locked(demand: Demand) -> Demand:
 def end_late_agreements() -> None:
     """Those nobody signed in time, and those that have run out."""
     late = Agreement.objects.filter(deadline_at__lte=timezone.now()).select_related("demand")
-    for agreement in late.filter(state__in=[AgreementState.PROPOSED, AgreementState.APPROVED]):
+    for agreement in late.filter(state__in=IN_FORCE):
         # Somebody who signs or ends it in this very moment wins.
         with suppress(StaleState):
             if agreement.state == AgreementState.PROPOSED:

@@ -22,7 +22,9 @@ class Need:
     mem_gib: Decimal
     max_price_per_hour_glm: Decimal | None = None
     avoid_nodes: Collection[str] = field(default_factory=frozenset)
-    """For spread: taken only when nobody else serves."""
+    """Taken only when nobody else serves."""
+    beside_nodes: Collection[str] = field(default_factory=frozenset)
+    """Where others of the same group are: taken only when nobody else serves, but before those to avoid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def fits(offer: Offer, need: Need) -> str | None:
 
 
 def rank(offers: Iterable[Offer], need: Need, *, bargained: dict[str, Price] | None = None) -> list[Choice]:
-    """Those that fit, best first: not to be avoided, cheap, the better runtime, lately heard.
+    """Those that fit, best first: alone, cheap, of the better runtime, lately heard.
 
     `bargained` holds prices by offer id that replace the offer's own.
     """
@@ -126,10 +128,11 @@ def _choice(offer: Offer, price: Price, need: Need) -> Choice:
     return Choice(offer=offer, price=price, per_hour_glm=price.per_hour_glm(need.cpu_threads))
 
 
-def _rank_of(choice: Choice, need: Need) -> tuple[bool, Decimal, int, float]:
+def _rank_of(choice: Choice, need: Need) -> tuple[bool, bool, Decimal, int, float]:
     node = choice.offer.node
     return (
         node.id in need.avoid_nodes,
+        node.id in need.beside_nodes,
         choice.per_hour_glm,
         list(need.runtimes).index(choice.offer.runtime),
         -node.last_seen_at.timestamp() if node.last_seen_at else 0.0,

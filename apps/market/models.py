@@ -62,7 +62,13 @@ class Demand(Stateful):
     mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
     max_price_per_hour_glm = GlmField(null=True, blank=True)
     strategy = models.CharField(max_length=12, choices=Strategy.choices, default=Strategy.CHEAPEST)
-    avoid_nodes = models.JSONField(default=list, help_text="Node ids to stay away from, for spread.")
+    avoid_nodes = models.JSONField(default=list, help_text="Node ids to stay away from while others serve.")
+    spread_group = models.CharField(
+        max_length=80,
+        blank=True,
+        db_index=True,
+        help_text="Demands of one group are spread over nodes as far as they go.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

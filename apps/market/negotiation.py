@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -15,7 +14,16 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agent.protocol import Price
-from apps.market.agreements import MARKET, draw_up, locked, look_again, put_before_node, terminate
+from apps.market.agreements import (
+    MARKET,
+    Crowded,
+    draw_up,
+    group_nodes,
+    locked,
+    look_again,
+    put_before_node,
+    terminate,
+)
 from apps.market.answers import pending_for, take_answers
 from apps.market.decide import Agree, GiveUp, Propose, Situation, Step, Wait, decide
 from apps.market.matching import Choice, Need, plain
@@ -62,8 +70,12 @@ def open_demand(
     give_up_at: datetime,
     strategy: str = Strategy.CHEAPEST,
     avoid_nodes: Collection[str] = (),
+    spread_group: str = "",
 ) -> Demand:
-    """The demand with this reference, opened now unless it was before."""
+    """The demand with this reference, opened now unless it was before.
+
+    Demands with the same `spread_group` get different nodes as far as there are any that serve.
+    """
     with transaction.atomic():
         demand, is_new = Demand.objects.get_or_create(
             reference=reference,
@@ -76,6 +88,7 @@ def open_demand(
                 "max_price_per_hour_glm": max_price_per_hour_glm,
                 "strategy": strategy,
                 "avoid_nodes": sorted(avoid_nodes),
+                "spread_group": spread_group,
                 "deadline_at": give_up_at,
             },
         )
@@ -98,8 +111,13 @@ def negotiate(demand_id: UUID | str) -> None:
     if demand is None:
         return
     now = timezone.now()
-    with suppress(StaleState):
-        _apply(demand, decide(_situation(demand, now=now), now=now), now=now)
+    situation = _situation(demand, now=now)
+    try:
+        _apply(demand, situation, decide(situation, now=now), now=now)
+    except Crowded:
+        enqueue(demand.id)
+    except StaleState:
+        return
 
 
 def cancel(demand: Demand, *, actor: Actor, reason: str) -> None:
@@ -122,6 +140,7 @@ def need_of(demand: Demand) -> Need:
         mem_gib=demand.mem_gib,
         max_price_per_hour_glm=demand.max_price_per_hour_glm,
         avoid_nodes=frozenset(demand.avoid_nodes),
+        beside_nodes=frozenset(group_nodes(demand)),
     )
 
 
@@ -161,10 +180,10 @@ def _bargained(demand: Demand, *, now: datetime) -> dict[str, Price]:
 # -- apply ------------------------------------------------------------------------------------------------
 
 
-def _apply(demand: Demand, step: Step, *, now: datetime) -> None:
+def _apply(demand: Demand, situation: Situation, step: Step, *, now: datetime) -> None:
     match step:
         case Agree(choices):
-            _agree(demand, choices, now=now)
+            _agree(demand, choices, beside_nodes=situation.need.beside_nodes, now=now)
         case Propose(choice, price):
             _propose(demand, choice, price, now=now)
         case Wait(reason, retry_s):
@@ -173,9 +192,11 @@ def _apply(demand: Demand, step: Step, *, now: datetime) -> None:
             demand.move_to(DemandState.FAILED, actor=MARKET, reason=reason)
 
 
-def _agree(demand: Demand, choices: Sequence[Choice], *, now: datetime) -> None:
+def _agree(
+    demand: Demand, choices: Sequence[Choice], *, beside_nodes: Collection[str], now: datetime
+) -> None:
     for choice in choices:
-        if put_before_node(draw_up(demand, choice, now=now)):
+        if put_before_node(draw_up(demand, choice, now=now), beside_nodes=beside_nodes):
             return
     _wait(demand, "what fitted was taken in this moment", now + timedelta(seconds=FULL_RETRY_S))
 

@@ -30,6 +30,7 @@ def quotes(
     count: int,
     max_price_per_hour_glm: Decimal | None = None,
     avoid_nodes: Collection[str] = (),
+    beside_nodes: Collection[str] = (),
 ) -> list[Quote]:
     """One quote per replica, spread over nodes as far as they go."""
     need = Need(
@@ -38,6 +39,7 @@ def quotes(
         mem_gib=mem_gib,
         max_price_per_hour_glm=max_price_per_hour_glm,
         avoid_nodes=frozenset(avoid_nodes),
+        beside_nodes=frozenset(beside_nodes),
     )
     return quote_each(live_offers(), need, count=count)
 
@@ -54,7 +56,7 @@ def quote_each(offers: Iterable[Offer], need: Need, *, count: int) -> list[Quote
             found.append(Quote(reason=reason))
             continue
         found.append(_take(affordable[0], need))
-        need = replace(need, avoid_nodes=frozenset(need.avoid_nodes) | {affordable[0].offer.node_id})
+        need = replace(need, beside_nodes=frozenset(need.beside_nodes) | {affordable[0].offer.node_id})
     return found
 
 

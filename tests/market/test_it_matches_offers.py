@@ -82,6 +82,14 @@ def test_a_node_to_avoid_is_taken_only_when_nobody_else_serves() -> None:
     assert names(rank(offers, need(avoid_nodes={here.id}))) == ["there", "here"]
 
 
+def test_beside_a_sibling_is_better_than_where_it_failed() -> None:
+    failed, beside, free = bee("failed"), bee("beside"), bee("free")
+    offers = [offer(failed, per_hour="0.01"), offer(beside, per_hour="0.02"), offer(free, per_hour="0.03")]
+
+    asked = need(avoid_nodes={failed.id}, beside_nodes={beside.id})
+    assert names(rank(offers, asked)) == ["free", "beside", "failed"]
+
+
 def test_the_better_runtime_wins_at_the_same_price() -> None:
     node = bee("a")
     offers = [offer(node, runtime="process"), offer(node, runtime="docker")]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -277,6 +280,50 @@ def test_more_cpu_than_any_bee_has_waits_with_its_reason(ask: Callable[..., Dema
 
     assert demand.state == DemandState.OPEN
     assert demand.reason == "no bee offers 64 CPU threads: the largest has 4"
+
+
+# -- spread -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_offers(
+    offer: Offer, make_node: Callable[..., Node], make_offer: Callable[..., Offer]
+) -> tuple[Offer, Offer]:
+    """The second is dearer, and large enough for everybody, like the first."""
+    return offer, make_offer(make_node(), price=Price(second_glm=Decimal(1)))
+
+
+def test_demands_of_a_group_are_spread_and_then_share(
+    ask: Callable[..., Demand], two_offers: tuple[Offer, Offer]
+) -> None:
+    cheap, dear = two_offers
+    for _ in range(3):
+        _negotiated(ask(spread_group="service:web"))
+    _negotiated(ask(spread_group="service:other"))
+
+    nodes = list(Agreement.objects.order_by("created_at").values_list("node_id", flat=True))
+    assert nodes == [cheap.node_id, dear.node_id, cheap.node_id, cheap.node_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_group_that_negotiates_all_at_once_is_spread_too(
+    ask: Callable[..., Demand], two_offers: tuple[Offer, Offer]
+) -> None:
+    demands = [ask(spread_group="service:web") for _ in range(2)]
+    together = threading.Barrier(2)
+
+    def negotiated(demand: Demand) -> None:
+        together.wait()
+        try:
+            while Demand.objects.get(pk=demand.pk).state == DemandState.OPEN:
+                negotiate(demand.id)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(negotiated, demands))
+
+    assert Agreement.objects.values("node").distinct().count() == 2
 
 
 # -- ends -------------------------------------------------------------------------------------------------
