@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from unfold.decorators import display
 
+from apps.billing.chain import chain
 from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer
 from apps.billing.posting import balance
-from apps.teams.admin_parts import Shown, register
+from apps.billing.settlement import UNSENT, push
+from apps.teams.admin_parts import Shown, register, verb
+from apps.teams.audit import Actor
 
 
 @register(Account)
@@ -72,3 +75,11 @@ class PaymentAdmin(Shown):
     list_filter = ("state", "chain_id")
     search_fields = ("tx_hash", "recipient", "node__name")
     list_select_related = ("node",)
+    actions = ("resend",)
+
+    @verb("Send again")
+    def resend(self, payment: Payment, actor: Actor) -> None:
+        """The same signed transaction: sending it twice can't pay twice."""
+        if payment.state not in UNSENT:
+            raise ValueError(f"it is {payment.get_state_display().lower()}: there is nothing to send")
+        push(chain(), payment)

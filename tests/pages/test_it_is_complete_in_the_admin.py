@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from apps.billing.models import Hold, Invoice, Transfer
+from apps.billing.models import Hold, Invoice, Payment, Transfer
 from apps.deployments.models import Deployment
 from apps.nodes.models import Node
 from apps.teams.models import ApiToken, AuditLine
@@ -89,6 +89,11 @@ def test_it_releases_a_hold_by_the_verb(scenery: Scenery, as_operator: Client) -
     hold = Hold.objects.filter(state="held").first()
     assert hold is not None
     act(as_operator, "release", hold)
+
+
+def test_it_sends_no_payment_that_is_final(scenery: Scenery, as_operator: Client) -> None:
+    payment = Payment.objects.get()
+    assert "there is nothing to send" in act(as_operator, "resend", payment)
 
 
 def test_it_keeps_members_out(scenery: Scenery, as_owner: Client) -> None:

@@ -67,7 +67,7 @@ def test_it_greets_somebody_without_a_team(db: None) -> None:
 
 def test_it_starts_an_empty_team_with_what_to_do(team: Team, owner: User) -> None:
     page = signed_in(owner).get(f"/teams/{team.slug}/").content.decode()
-    assert "hive deploy compose.yaml" in page
+    assert "hive deploy -f compose.yaml" in page
 
 
 def test_it_is_healthy(client: Client, db: None) -> None:
