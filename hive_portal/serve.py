@@ -198,6 +198,12 @@ def end_on_signals() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def stop_in_peace() -> None:
+    """From now on nobody's second Ctrl-C interrupts the stopping: half a stop leaves processes behind."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 @click.command("serve")
 @click.option("--port", default=8000, show_default=True, help="Where the portal listens.")
 @click.option("--edge-port", default=8080, show_default=True, help="Where the edge listens.")
@@ -218,7 +224,10 @@ def serve_command(port: int, edge_port: int, host: str, workers: int, chain: boo
             for name, address in hive.urls.items():
                 click.echo(f"{name:<8}{address}" if address else f"{name:<8}-")
             click.echo("Ctrl-C stops it.")
-            wait_for_end()
+            try:
+                wait_for_end()
+            finally:
+                stop_in_peace()
     except StackError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

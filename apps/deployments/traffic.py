@@ -139,9 +139,13 @@ def _rotate(log: Path, old: Path) -> None:
         )
         return
     log.rename(old)
-    request = urllib.request.Request(f"{settings.HIVE_EDGE_ADMIN}/reopen_logs", method="POST")
     try:
-        urllib.request.urlopen(request, timeout=5).close()
+        _ask_to_reopen()
     except OSError as error:
         old.rename(log)
         logger.warning("the edge did not open a new access log: %s", error)
+
+
+def _ask_to_reopen() -> None:
+    request = urllib.request.Request(f"{settings.HIVE_EDGE_ADMIN}/reopen_logs", method="POST")
+    urllib.request.urlopen(request, timeout=5).close()

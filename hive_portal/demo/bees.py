@@ -60,6 +60,7 @@ class DemoBee:
     def join(self, url: str, token: str) -> None:
         options = ["--home", str(self.home), "--name", self.name, "--runtime", self.runtime]
         options += ["--threads", "2", "--memory", "2", "--price-second", PRICES[self.name]]
+        options += ["--console"]  # who runs the demo owns bee and team: a shell needs no further confining
         said = subprocess.run(
             [*HIVE, "agent", "join", url, token, *options], capture_output=True, text=True, check=False
         )

@@ -17,7 +17,7 @@ from hive_portal.demo.login import LOGIN, PASSWORD
 from hive_portal.demo.pace import PACE
 from hive_portal.demo.telling import console, print_receipt, step
 from hive_portal.demo.waiting import DemoFailed
-from hive_portal.serve import Hive, end_on_signals, wait_for_end
+from hive_portal.serve import Hive, end_on_signals, stop_in_peace, wait_for_end
 from hive_portal.stack import HiveHome, StackError
 
 if TYPE_CHECKING:
@@ -43,12 +43,11 @@ def demo_command(
     containers where a Docker engine answers, native processes elsewhere. Ctrl-C stops everything.
     """
     end_on_signals()
+    holds = False
     try:
         if receipt_file:
             _refuse_unwritable(receipt_file)
-        hive = Hive(
-            HiveHome(home), port=port, edge_port=edge_port, chain=True, environ=PACE, say=console.print
-        )
+        hive = Hive(HiveHome(home), port=port, edge_port=edge_port, environ=PACE, say=console.print)
         with _running(hive) as story:
             holds = _tell(story, receipt_file)
             if not leaves:
@@ -58,14 +57,14 @@ def demo_command(
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         console.print("\nEverything has been stopped.")
-        sys.exit(130 if leaves else 0)
     sys.exit(0 if holds else 1)
 
 
 @contextmanager
 def _running(hive: Hive) -> Iterator[Story]:
     """A story to tell on running servers; all of it is stopped at the end, the Bees first."""
-    with ExitStack() as at_the_end:
+    at_the_end = ExitStack()
+    try:
         at_the_end.callback(hive.stop)
         with step("PostgreSQL, Redis, Envoy and the development chain start"):
             hive.start_servers()
@@ -79,6 +78,9 @@ def _running(hive: Hive) -> Iterator[Story]:
         story = Story(hive.home, hive.portal_url, hive.edge_url)
         at_the_end.callback(story.end)
         yield story
+    finally:
+        stop_in_peace()
+        at_the_end.close()
 
 
 def _tell(story: Story, receipt_file: Path | None) -> bool:

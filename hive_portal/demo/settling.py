@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from apps.billing.reconciliation import reconcile
-from apps.billing.settlement import pay_providers
 from django.db.models import Count, Sum
 from django.utils import timezone
 
@@ -21,6 +19,8 @@ from apps.billing.models import (
 )
 from apps.billing.posting import ledger_sum
 from apps.billing.rating import rate_usage
+from apps.billing.reconciliation import reconcile
+from apps.billing.settlement import pay_providers
 from apps.money import ZERO, plain
 from apps.teams.models import Team
 from hive_portal.demo.receipt import Receipt

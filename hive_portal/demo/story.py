@@ -5,18 +5,18 @@ Only what has no user's door yet (paying out at once instead of by schedule) cal
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
-from apps.billing.dev_chain import deposit, fund_gas
 from apps.money import plain
 from apps.nodes.models import Node, NodeState
 from apps.nodes.queen import queen_address
@@ -30,6 +30,7 @@ from hive_portal.demo.telling import step
 from hive_portal.demo.visitors import Visitors
 from hive_portal.demo.waiting import until
 from hive_portal.stack import HiveHome
+from hive_portal.stack.glm import DevelopmentGlm
 
 COMPOSE = Path(__file__).resolve().parents[2] / "examples" / "hello" / "compose.yaml"
 NAME = "hello"
@@ -61,25 +62,30 @@ class Story:
 
     def deposit_glm(self) -> None:
         with step("The team deposits GLM on the chain") as told:
-            fund_gas(queen_address())
+            glm = DevelopmentGlm(settings.HIVE_RPC_URL)
+            glm.fund_gas(queen_address())
             budget = next(iter(self.hive.budgets()))
             wallet = TEAM_WALLET
             if wallet.address.lower() not in {known.address for known in budget.wallets}:
                 self.hive.register_wallet(budget, wallet.address.lower())
             if self._available() < ENOUGH_GLM:
-                deposit(wallet, queen_address(), DEPOSIT_GLM)
+                glm.deposit(wallet, queen_address(), DEPOSIT_GLM)
                 until("the deposit credited", lambda: self._available() >= ENOUGH_GLM, timeout_s=30)
             told.result = f"{plain(self._available())} GLM available, credited by the chain watcher"
 
     def bring_bees(self) -> None:
         with step("Three Bees join") as told:
             self.bees = prepare_bees(self.home)
-            for bee in self.bees:
-                if not bee.is_joined:
-                    bee.join(self.portal_url, enrolment_token(self.cast))
-                bee.start()
+            tokens = [enrolment_token(self.cast) for _ in self.bees]
+            with ThreadPoolExecutor() as side_by_side:
+                list(side_by_side.map(self._bring, self.bees, tokens))
             until("three Bees online with an offer", lambda: self._ready_bees() == REPLICAS, timeout_s=30)
             told.result = ", ".join(f"{bee.name} ({bee.runtime})" for bee in self.bees)
+
+    def _bring(self, bee: DemoBee, token: str) -> None:
+        if not bee.is_joined:
+            bee.join(self.portal_url, token)
+        bee.start()
 
     def deploy(self) -> None:
         self._end_what_an_earlier_demo_left()
@@ -157,11 +163,8 @@ class Story:
     def end(self) -> None:
         """Stop the Bees side by side; nothing of what they ran stays."""
         self.hive.close()
-        threads = [threading.Thread(target=bee.stop) for bee in self.bees]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor() as side_by_side:
+            list(side_by_side.map(DemoBee.stop, self.bees))
 
     def _end_what_an_earlier_demo_left(self) -> None:
         try:

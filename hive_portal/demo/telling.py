@@ -30,7 +30,8 @@ def step(sentence: str) -> Iterator[Step]:
     with console.status(f"{sentence} …"):
         yield current
     took = f"[dim]{time.monotonic() - begun:5.1f} s[/]"
-    console.print(f"[green]✓[/] {took}  {current.sentence}{': ' if current.result else ''}{current.result}")
+    sentence = f"{current.sentence}: {current.result}" if current.result else current.sentence
+    console.print(f"[green]✓[/] {took}  {sentence}", soft_wrap=True)
 
 
 def print_receipt(receipt: Receipt) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from django.conf import Settings
 
-from apps.billing import chain, dev_chain
+from apps.billing import chain
 from apps.billing.watcher import watch_chain
 from apps.nodes.queen import queen_address
 from hive_portal.stack import ports
 from hive_portal.stack.chain import _program
+from hive_portal.stack.glm import DevelopmentGlm
 
 CONFIRMATIONS, FINALITY = 2, 5
 
@@ -26,6 +27,7 @@ class Anvil:
     def __init__(self, port: int, state: Path) -> None:
         self.port, self.url, self.state = port, f"http://127.0.0.1:{port}", state
         self.token = ""
+        self.glm = DevelopmentGlm(self.url)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -58,11 +60,11 @@ class Anvil:
         return chain.chain().balance_glm(address)
 
     def ask(self, method: str, *parameters: object) -> object:
-        return dev_chain._ask(dev_chain._w3(self.url), method, *parameters)
+        return self.glm.ask(method, *parameters)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 10
-        while not dev_chain._w3(self.url).is_connected():
+        while not self.glm.w3.is_connected():
             assert time.monotonic() < deadline, "anvil does not answer"
             time.sleep(0.02)
 
@@ -73,11 +75,11 @@ def anvil(settings: Settings, tmp_path: Path) -> Iterator[Anvil]:
     running = Anvil(ports.find(), tmp_path / "anvil.json")
     running.start()
     try:
-        running.token = dev_chain.deploy_token(running.url)
+        running.token = running.glm.deploy()
         settings.HIVE_RPC_URL, settings.HIVE_GLM_TOKEN = running.url, running.token
         settings.HIVE_CHAIN_START_BLOCK = 0
         settings.HIVE_CONFIRMATIONS, settings.HIVE_FINALITY = CONFIRMATIONS, FINALITY
-        dev_chain.fund_gas(queen_address())
+        running.glm.fund_gas(queen_address())
         yield running
     finally:
         running.stop()

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 from eth_account import Account
+from eth_utils.address import to_checksum_address
 
-from apps.billing import dev_chain, settlement
+from apps.billing import settlement
 from apps.billing.chain import Chain, ChainUnreachable
 from apps.billing.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.metering import store_usage
@@ -18,6 +19,7 @@ from apps.billing.reconciliation import reconcile
 from apps.billing.settlement import pay_providers
 from apps.billing.wallets import register_wallet
 from apps.billing.watcher import watch_chain
+from apps.money import to_wei
 from apps.nodes.queen import queen_address, queen_key
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 
@@ -36,7 +38,7 @@ class Killed(BaseException):
 def budget(team, anvil):
     """Filled by a real deposit of 10 GLM, so that chain and ledger agree from the start."""
     wallet = register_wallet(team, WALLET.address)
-    dev_chain.deposit(WALLET, queen_address(), Decimal(10))
+    anvil.glm.deposit(WALLET, queen_address(), Decimal(10))
     anvil.grow(FINALITY)
     return wallet.budget
 
@@ -210,12 +212,9 @@ def test_it_leaves_a_node_for_later_when_the_treasury_lacks_glm(anvil, owed, hol
 
 
 def send_away(anvil, amount):
-    token = dev_chain._w3(anvil.url).eth.contract(
-        address=dev_chain._address(anvil.token), abi=dev_chain._contract()["abi"]
-    )
     anvil.ask("anvil_impersonateAccount", queen_address())
-    call = token.functions.transfer(dev_chain._address("0x" + "22" * 20), int(Decimal(amount) * 10**18))
-    call.transact({"from": dev_chain._address(queen_address())})
+    stranger, treasury = to_checksum_address("0x" + "22" * 20), to_checksum_address(queen_address())
+    anvil.glm.token.functions.transfer(stranger, to_wei(Decimal(amount))).transact({"from": treasury})
     anvil.grow(FINALITY)
 
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 from eth_account import Account
 
-from apps.billing import dev_chain
 from apps.billing.chain import Chain, chain
 from apps.billing.holding import place_hold
 from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
@@ -15,6 +14,7 @@ from apps.billing.reconciliation import reconcile
 from apps.billing.wallets import WalletTaken, register_wallet
 from apps.billing.watcher import watch_chain
 from apps.nodes.queen import queen_address
+from hive_portal.stack.glm import DevelopmentGlm
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
@@ -35,8 +35,8 @@ def purse(team):
     return register_wallet(team, WALLET.address).budget
 
 
-def send(amount):
-    return dev_chain.deposit(WALLET, queen_address(), Decimal(amount))
+def send(anvil, amount):
+    return anvil.glm.deposit(WALLET, queen_address(), Decimal(amount))
 
 
 def states():
@@ -44,7 +44,7 @@ def states():
 
 
 def test_it_credits_a_deposit_once_it_is_deep_enough(anvil, purse):
-    send("2.5")
+    send(anvil, "2.5")
     watch_chain()
     assert (states(), purse.available_glm) == ([ChainTransferState.SEEN], 0)
     assert reconcile().agrees  # it is pending
@@ -58,7 +58,7 @@ def test_it_credits_a_deposit_once_it_is_deep_enough(anvil, purse):
 
 
 def test_it_credits_a_deposit_once_however_often_it_is_read(anvil, purse):
-    send("1")
+    send(anvil, "1")
     anvil.grow(FINALITY)
     ChainBlock.objects.all().delete()  # as if the watcher had forgotten all of it
     watch_chain()
@@ -69,7 +69,7 @@ def test_it_credits_a_deposit_once_however_often_it_is_read(anvil, purse):
 def test_it_catches_up_in_batches(anvil, purse, monkeypatch):
     monkeypatch.setattr("apps.billing.watcher.BATCH_BLOCKS", 7)
     monkeypatch.setattr("apps.billing.watcher.BATCHES_A_TICK", 3)
-    send("1")
+    send(anvil, "1")
     anvil.mine(40)
     read = watch_chain()
     assert read == 21
@@ -80,14 +80,14 @@ def test_it_catches_up_in_batches(anvil, purse, monkeypatch):
 
 
 def test_it_puts_a_strangers_deposit_into_suspense(anvil):
-    send("1")
+    send(anvil, "1")
     anvil.grow(CONFIRMATIONS)
     assert balance(house_account(AccountKind.SUSPENSE)) == 1
     assert reconcile().agrees
 
 
 def test_it_undoes_a_deposit_whose_block_is_gone_and_credits_it_anew(anvil, purse):
-    tx_hash = send("3")
+    tx_hash = send(anvil, "3")
     raw = raw_transaction(anvil, tx_hash)
     anvil.grow(CONFIRMATIONS - 1)
     assert purse.available_glm == 3
@@ -104,7 +104,7 @@ def test_it_undoes_a_deposit_whose_block_is_gone_and_credits_it_anew(anvil, purs
 
 
 def test_it_forgets_a_deposit_that_was_only_seen(anvil, purse):
-    send("3")
+    send(anvil, "3")
     watch_chain()
     anvil.reorganise(1)
     anvil.grow(FINALITY)
@@ -113,7 +113,7 @@ def test_it_forgets_a_deposit_that_was_only_seen(anvil, purse):
 
 
 def test_it_bears_what_a_team_has_spent_of_a_deposit_that_vanished(anvil, purse, now, caplog):
-    tx_hash = send("3")
+    tx_hash = send(anvil, "3")
     raw = raw_transaction(anvil, tx_hash)
     anvil.grow(CONFIRMATIONS - 1)
     place_hold(budget=purse, reference="replica:1:1", amount_glm=Decimal(2), until=now)
@@ -130,7 +130,7 @@ def test_it_bears_what_a_team_has_spent_of_a_deposit_that_vanished(anvil, purse,
 
 
 def test_it_reads_all_again_after_a_reorganisation_deeper_than_it_remembers(anvil, purse, caplog):
-    send("1")
+    send(anvil, "1")
     anvil.grow(3 * FINALITY)
     anvil.reorganise(2 * FINALITY + 2)
     anvil.grow(FINALITY)
@@ -140,7 +140,7 @@ def test_it_reads_all_again_after_a_reorganisation_deeper_than_it_remembers(anvi
 
 def test_it_reads_again_what_changed_under_its_eyes(anvil, purse, monkeypatch):
     """A reorganisation between two questions must not leave a block that is no longer part of the chain."""
-    send("1")
+    send(anvil, "1")
     anvil.mine(3)
     ask, disturb = Chain.block, [lambda: anvil.reorganise(6)]
 
@@ -162,7 +162,7 @@ def test_it_reads_again_what_changed_under_its_eyes(anvil, purse, monkeypatch):
 
 def test_it_misses_no_deposit_that_comes_with_a_reorganisation(anvil, purse, monkeypatch):
     """The block that the deposit is in replaces an empty one while the watcher reads."""
-    raw = raw_transaction(anvil, send("1"))
+    raw = raw_transaction(anvil, send(anvil, "1"))
     anvil.reorganise(1)  # its block is gone: what the watcher is about to ask has no transfer
     ask, disturb = Chain.transfers_of, [lambda: anvil.ask("eth_sendRawTransaction", raw)]
 
@@ -184,7 +184,7 @@ def test_it_misses_no_deposit_that_comes_with_a_reorganisation(anvil, purse, mon
 
 def test_it_says_once_that_the_node_is_dead_and_loses_nothing(anvil, purse, caplog):
     caplog.set_level(logging.INFO, "hive.chain")
-    send("1")
+    send(anvil, "1")
     anvil.stop()
     for _ in range(3):
         assert watch_chain() == 0
@@ -214,7 +214,7 @@ def test_it_registers_a_wallet_for_one_team(team, other_team):
 
 
 def test_it_finds_the_token_that_is_there(anvil):
-    assert dev_chain.deploy_token(anvil.url) == anvil.token
+    assert DevelopmentGlm(anvil.url).deploy() == anvil.token
 
 
 def raw_transaction(anvil, tx_hash):

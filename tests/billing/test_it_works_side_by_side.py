@@ -105,10 +105,11 @@ def test_it_stores_and_rates_a_chain_once(meter, node):
 
 @pytest.mark.needs("chain")
 def test_it_pays_once_with_two_workers(anvil, hold, meter, node):
-    from apps.billing import dev_chain
+    from eth_account import Account
+
     from apps.nodes.queen import queen_address
 
-    dev_chain.deposit("0x" + "77" * 32, queen_address(), Decimal(10))
+    anvil.glm.deposit(Account.from_key("0x" + "77" * 32), queen_address(), Decimal(10))
     store_usage(node_id=node.id, reports=[meter.report()])
     rate_usage()
     made = side_by_side(*[lambda: pay_providers(minimum_glm=Decimal(0))] * 4)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -15,9 +16,12 @@ import psutil
 import psycopg
 import pytest
 import redis
+from eth_account import Account
+from eth_utils.address import to_checksum_address
 
 from hive_portal.stack import HiveHome, Stack, StackError, ports, postgres
 from hive_portal.stack.envoy import nothing_here
+from hive_portal.stack.glm import DevelopmentGlm
 from tests.needs import needs_chain, needs_root
 
 ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/hive", "REDIS_URL": "redis://elsewhere"}
@@ -196,27 +200,24 @@ def test_the_edge_follows_the_files(home: HiveHome) -> None:
 
 @needs_chain
 def test_the_chain_continues_where_it_stopped(home: HiveHome) -> None:
+    wallet = Account.create()
     stranger = "0x00000000000000000000000000000000000000aa"
 
-    def balance(stack: Stack) -> int:
+    def state(stack: Stack) -> tuple[str, int, int]:
         assert stack.chain is not None
-        call = {"to": stack.env["HIVE_GLM_TOKEN"], "data": "0x70a08231" + stranger[2:].rjust(64, "0")}
-        return int(stack.chain._call("eth_call", call, "latest"), 16)
+        glm = DevelopmentGlm(stack.chain.url)
+        balance = glm.token.functions.balanceOf(to_checksum_address(stranger)).call()
+        return stack.env["HIVE_GLM_TOKEN"], balance, glm.w3.eth.block_number
 
     with Stack(home, chain=True, environ=ELSEWHERE) as stack:
         assert stack.chain is not None
-        token, height = stack.env["HIVE_GLM_TOKEN"], int(stack.chain._call("eth_blockNumber"), 16)
-        mint = "0x40c10f19" + stranger[2:].rjust(64, "0") + hex(10**18)[2:].rjust(64, "0")
-        deployer = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
-        stack.chain._call("eth_sendTransaction", {"from": deployer, "to": token, "data": mint})
-        stack.chain._call("evm_mine")
-        assert balance(stack) == 10**18
+        DevelopmentGlm(stack.chain.url).deposit(wallet, stranger, Decimal(1))
+        token, balance, height = state(stack)
+        assert balance == 10**18
 
     with Stack(home, chain=True, environ=ELSEWHERE) as stack:
-        assert stack.chain is not None
-        assert stack.env["HIVE_GLM_TOKEN"] == token
-        assert int(stack.chain._call("eth_blockNumber"), 16) > height
-        assert balance(stack) == 10**18
+        assert state(stack)[:2] == (token, balance)
+        assert state(stack)[2] >= height
 
 
 @needs_chain
