@@ -145,7 +145,10 @@ class Bee:
         self._answers += [self._sign(each, now_ms) for each in wanted.agreements]
 
     def _sign(self, asked: AgreementToSign, now_ms: int) -> Answer:
+        """Asked again for what it has signed, the Bee says the same again, whatever its rules are by now."""
         terms = asked.terms
+        if signed := self.journal.signature_of(terms):
+            return Answer(verdict=Verdict.ACCEPTED, agreement_id=terms.agreement_id, signature=signed)
         message = typed_data.agreement(terms, chain_id=self._chain_id)
         why_not = negotiate.objection_to_agreement(asked, self._standing(now_ms), now_ms)
         if not why_not and not typed_data.is_signed_by(message, asked.requestor_signature, self._queen):

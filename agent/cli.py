@@ -60,8 +60,8 @@ def agent_group() -> None:
     """Rent out this machine: be a bee.
 
     \b
-    Exit status: 0 well, 1 something must be put right, 2 wrong usage,
-    3 refused by the Hive for good (token used or expired, banned, replaced).
+    Exit status: 0 well, 1 something must be put right, 2 wrong usage, 3 refused by
+    the Hive for good (token used or expired, banned, replaced), 7 no Hive answers.
     """
 
 

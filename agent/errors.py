@@ -13,3 +13,9 @@ class RefusedByQueen(AgentError):
     """A final refusal: trying again would not help."""
 
     exit_code = 3
+
+
+class NoHiveAnswers(AgentError):
+    """Nobody at the URL, or nobody that speaks our protocol."""
+
+    exit_code = 7

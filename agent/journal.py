@@ -77,6 +77,14 @@ class Journal:
             (terms.agreement_id, _encode(terms), signature, at_ms),
         )
 
+    def signature_of(self, terms: Terms) -> str | None:
+        """Ours under exactly these terms."""
+        row = self._db.execute(
+            "SELECT signature FROM agreements WHERE agreement_id = ? AND terms = ?",
+            (terms.agreement_id, _encode(terms)),
+        ).fetchone()
+        return row[0] if row else None
+
     def open_agreements(self) -> list[SignedAgreement]:
         rows = self._db.execute(
             "SELECT terms, signature, signed_at_ms,"

@@ -141,10 +141,12 @@ class Keeper:
             return Tick()
 
     def _tell_people(self, before: dict[str, tuple[RunState, str, str]]) -> None:
-        for id, now in _seen(self.state).items():
-            if now != before.get(id):
+        for id, (state, reason, _) in _seen(self.state).items():
+            was = before.get(id)
+            # While it starts up each probe fails in its own words; only the next state is news.
+            if was is None or state != was[0] or (reason != was[1] and state != RunState.RUNNING):
                 replica = self.state.slots[id].assignment.replica
-                log.info("%s %s%s", replica, now[0], f": {now[1]}" if now[1] else "")
+                log.info("%s %s%s", replica, state, f": {reason}" if reason else "")
 
     # -- effects --------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from agent.bee import Bee
-from agent.errors import AgentError, RefusedByQueen
+from agent.errors import NoHiveAnswers, RefusedByQueen
 from agent.protocol import (
     MAX_FRAME_BYTES,
     Challenge,
@@ -48,7 +48,7 @@ async def enrol(bee: Bee, token: str) -> Welcome:
 
     Raises:
         RefusedByQueen: with the Queen's reason.
-        AgentError: nobody, or nobody that speaks our protocol, answers at the URL.
+        NoHiveAnswers: nobody, or nobody that speaks our protocol, is at the URL.
     """
     url = bee.config.url
     try:
@@ -57,7 +57,7 @@ async def enrol(bee: Bee, token: str) -> Welcome:
     except TryLater as refusal:
         raise RefusedByQueen(str(refusal)) from None
     except (OSError, WebSocketException, TimeoutError, ValueError) as error:
-        raise AgentError(f"no Hive answers at {url}: {error or type(error).__name__}") from error
+        raise NoHiveAnswers(f"no Hive answers at {url}: {error or type(error).__name__}") from error
 
 
 async def keep_link(bee: Bee, wake: asyncio.Event, open_console: Callable[[OpenStream], None]) -> None:

@@ -110,15 +110,18 @@ class DockerRuntime:
 
     async def status(self, run: Run) -> Status:
         try:
-            state = (await self._container(run)).attrs["State"]
+            container = await self._container(run)
+            state = container.attrs["State"]
+            if state["Running"]:
+                return Status(alive=True)
+            said = (await _ask(container.logs, tail=1)).decode(errors="replace").strip()[:200]
         except _Absent:
             return Status(alive=False, reason="its container was removed")
-        if state["Running"]:
-            return Status(alive=True)
         reason = (
             "killed: out of memory" if state.get("OOMKilled") else f"exited with status {state['ExitCode']}"
         )
-        return Status(alive=False, reason=state.get("Error") or reason, ended_s=_boot_s(state["FinishedAt"]))
+        ended_s = _boot_s(state["FinishedAt"])
+        return Status(alive=False, reason=f"{reason}: {said}" if said else reason, ended_s=ended_s)
 
     async def usage(self, run: Run) -> Counters:
         """Zeros for a container that has ended: the engine forgets, and what was read last stands."""

@@ -56,9 +56,12 @@ def guard(folder: str) -> int:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.pthread_sigmask(signal.SIG_BLOCK, [number])
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    guard_pid, (started, starting) = os.getpid(), os.pipe()
     payload = os.fork()
     if payload == 0:
-        start_payload(spec, folder)
+        start_payload(spec, folder, guard_pid)
+    os.close(starting)
+    os.read(started, 1)  # ends when the payload's exec closes the other end: from there on it is confined
     write_json(
         os.path.join(folder, "run.json"),
         {
@@ -150,7 +153,7 @@ def explain(status: int | None) -> str:
 # -- confining --------------------------------------------------------------------------------------------
 
 
-def start_payload(spec: Spec, folder: str) -> NoReturn:
+def start_payload(spec: Spec, folder: str, guard_pid: int) -> NoReturn:
     """In the child: never returns."""
     try:
         os.setsid()
@@ -160,6 +163,8 @@ def start_payload(spec: Spec, folder: str) -> NoReturn:
         os.dup2(log, 2)
         confine(spec)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != guard_pid:
+            os._exit(1)  # it died before the line above
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.execvpe(spec["command"][0], spec["command"], spec["env"])
     except BaseException as error:

@@ -11,10 +11,9 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 def descendants(pid: int) -> list[int]:
     """Everything below `pid`, parents first; zombies included, since their CPU time still counts."""
-    found = []
-    for child in _children(pid):
-        found.append(child)
-        found += descendants(child)
+    found = _children(pid)
+    for each in found:  # grows while it is walked: no recursion, however deep somebody forks
+        found += _children(each)
     return found
 
 

@@ -79,7 +79,7 @@ async def test_it_says_when_no_hive_answers(home: Path) -> None:
     status, _, error = await agent(
         "join", "http://127.0.0.1:9", "t", "--home", str(home), "--runtime", "process"
     )
-    assert status == 1
+    assert status == 7
     assert "no Hive answers at http://127.0.0.1:9" in error
 
 
