@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -20,6 +21,7 @@ from apps.billing.usage_chain import MOST_SEQUENCE
 from apps.market.models import Agreement
 from apps.money import ZERO, plain, round_glm
 from apps.teams.audit import Actor
+from apps.teams.states import StaleState
 
 log = logging.getLogger("hive.billing")
 
@@ -64,9 +66,16 @@ def note_acks(node_id: str) -> list[protocol.NoteAck]:
 
 
 def review_debit_notes() -> int:
-    """Accept or dispute every note whose usage is rated by now. Returns how many were decided."""
+    """Accept or dispute every note whose usage is rated by now. Returns how many were decided.
+
+    A note that another worker decided meanwhile is left to it.
+    """
+    decided = 0
     waiting = DebitNote.objects.filter(state=DebitNoteState.RECEIVED).select_related("agreement")
-    return sum(_review(note) for note in waiting.order_by("received_at")[:1000])
+    for note in waiting.order_by("received_at")[:1000]:
+        with suppress(StaleState):
+            decided += _review(note)
+    return decided
 
 
 def _review(note: DebitNote) -> bool:

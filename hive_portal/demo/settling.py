@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from apps.billing.invoicing import draw_up_invoice, review_debit_notes
+from apps.billing.invoicing import draw_up_invoice
 from apps.billing.models import (
     DebitNote,
     DebitNoteState,
@@ -18,7 +18,6 @@ from apps.billing.models import (
     UsageState,
 )
 from apps.billing.posting import ledger_sum
-from apps.billing.rating import rate_usage
 from apps.billing.reconciliation import reconcile
 from apps.billing.settlement import pay_providers
 from apps.money import ZERO, plain
@@ -31,8 +30,6 @@ def wait_for_usage(team: Team, since: datetime) -> None:
     """Until every node that worked since then has usage posted and a debit note accepted for it."""
 
     def posted() -> bool:
-        rate_usage()
-        review_debit_notes()
         used = UsageRecord.objects.filter(agreement__team=team, received_at__gte=since)
         nodes = set(used.filter(state=UsageState.POSTED).values_list("agreement__node_id", flat=True))
         noted = DebitNote.objects.filter(agreement__team=team, received_at__gte=since).exclude(
