@@ -1,7 +1,7 @@
 """The Queen's end of a console: an SSH client over a stream that the Bee has dialled, its host key pinned.
 
-The Bee proves itself by the key which this node enrolled with; the Queen by the stream's one-time id, which only
-the two of them know.
+The Bee proves itself by the key which this node enrolled with; the Queen by the stream's one-time id, which
+only the two of them know.
 """
 
 from __future__ import annotations

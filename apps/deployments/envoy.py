@@ -19,6 +19,13 @@ REPEATABLE = "connect-failure,refused-stream,reset,gateway-error"
 UNSENT = "connect-failure,refused-stream"
 """For every other method: the replica never saw the request."""
 
+MANY = {
+    "max_connections": 10_000,
+    "max_pending_requests": 10_000,
+    "max_requests": 10_000,
+    "max_retries": 1_000,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
@@ -59,6 +66,8 @@ def cluster(backend: Backend, *, folder: Path) -> dict[str, Any]:
             "healthy_panic_threshold": {"value": 0},
         },
         "ignore_health_on_host_removal": True,
+        # Envoy's own limit is three retries at once: the fourth visitor of a dying replica would see a 503.
+        "circuit_breakers": {"thresholds": [MANY]},
         "health_checks": [_health_check(backend)],
     }
 

@@ -7,7 +7,6 @@ replica runs, and nobody pays, without a lease.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -41,8 +40,8 @@ def renew_leases() -> int:
         replica__index__lte=F("replica__service__replicas_wanted"),
     ).select_related("replica")
     now = timezone.now()
-    due = [one.pk for one in candidates if is_due(one.lease_until, lease=_lease(one), now=now)]
-    return sum(_renew(assignment_id) for assignment_id in due)
+    due = [one for one in candidates if is_due(one.lease_until, lease=_lease(one), now=now)]
+    return sum(_renew(one) for one in due)
 
 
 def _lease(assignment: Assignment) -> timedelta:
@@ -55,12 +54,13 @@ def is_due(lease_until: datetime, *, lease: timedelta, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _renew(assignment_id: UUID) -> bool:
-    # The replica's lock too: `reconcile` takes that first, and then the assignment's.
-    rows = Assignment.objects.select_for_update(skip_locked=True, of=("self", "replica"))
-    rows = rows.select_related("agreement__hold", "replica__service__deployment__budget__team")
+def _renew(due: Assignment) -> bool:
+    # The lock that `reconcile` takes too; what is decided on is read once it is held.
+    if Replica.objects.select_for_update(skip_locked=True).filter(pk=due.replica_id).first() is None:
+        return False
+    rows = Assignment.objects.select_related("agreement__hold", "replica__service__deployment__budget__team")
     now = timezone.now()
-    assignment = rows.filter(pk=assignment_id, state=AssignmentState.ACTIVE, lease_until__gt=now).first()
+    assignment = rows.filter(pk=due.pk, state=AssignmentState.ACTIVE, lease_until__gt=now).first()
     if assignment is None:
         return False
     replica, until = assignment.replica, now + _lease(assignment)

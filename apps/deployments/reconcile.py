@@ -104,11 +104,12 @@ def _step(replica_id: uuid.UUID | str) -> bool:
 
 
 def _claim(replica_id: uuid.UUID | str, *, now: datetime) -> Replica | None:
-    rows = Replica.objects.select_for_update(skip_locked=True, of=("self",))
-    rows = rows.select_related(
-        "service__deployment__budget__team", "service__deployment__team", "hold", "demand"
-    )
-    return rows.filter(pk=replica_id, retry_at__lte=now).first()
+    """Lock first, read then: a join in the locking query shows the joined rows as they were before it."""
+    due = Replica.objects.select_for_update(skip_locked=True).filter(pk=replica_id, retry_at__lte=now)
+    if due.first() is None:
+        return None
+    rows = Replica.objects.select_related("service__deployment__budget__team", "service__deployment__team")
+    return rows.select_related("hold", "demand").get(pk=replica_id)
 
 
 def _rest(replica_id: uuid.UUID | str, *, seconds: float) -> None:

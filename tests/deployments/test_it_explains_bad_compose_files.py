@@ -1,5 +1,6 @@
 """Whatever is wrong with a Compose file is said with place and line, all at once; nothing takes it down."""
 
+import json
 import time
 
 import pytest
@@ -193,7 +194,6 @@ KEYS = st.sampled_from(
     st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
 )
 def test_it_survives_any_shape(value: object) -> None:
-    import json
 
     try:
         parse_manifest(json.dumps(value))
