@@ -16,6 +16,9 @@ from apps.nodes.reach import LIVE_FIRST, reachable_nodes
 from apps.teams.choice import choose_team, current_team, membership
 from apps.teams.models import AuditLine, Team
 
+ROUTINE = ("assignment", "debitnote", "demand", "hold", "proposal")
+"""Nouns whose every step would drown what a team wants to see at a glance."""
+
 
 @login_required
 def dashboard(request: HttpRequest) -> HttpResponse:
@@ -33,7 +36,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
         "team": chosen,
         "mine": membership(request, chosen),
         "nodes": list(reachable_nodes(request).exclude(state=NodeState.BANNED).order_by(LIVE_FIRST, "name")),
-        "events": AuditLine.objects.filter(team=chosen)[:8],
+        "events": AuditLine.objects.filter(team=chosen).exclude(noun__in=ROUTINE)[:8],
     }
     context["nodes_online"] = sum(_is_online(node) for node in context["nodes"])
     return render(request, "portal/team.html", context)

@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("url", help="of the portal, http://localhost:8000")
     parser.add_argument("--user", default="demo")
-    parser.add_argument("--password", default="demo")
+    parser.add_argument("--password", default="honeycomb")
     parser.add_argument("--password-file", help="read the password from here instead")
     parser.add_argument("--deployment", default="hello", help="whose page is shown")
     parser.add_argument("--scheme", choices=("light", "dark"), default="light")
