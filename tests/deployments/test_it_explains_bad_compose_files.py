@@ -88,6 +88,9 @@ def problem(below_web: str) -> str:
         ("environment: {A: '${B}'}", "the variable B has no value; give one with ${B:-value}"),
         ("environment: {A: '${B:?set me}'}", "the variable B has no value: set me"),
         ("environment: {A: 'cost $ 5'}", "write $$ for a dollar sign"),
+        ('environment: {A: "\\0"}', "the character 0"),
+        ('environment: {A: "\\ud800"}', "half a character"),
+        ('environment: {"\\ud800": x}', "half a character"),
     ],
 )
 def test_it_names_place_and_remedy(line: str, expected: str) -> None:

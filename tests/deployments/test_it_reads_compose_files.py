@@ -193,3 +193,8 @@ def test_it_needs_a_replacement_only_for_what_a_replica_is_made_of() -> None:
     before = service("deploy: {replicas: 1}")
     assert service("deploy: {replicas: 5}\nlabels: {a: b}\nx-hive: {lease: 1h}").recipe == before.recipe
     assert service("environment: {A: b}").recipe != before.recipe
+
+
+def test_it_reads_json_too() -> None:
+    text = '{"services": {"web": {"image": "app", "environment": {"A": "\\ud83d\\udc1d"}}}}'
+    assert parse_manifest(text).services["web"].environment == {"A": "🐝"}

@@ -108,7 +108,8 @@ class Source:
         values: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            key = self._whole(str(key_node.value), path) if isinstance(key_node, ScalarNode) else ""
             if str(key_node.tag) == f"{_TAG}merge":
                 merged = self._merged(value_node, path, fill_in) | merged
             elif not isinstance(key_node, ScalarNode):
@@ -119,6 +120,16 @@ class Source:
                 self.lines[(*path, key)] = line
                 values[key] = self._value(value_node, (*path, key), fill_in)
         return merged | values
+
+    def _whole(self, text: str, path: Path) -> str:
+        """JSON writes some characters as two escapes; what can't be stored as text is refused."""
+        try:
+            whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            whole = "\0"
+        if "\0" in whole:
+            self.add(path, "contains half a character, or the character 0: neither is text")
+        return whole.replace("\0", "")
 
     def _merged(self, node: Node, path: Path, fill_in: Any) -> dict[str, Any]:
         """What `<<: *anchor` (or a list of anchors, the first of which wins) brings in."""
@@ -132,7 +143,7 @@ class Source:
         return merged
 
     def _scalar(self, node: ScalarNode, path: Path, fill_in: Any) -> Any:
-        tag, text = str(node.tag), fill_in(path, node.value)
+        tag, text = str(node.tag), fill_in(path, self._whole(node.value, path))
         if text != node.value and node.style is None:
             # A variable stood here: `replicas: ${N}` is a number once N is known.
             tag = str(self._yaml.resolver.resolve(ScalarNode, text, (True, False)))
