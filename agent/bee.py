@@ -17,7 +17,6 @@ from agent import clock, machine, negotiate, offers, stats, typed_data
 from agent.access import Access
 from agent.bookkeeper import Bookkeeper
 from agent.config import Config
-from agent.converge import WantedSet
 from agent.host_key import public_key_line
 from agent.identity import load_or_make_key, node_id
 from agent.journal import Journal, SignedAgreement
@@ -42,6 +41,9 @@ from agent.protocol import (
     Welcome,
 )
 from agent.runtimes.base import Runtime
+from agent.slots import (
+    WantedSet,
+)
 
 log = logging.getLogger("hive.agent")
 

@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping
 
 from agent import clock
 from agent.bookkeeper import Bookkeeper
-from agent.converge import (
+from agent.converge import decide, due_at, observed
+from agent.health import problem_with
+from agent.journal import Journal
+from agent.protocol import ObservedAssignment, RunState
+from agent.runtimes.base import Counters, ImageMissing, Order, Run, Runtime, RuntimeFault, Status
+from agent.slots import (
     Adopted,
     Effect,
     Ended,
@@ -24,14 +29,7 @@ from agent.converge import (
     State,
     Stop,
     Tick,
-    decide,
-    due_at,
-    observed,
 )
-from agent.health import problem_with
-from agent.journal import Journal
-from agent.protocol import ObservedAssignment, RunState
-from agent.runtimes.base import Counters, ImageMissing, Order, Run, Runtime, RuntimeFault, Status
 
 log = logging.getLogger("hive.agent")
 

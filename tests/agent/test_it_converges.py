@@ -13,6 +13,13 @@ from agent.converge import (
     CRASHES,
     KEEP_ENDED_S,
     STEADY_S,
+    decide,
+    due_at,
+    observed,
+)
+from agent.protocol import Assignment, HealthCheck, ObservedAssignment, RunState, Workload
+from agent.runtimes.base import Run
+from agent.slots import (
     Adopted,
     Effect,
     Ended,
@@ -29,12 +36,7 @@ from agent.converge import (
     Stop,
     Tick,
     WantedSet,
-    decide,
-    due_at,
-    observed,
 )
-from agent.protocol import Assignment, HealthCheck, ObservedAssignment, RunState, Workload
-from agent.runtimes.base import Run
 
 
 def given(

@@ -128,7 +128,8 @@ def test_it_signs_nothing_that_the_owner_would_not(changes: dict[str, Any], word
 def test_it_rents_nothing_out_twice() -> None:
     other = replace(TERMS, agreement_id="g0", cpu_threads=Decimal(3))
     assert objection(signed=[other]) == "2 CPU threads are asked, 1 are free"
-    assert objection(signed=[TERMS]) == "", "asked again for what it has signed"
+    large = replace(TERMS, cpu_threads=Decimal(3))
+    assert objection(large, signed=[large]) == "", "asked again for what it has signed"
 
 
 def test_it_refuses_a_runtime_that_works_no_more() -> None:
