@@ -13,7 +13,7 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from web3 import HTTPProvider, Web3
-from web3.types import RPCEndpoint
+from web3.types import Nonce, RPCEndpoint
 from web3.utils import get_create_address
 
 from hive_portal.stack.errors import StackError
@@ -79,7 +79,7 @@ class DevelopmentGlm:
     def _deployed(self) -> str | None:
         """The first contract that the deployer made: nobody else uses it."""
         used = min(self.w3.eth.get_transaction_count(self._deployer), NONCES_LOOKED_AT)
-        candidates = (get_create_address(self._deployer, nonce) for nonce in range(used))
+        candidates = (get_create_address(self._deployer, Nonce(nonce)) for nonce in range(used))
         return next((address for address in candidates if self.w3.eth.get_code(address)), None)
 
     def _deploy(self) -> str:
