@@ -45,14 +45,20 @@ class Bookkeeper:
         meter = self._meters.get(run.agreement_id)
         return meter is not None and meter.run_id == run.run_id
 
-    def gather(self, run: Run, counters: Counters) -> None:
-        """In memory only: what is lost with the agent here is read again from the run after its restart."""
+    def gather(self, run: Run, counters: Counters, alive_s: float) -> None:
+        """It was alive at `alive_s`, boot clock, and had used this. In memory only, until a `checkpoint`."""
         if meter := self._meters.get(run.agreement_id):
-            self._meters[run.agreement_id] = metering.gather(meter, run.run_id, counters, _boot_ms())
+            gathered = metering.gather(meter, run.run_id, counters, int(alive_s * 1000))
+            self._meters[run.agreement_id] = gathered
+
+    def checkpoint(self) -> None:
+        """Write down what was gathered: all that can be claimed if agent and runs die together."""
+        self._journal.keep_meters([meter for meter in self._meters.values() if meter.run_id])
 
     def run_ended(self, run: Run, counters: Counters, ended_s: float | None) -> None:
+        """`ended_s` None: nobody knows when. It is claimed up to where it was last known to live."""
         if meter := self._meters.get(run.agreement_id):
-            at_ms = _boot_ms() if ended_s is None else int(ended_s * 1000)
+            at_ms = None if ended_s is None else int(ended_s * 1000)
             self._keep(metering.run_ended(meter, run.run_id, counters, at_ms))
 
     def drop_lost_runs(self, found: set[str]) -> None:
@@ -95,7 +101,7 @@ class Bookkeeper:
 
     def _keep(self, meter: Meter) -> None:
         self._meters[meter.agreement_id] = meter
-        self._journal.keep_meter(meter)
+        self._journal.keep_meters([meter])
 
     # -- acknowledgements and notes -------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ transaction, so a kill at any moment leaves either both or neither: no usage is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -122,8 +122,12 @@ class Journal:
 
     # -- usage ----------------------------------------------------------------------------------------------
 
-    def keep_meter(self, meter: Meter) -> None:
-        self._db.execute("INSERT OR REPLACE INTO meters VALUES (?, ?)", (meter.agreement_id, _encode(meter)))
+    def keep_meters(self, meters: Iterable[Meter]) -> None:
+        """In one transaction, which is one write to the disk however many there are."""
+        rows = [(meter.agreement_id, _encode(meter)) for meter in meters]
+        if rows:
+            with self._transaction() as db:
+                db.executemany("INSERT OR REPLACE INTO meters VALUES (?, ?)", rows)
 
     def meters(self) -> list[Meter]:
         return [_decode(blob, type=Meter) for (blob,) in self._db.execute("SELECT meter FROM meters")]

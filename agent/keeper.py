@@ -71,12 +71,20 @@ class Keeper:
         return slot.run if slot and slot.assignment.generation == generation else None
 
     async def sample(self) -> None:
-        """Gather what everything that runs has used until now."""
+        """Gather what everything that runs has used until now, and write it down."""
         for run in self.runs():
             try:
-                self._books.gather(run, await self._runtimes[run.runtime].usage(run))
+                await self._sample(run)
             except RuntimeFault as fault:
                 log.warning("usage of %s can't be read: %s", run.assignment_id, fault)
+        self._books.checkpoint()
+
+    async def _sample(self, run: Run) -> None:
+        """A run that has died meanwhile is left to its probe, which asks when."""
+        runtime = self._runtimes[run.runtime]
+        counters, asked_s = await runtime.usage(run), clock.boot_s()
+        if (await runtime.status(run)).alive:
+            self._books.gather(run, counters, asked_s)
 
     async def stop_everything(self, patience_s: float) -> None:
         """The owner wants the machine back. Returns when nothing runs any more, or after `patience_s`."""
@@ -194,6 +202,7 @@ class Keeper:
 
     async def _probe(self, effect: Probe) -> None:
         run, runtime = effect.run, self._runtimes[effect.run.runtime]
+        asked_s = clock.boot_s()
         try:
             status = await runtime.status(run)
         except RuntimeFault as fault:
@@ -203,6 +212,7 @@ class Keeper:
             await self._end(run, status, grace_s=0)
             self.tell(Ended(run.assignment_id, run.run_id, status.reason))
             return
+        self._books.gather(run, Counters(), asked_s)
         problem = await problem_with(run, effect.health, runtime) if effect.health else ""
         self.tell(Probed(run.assignment_id, run.run_id, problem))
 

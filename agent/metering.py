@@ -67,8 +67,9 @@ def gather(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter
     )
 
 
-def run_ended(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter:
-    meter = gather(meter, run_id, counters, boot_ms)
+def run_ended(meter: Meter, run_id: str, counters: Counters, boot_ms: int | None) -> Meter:
+    """`boot_ms`: when it ended; None when nobody knows, and it counts only as far as it was gathered."""
+    meter = gather(meter, run_id, counters, meter.run_gathered_ms if boot_ms is None else boot_ms)
     return replace(meter, run_id="") if meter.run_id == run_id else meter
 
 

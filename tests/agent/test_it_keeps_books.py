@@ -14,7 +14,7 @@ import pytest
 from eth_account import Account
 from msgspec.structs import replace
 
-from agent import metering, typed_data
+from agent import clock, metering, typed_data
 from agent.bookkeeper import Bookkeeper
 from agent.config import Config, Rent
 from agent.journal import Journal
@@ -95,6 +95,11 @@ def test_it_adds_up_runs_and_counts_no_pause_between_them() -> None:
 def test_it_takes_the_end_of_a_run_once() -> None:
     meter = run_ended(a_running_meter(), "r1", used(100), 6_000)
     assert run_ended(meter, "r1", used(900), 9_000) == meter
+
+
+def test_it_counts_a_run_that_nobody_saw_end_only_as_far_as_it_was_seen() -> None:
+    meter = run_ended(gather(a_running_meter(), "r1", used(100), 6_000), "r1", used(0), None)
+    assert (meter.running_ms, meter.cpu_ms, meter.run_id) == (1_000, 100, "")
 
 
 def test_it_never_lets_counters_fall() -> None:
@@ -187,11 +192,11 @@ def test_it_goes_on_with_the_chain_after_a_restart(journal: Journal) -> None:
     books = books_of(journal)
     books.open(terms())
     books.run_started(run_of())
-    books.gather(run_of(), used(10))
+    books.gather(run_of(), used(10), clock.boot_s())
     books.cut_all()
     again = books_of(journal)
     assert again.knows(run_of())
-    again.gather(run_of(), used(30))
+    again.gather(run_of(), used(30), clock.boot_s())
     again.finish("g1")
     first, second = journal.unacked_usage()
     assert second.previous_hash == first.hash
@@ -212,7 +217,7 @@ def test_it_asks_for_payment_as_soon_as_usage_is_rated(journal: Journal) -> None
     books = books_of(journal)
     books.open(terms())
     books.run_started(run_of())
-    books.gather(run_of(), used(500))
+    books.gather(run_of(), used(500), clock.boot_s())
     books.finish("g1")
     (report,) = journal.unacked_usage()
     own = metering.cost_glm(report, PRICE)
@@ -229,10 +234,26 @@ def test_it_counts_nothing_for_a_run_that_left_no_trace(journal: Journal) -> Non
     books.run_started(run_of())
     books = books_of(journal)
     books.drop_lost_runs(found=set())
-    books.gather(run_of(), used(10_000))
+    books.gather(run_of(), used(10_000), clock.boot_s())
     books.finish("g1")
     (report,) = journal.unacked_usage()
     assert (report.running_ms, report.cpu_ms) == (0, 0)
+
+
+def test_it_claims_after_a_power_cut_what_it_had_written_down(journal: Journal) -> None:
+    """Agent and run died together: the run is found dead, and nobody knows since when."""
+    started_s = clock.boot_s()
+    books = books_of(journal)
+    books.open(terms())
+    books.run_started(run_of())
+    books.gather(run_of(), used(10), started_s + 2)
+    books.checkpoint()
+    books.gather(run_of(), used(25), started_s + 3)
+    again = books_of(journal)
+    again.run_ended(run_of(), used(0), ended_s=None)
+    (meter,) = journal.meters()
+    assert (meter.cpu_ms, meter.run_id) == (10, "")
+    assert 1_900 <= meter.running_ms <= 2_000
 
 
 def test_it_closes_agreements_that_nothing_is_left_of(journal: Journal) -> None:
@@ -260,12 +281,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.agent.test_it_keeps_books import books_of, run_of, terms, used
+from agent import clock
 from agent.journal import Journal
 books = books_of(Journal(Path(sys.argv[1])))
 books.open(terms())
 books.run_started(run_of())
 for cpu_ms in range(1, 1_000_000):
-    books.gather(run_of(), used(cpu_ms))
+    books.gather(run_of(), used(cpu_ms), clock.boot_s())
     books.cut_all()
     print(cpu_ms, flush=True)
 """

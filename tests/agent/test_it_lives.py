@@ -14,10 +14,13 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from agent import typed_data
+from agent import clock, typed_data
 from agent.protocol import Assignment, HealthCheck, RefusalCode, Refused, Verdict
 from tests.agent.conftest import agent, left_of
 from tests.agent.queen_double import CHAIN_ID, QueenDouble, assignment
+
+SAMPLED_MS = 500
+"""At the metering interval of these tests usage is sampled twice as often; the rest is for a busy machine."""
 
 
 async def ask(endpoint: str, path: str = "/") -> tuple[int, str]:
@@ -273,6 +276,30 @@ async def test_it_starts_nothing_twice_and_loses_no_usage_when_it_is_killed(
     assert sum(each.cpu_ms for each in reports) >= 490
     spanned = reports[-1].ended_at_ms - reports[0].started_at_ms
     assert sum(each.running_ms for each in reports) >= 0.8 * spanned, "the time without an agent counts"
+
+
+async def test_it_claims_no_second_after_a_power_cut(
+    queen: QueenDouble, running_bee: Any, home: Path
+) -> None:
+    """Bee, guard and payload are killed at once. Back again, the Bee claims what it saw, and that alone."""
+    async with running_bee() as first:
+        given = await placed(queen)
+        started_ms = clock.wall_ms()
+        await queen.until(lambda: len(queen.usage.get(given.agreement_id, ())) >= 2)
+        await asyncio.sleep(0.3)  # into the next interval: this much is not reported yet
+        first.kill()
+        for each in left_of(home):
+            each.kill()
+        killed_ms = clock.wall_ms()
+        await first.wait()
+    await asyncio.sleep(1.5)
+    queen.assignments = []
+    async with running_bee():
+        await queen.until(lambda: any(note.final for note in queen.notes))
+    reports = [report for _, report in sorted(queen.usage[given.agreement_id].items())]
+    assert reports[-1].final
+    alive_ms = killed_ms - reports[0].started_at_ms
+    assert killed_ms - started_ms - SAMPLED_MS <= sum(each.running_ms for each in reports) <= alive_ms
 
 
 async def test_it_ends_what_it_finds_and_nobody_wants(
