@@ -11,25 +11,17 @@ moment of sending*, so that a wrong clock on either side can't stretch or cut th
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
 
+from agent.price import Price as Price  # the messages' own words for money: imported from here
+from agent.price import round_glm as round_glm
+
 PROTOCOL = 1
 MAX_FRAME_BYTES = 1 << 20
-
-SECONDS_PER_HOUR = Decimal(3600)
-BYTES_PER_GIB = Decimal(1 << 30)
-_WEI = Decimal(1).scaleb(-18)
-# 78 digits hold the product of two 38-digit amounts: nothing is lost before the one rounding below.
-_EXACT = Context(prec=78, rounding=ROUND_HALF_EVEN)
-
-
-def round_glm(amount: Decimal) -> Decimal:
-    """Round to 18 places, half to even: the only rounding of money in the Hive."""
-    return amount.quantize(_WEI, context=_EXACT)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -38,38 +30,6 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of what travels inside a message."""
-
-
-# -- money ------------------------------------------------------------------------------------------------
-
-
-class Price(Part):
-    """Golem's linear price model (`golem.com.pricing.model.linear.coeffs`) and a price for egress, in GLM."""
-
-    start_glm: Decimal = Decimal(0)
-    cpu_second_glm: Decimal = Decimal(0)
-    second_glm: Decimal = Decimal(0)
-    egress_gib_glm: Decimal = Decimal(0)
-
-    def cost_glm(self, *, duration_s: Decimal, cpu_s: Decimal, egress_bytes: int, first: bool) -> Decimal:
-        """What this usage costs, rounded once. `first` adds the start price."""
-        exact = _EXACT.add(
-            _EXACT.add(
-                _EXACT.multiply(self.second_glm, duration_s),
-                _EXACT.multiply(self.cpu_second_glm, cpu_s),
-            ),
-            _EXACT.multiply(self.egress_gib_glm, _EXACT.divide(Decimal(egress_bytes), BYTES_PER_GIB)),
-        )
-        return round_glm(exact + (self.start_glm if first else 0))
-
-    def per_hour_glm(self, cpu_threads: Decimal) -> Decimal:
-        """The most an hour can cost without egress: every thread busy all the time, start price left out."""
-        return self.cost_glm(
-            duration_s=SECONDS_PER_HOUR,
-            cpu_s=SECONDS_PER_HOUR * cpu_threads,
-            egress_bytes=0,
-            first=False,
-        )
 
 
 # -- who is there -----------------------------------------------------------------------------------------
