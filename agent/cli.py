@@ -25,6 +25,17 @@ HOME_VARIABLE = "HIVE_BEE_HOME"
 DEFAULT_HOME = "~/.hive-bee"
 
 
+class _PortalUrl(click.ParamType):
+    """Where a Hive's portal is, without the slash at the end."""
+
+    name = "URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not str(value).startswith(("http://", "https://")):
+            self.fail(f"{value!r}: expected http:// or https:// and the portal's host", param, ctx)
+        return str(value).rstrip("/")
+
+
 class _Amount(click.ParamType):
     """A decimal number that is not negative; never a float."""
 
@@ -40,7 +51,7 @@ class _Amount(click.ParamType):
         return amount
 
 
-AMOUNT = _Amount()
+AMOUNT, PORTAL_URL = _Amount(), _PortalUrl()
 _PRICES = Prices()
 
 home_option = click.option(
@@ -66,7 +77,7 @@ def agent_group() -> None:
 
 
 @agent_group.command()
-@click.argument("url")
+@click.argument("url", type=PORTAL_URL)
 @click.argument("token")
 @home_option
 @click.option("--name", default=socket.gethostname, show_default="host name", help="Shown to people.")
@@ -146,10 +157,6 @@ def join(url: str, token: str, home: Path, output: str, force: bool, **chosen: A
     Makes a key pair on first use, connects once, and writes HOME/bee.toml, where every rule can be changed.
     The TOKEN comes from the portal; it works once and expires.
     """
-    if not url.startswith(("http://", "https://")):
-        raise click.BadParameter(
-            f"{url!r}: expected http:// or https:// and the portal's host", param_hint="URL"
-        )
     if (home / "bee.toml").exists() and not force:
         raise click.UsageError(
             f"{home / 'bee.toml'} exists: this bee has joined already. --force writes it anew."
@@ -161,12 +168,19 @@ def join(url: str, token: str, home: Path, output: str, force: bool, **chosen: A
 @agent_group.command()
 @home_option
 @click.option(
+    "--url",
+    type=PORTAL_URL,
+    envvar="HIVE_BEE_URL",
+    show_envvar=True,
+    help="Where the portal is now, if it has moved since bee.toml was written.",
+)
+@click.option(
     "--stop-replicas",
     is_flag=True,
     help="On SIGTERM or Ctrl-C stop what runs here, too; else it is adopted at the next start.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
-def run(home: Path, stop_replicas: bool, verbose: bool) -> None:
+def run(home: Path, url: str | None, stop_replicas: bool, verbose: bool) -> None:
     """Work for the Hive that was joined, until SIGTERM or Ctrl-C.
 
     The link is kept up for ever, with growing pauses; what runs goes on without it until its leases run out.
@@ -176,7 +190,7 @@ def run(home: Path, stop_replicas: bool, verbose: bool) -> None:
     _log_to_stderr(verbose)
     if not home.is_dir():
         _fail(AgentError(f"{home} does not exist: join a Hive first with `hive agent join URL TOKEN`"))
-    _or_exit(lambda: asyncio.run(live(home, stop_replicas=stop_replicas)))
+    _or_exit(lambda: asyncio.run(live(home, stop_replicas=stop_replicas, url=url)))
 
 
 def _join(url: str, token: str, home: Path, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -208,7 +222,7 @@ def _join(url: str, token: str, home: Path, chosen: dict[str, Any]) -> dict[str,
 
 def _config(url: str, home: Path, chosen: dict[str, Any]) -> Config:
     return Config(
-        url=url.rstrip("/"),
+        url=url,
         name=chosen["name"],
         advertise=chosen["advertise"],
         rent=Rent(

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from agent import clock
 from agent.bee import Bee
 from agent.config import read_config
@@ -28,11 +30,15 @@ _LAST_WORDS_S = 2.0
 _STOP_PATIENCE_S = 30.0
 
 
-async def live(home: Path, *, stop_replicas: bool) -> None:
-    """Run until SIGTERM or SIGINT. Raises AgentError, RefusedByQueen among them."""
+async def live(home: Path, *, stop_replicas: bool, url: str | None = None) -> None:
+    """Run until SIGTERM or SIGINT; `url` overrides that of bee.toml.
+
+    Raises:
+        AgentError: the Bee can't run. RefusedByQueen is one.
+    """
     with only_one(home):
         wake, leaving = asyncio.Event(), asyncio.Event()
-        bee = await start_up(home, wake)
+        bee = await start_up(home, wake, url)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, leaving.set)
         try:
@@ -55,8 +61,10 @@ async def live(home: Path, *, stop_replicas: bool) -> None:
             bee.journal.close()
 
 
-async def start_up(home: Path, wake: asyncio.Event) -> Bee:
+async def start_up(home: Path, wake: asyncio.Event, url: str | None) -> Bee:
     config = read_config(home)
+    if url:
+        config = replace(config, url=url)
     key = load_or_make_key(home)
     runtimes = detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
     if not runtimes:

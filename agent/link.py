@@ -29,6 +29,8 @@ log = logging.getLogger("hive.agent")
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
 _GREETING_S = 15
+_FAREWELL_S = 2
+"""How long the Queen may take to answer a close; an owner who stops the Bee does not wait for her."""
 
 
 class TryLater(Exception):
@@ -72,7 +74,8 @@ async def keep_link(bee: Bee, wake: asyncio.Event, open_console: Callable[[OpenS
             log.warning("link to %s lost: %s", bee.config.url, error or "no greeting in time")
         except (TryLater, ValueError) as reason:
             log.warning("%s: %s", bee.config.url, reason)
-        await websocket.close()
+        finally:
+            await websocket.close()  # also on the way out: code 1000 says that it was meant
         await asyncio.sleep(next(patience))
 
 
@@ -82,6 +85,7 @@ def _connect(bee: Bee) -> connect:
         url,
         compression=None,  # 40 KB a socket in the Queen, for frames of a few hundred bytes
         max_size=MAX_FRAME_BYTES,
+        close_timeout=_FAREWELL_S,
         proxy=None if urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1") else True,
         reconnect_delays=delays,
         process_exception=_say_why,

@@ -41,12 +41,15 @@ class DemoBee:
     hive: HiveHome
     name: str
     runtime: str
+    portal_url: str
     home: Path = field(init=False)
     child: Child = field(init=False)
 
     def __post_init__(self) -> None:
         self.home = self.hive.folder("bees") / self.name
-        self.child = Child(self.hive, f"bee-{self.name}", [*HIVE, "agent", "run", "--home", self.home])
+        # `--url`: a Bee that joined an earlier demo knows the portal on another port.
+        command: list[str | Path] = [*HIVE, "agent", "run", "--home", self.home, "--url", self.portal_url]
+        self.child = Child(self.hive, f"bee-{self.name}", command)
 
     @property
     def is_joined(self) -> bool:
@@ -57,12 +60,15 @@ class DemoBee:
         keystore = json.loads((self.home / "keystore.json").read_text())
         return "0x" + str(keystore["address"]).lower().removeprefix("0x")
 
-    def join(self, url: str, token: str) -> None:
+    def join(self, token: str) -> None:
         options = ["--home", str(self.home), "--name", self.name, "--runtime", self.runtime]
         options += ["--threads", "2", "--memory", "2", "--price-second", PRICES[self.name]]
         options += ["--console"]  # who runs the demo owns bee and team: a shell needs no further confining
         said = subprocess.run(
-            [*HIVE, "agent", "join", url, token, *options], capture_output=True, text=True, check=False
+            [*HIVE, "agent", "join", self.portal_url, token, *options],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if said.returncode != 0:
             raise DemoFailed(f"bee {self.name} could not join: {said.stderr.strip() or said.stdout.strip()}")
@@ -93,9 +99,10 @@ class DemoBee:
                 container.remove(force=True)
 
 
-def prepare_bees(hive: HiveHome) -> list[DemoBee]:
+def prepare_bees(hive: HiveHome, portal_url: str) -> list[DemoBee]:
     """Three Bees on the best runtime this machine has, the image ready for them."""
     engine = container_engine()
     if engine is not None:
         import_into_engine(engine)  # type: ignore[arg-type]
-    return [DemoBee(hive, name, "docker" if engine else "process") for name in PRICES]
+    runtime = "docker" if engine else "process"
+    return [DemoBee(hive, name, runtime, portal_url) for name in PRICES]

@@ -75,7 +75,7 @@ class Story:
 
     def bring_bees(self) -> None:
         with step("Three Bees join") as told:
-            self.bees = prepare_bees(self.home)
+            self.bees = prepare_bees(self.home, self.portal_url)
             tokens = [enrolment_token(self.cast) for _ in self.bees]
             with ThreadPoolExecutor() as side_by_side:
                 list(side_by_side.map(self._bring, self.bees, tokens))
@@ -84,7 +84,7 @@ class Story:
 
     def _bring(self, bee: DemoBee, token: str) -> None:
         if not bee.is_joined:
-            bee.join(self.portal_url, token)
+            bee.join(token)
         bee.start()
 
     def deploy(self) -> None:

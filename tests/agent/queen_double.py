@@ -71,6 +71,8 @@ class QueenDouble:
     closed: set[str] = field(default_factory=set)
     streams: dict[str, asyncio.Queue[ServerConnection]] = field(default_factory=dict)
     links: list[ServerConnection] = field(default_factory=list)
+    close_codes: list[int | None] = field(default_factory=list)
+    """How each link ended: 1000 when the Bee said goodbye."""
     revision: int = 0
     _server: Server | None = None
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -203,6 +205,8 @@ class QueenDouble:
         except ConnectionClosed:
             pass
         finally:
+            await websocket.wait_closed()
+            self.close_codes.append(websocket.close_code)
             if websocket in self.links:
                 self.links.remove(websocket)
 

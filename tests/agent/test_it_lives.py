@@ -308,6 +308,7 @@ async def test_it_ends_what_it_finds_and_nobody_wants(
     async with running_bee():
         given = await placed(queen)
     assert len(guards(home)) == 1, "SIGTERM leaves it running"
+    assert queen.close_codes == [1000], "and says goodbye"
     queen.assignments = []
     async with running_bee():
         await queen.until(lambda: any(note.final for note in queen.notes))
@@ -350,6 +351,14 @@ async def test_it_tries_again_when_it_is_refused_for_now(queen: QueenDouble, run
         queen.refusal = None
         queen.observed.clear()
         await queen.until(lambda: queen.observed)
+
+
+async def test_it_finds_a_portal_that_has_moved(queen: QueenDouble, running_bee: Any) -> None:
+    async with running_bee():
+        await queen.until(lambda: queen.observed)
+    async with QueenDouble().at_work() as moved, running_bee("--url", moved.url):
+        await moved.until(lambda: moved.observed)
+    assert len(queen.hellos) == 1
 
 
 async def test_it_lets_no_second_agent_use_its_home(queen: QueenDouble, running_bee: Any, home: Path) -> None:
