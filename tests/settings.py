@@ -6,7 +6,6 @@ database, so that pure tests stay fast.
 
 import os
 import tempfile
-from pathlib import Path
 
 from hive_portal.stack import HiveHome, Stack
 
@@ -22,6 +21,5 @@ from hive_portal.settings import *  # noqa: E402, F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Threads close their connections at once: the test database is dropped at the end.
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # noqa: F405
-STATIC_ROOT = Path(home.path) / "static"
 # The flush between transactional tests empties tables that triggers keep; only these sessions may.
 DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c hive.may_truncate=on"  # noqa: F405

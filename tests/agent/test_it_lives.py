@@ -367,9 +367,3 @@ async def test_it_lets_no_second_agent_use_its_home(queen: QueenDouble, running_
         status, _, error = await agent("run", "--home", str(home))
         assert status == 1
         assert "another agent is running" in error
-
-
-async def test_it_is_light_when_idle(queen: QueenDouble, running_bee: Any) -> None:
-    async with running_bee() as process:
-        await queen.until(lambda: len(queen.observed) > 3)
-        assert psutil.Process(process.pid).memory_info().rss < 60 << 20
