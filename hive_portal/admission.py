@@ -28,7 +28,7 @@ class Admitted:
     """Channel of the node's older link, which must be told."""
 
 
-def admit(hello: Hello, *, nonce: str, channel: str) -> Admitted | Refused:
+def admit(hello: Hello, *, nonce: str, channel: str, peer: str | None = None) -> Admitted | Refused:
     """Open the link, or say why not. Each refusal is final: without somebody acting it would be the same."""
     refusal = _refusal(hello, nonce=nonce)
     if refusal:
@@ -41,7 +41,7 @@ def admit(hello: Hello, *, nonce: str, channel: str) -> Admitted | Refused:
         return refused(RefusalCode.UNKNOWN_NODE, str(error))
     except NodeBanned as error:
         return refused(RefusalCode.BANNED, str(error))
-    replaces = presence.link_opened(node_id=node.id, channel=channel)
+    replaces = presence.link_opened(node_id=node.id, channel=channel, peer=peer)
     nodes_changed([node.id])
     look_again()
     return Admitted(welcome=_welcome(node), replaces=replaces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from decimal import Decimal, InvalidOperation
 
@@ -38,3 +39,15 @@ def decimal(name: str, default: str) -> Decimal:
 def names(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+def networks(name: str) -> list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]]:
+    """A comma-separated list of `<network>` or `<whose>=<network>`; whose is empty for the former."""
+    found = []
+    for part in names(name):
+        whose, _, network = part.rpartition("=")
+        try:
+            found.append((whose.strip().lower(), ipaddress.ip_network(network.strip())))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name}: expected a network such as 10.0.0.0/24, {error}") from None
+    return found

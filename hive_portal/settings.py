@@ -139,6 +139,8 @@ HIVE_FINALITY = int(env.number("HIVE_FINALITY", 5))
 HIVE_HEARTBEAT_S = env.number("HIVE_HEARTBEAT_S", 5)
 HIVE_NODE_GRACE_S = env.number("HIVE_NODE_GRACE_S", 30)
 """How long a silent node is unknown before it is offline and what it ran is replaced."""
+HIVE_BEE_NETWORKS = env.networks("HIVE_BEE_NETWORKS")
+"""Where replicas may be besides the address their Bee calls from: `10.0.0.0/24`, `<node id>=10.0.0.7/32`."""
 HIVE_METERING_INTERVAL_S = env.number("HIVE_METERING_INTERVAL_S", 60)
 HIVE_USAGE_GRACE_S = env.number("HIVE_USAGE_GRACE_S", 900)
 """How long after an agreement's end its usage is still taken; then what was held for it goes back."""

@@ -20,6 +20,7 @@ from agent.protocol import (
     decode_from_bee,
     encode,
 )
+from apps.deployments.endpoints import address_of
 from apps.nodes.enrolment import NodeBanned
 from apps.nodes.links import group_of
 from hive_portal.admission import admit, challenge, leave, refused
@@ -76,7 +77,7 @@ class LinkConsumer(AsyncWebsocketConsumer):
 
     async def take_hello(self, hello: Hello) -> None:
         self.stop_waiting()
-        answer = await in_database(admit, hello, nonce=self.nonce, channel=self.channel_name)
+        answer = await in_database(admit, hello, nonce=self.nonce, channel=self.channel_name, peer=self.peer)
         if isinstance(answer, Refused):
             return await self.refuse(answer, who=hello.node_id)
         self.node_id = hello.node_id
@@ -100,6 +101,13 @@ class LinkConsumer(AsyncWebsocketConsumer):
         await in_database(
             leave, node_id=self.node_id, channel=self.channel_name, reason=reason, ours=code == RESTARTING
         )
+
+    @property
+    def peer(self) -> str | None:
+        """The caller's IP address; uvicorn puts the one a trusted proxy names in its place."""
+        client = self.scope.get("client")
+        address = address_of(client[0]) if client else None
+        return str(address) if address else None
 
     # -- what others ask of it ----------------------------------------------------------------------------
 

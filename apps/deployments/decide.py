@@ -65,6 +65,8 @@ class Run:
     observed_reason: str = ""
     reachable: bool = True
     """Whether it has the endpoint that its service needs."""
+    refused: str = ""
+    """Why the endpoint that its service needs is not routed."""
     lease_until: datetime
     node: str = "a bee"
     node_state: str = NodeState.ONLINE
@@ -194,7 +196,9 @@ def try_again(attempts: int, reason: str) -> Step:
 def _health(view: View) -> Step:
     run = view.run
     assert run is not None
-    healthy = run.observed == RunState.HEALTHY and run.reachable
+    if run.refused and view.state != ReplicaState.UNHEALTHY:
+        return Step(action=Action.AIL, reason=f"{run.node}: {run.refused}")
+    healthy = run.observed == RunState.HEALTHY and run.reachable and not run.refused
     if view.state == ReplicaState.HEALTHY:
         if run.observed and not healthy:
             return Step(action=Action.AIL, reason=f"{run.node}: {run.observed_reason or run.observed}")

@@ -7,9 +7,7 @@ online or unknown: a Bee that is silent may be working, and Envoy's own health c
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
-import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -23,12 +21,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.deployments import envoy
+from apps.deployments.endpoints import parse_endpoint
 from apps.deployments.envoy import Backend
 from apps.deployments.models import Service, Wanted
 from apps.deployments.replicas import ROUTED_STATES, Assignment, AssignmentState
 from apps.nodes.models import NodeState
-
-logger = logging.getLogger("hive.deployments")
 
 LOCK = 0x_417E_ED6E
 """Of PostgreSQL's advisory locks: one worker publishes at a time, and the last one read the newest rows."""
@@ -76,23 +73,13 @@ def _endpoints() -> dict[UUID, set[tuple[str, int]]]:
         replica__state__in=ROUTED_STATES,
         node__state__in=[NodeState.ONLINE, NodeState.UNKNOWN],
         lease_until__gt=timezone.now(),
+        endpoint_fault="",
     )
     found: dict[UUID, set[tuple[str, int]]] = defaultdict(set)
     for service_id, endpoint in routed.values_list("replica__service", "endpoint"):
         if address := parse_endpoint(endpoint):
             found[service_id].add(address)
     return found
-
-
-def parse_endpoint(text: str) -> tuple[str, int] | None:
-    """ "10.0.0.7:31000" -> ("10.0.0.7", 31000); None for what Envoy can't be told, such as a host name."""
-    host, _, port = text.rpartition(":")
-    try:
-        return str(ipaddress.ip_address(host.strip("[]"))), int(port)
-    except ValueError:
-        if text:
-            logger.warning("endpoint %r is not <IP address>:<port>; it is not routed", text)
-        return None
 
 
 def write(backends: Iterable[Backend], *, folder: Path) -> bool:

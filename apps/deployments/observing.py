@@ -12,14 +12,18 @@ from django.utils import timezone
 
 from agent.protocol import Observed, ObservedAssignment, RunState
 from apps.deployments import assignments
+from apps.deployments.endpoints import fault_of
 from apps.deployments.live import announce
 from apps.deployments.reconcile import wake
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
 from apps.market.models import Agreement
+from apps.nodes import presence
 from apps.teams.audit import Actor
 from apps.teams.states import StateError
 
 IN_FORCE = frozenset({AssignmentState.ACTIVE, AssignmentState.RELEASED})
+TOLD = ("observed", "observed_reason", "endpoint", "endpoint_fault", "restarts")
+"""What a report sets."""
 GONE = frozenset({RunState.STOPPED, RunState.FAILED})
 UNSEEN_GRACE = timedelta(seconds=2)
 """One released so lately may be missing from a report that was written before the Bee even had it."""
@@ -30,13 +34,14 @@ def take_observations(seen: Mapping[str, Observed]) -> None:
     now = timezone.now()
     rows = Assignment.objects.filter(node__in=seen, state__in=IN_FORCE).order_by("pk")
     changed, gone = [], []
+    peers = presence.peers(seen.keys())
     for assignment in rows.select_related("agreement", "node", "replica__service__deployment"):
         report = _report_on(assignment, seen[assignment.node_id])
         if _is_gone(assignment, report, now=now):
             gone.append(assignment)
-        elif report is not None and _differs(assignment, report):
-            changed.append(_noted(assignment, report, now=now))
-    _write(changed)
+        elif report is not None and _takes_in(assignment, report, peer=peers.get(assignment.node_id)):
+            changed.append(assignment)
+    _write(changed, now=now)
     for assignment in gone:
         _end(assignment, seen[assignment.node_id])
     _tell([*changed, *gone])
@@ -69,26 +74,33 @@ def _is_gone(assignment: Assignment, report: ObservedAssignment | None, *, now: 
     return report.state in GONE if report else now - assignment.state_since >= UNSEEN_GRACE
 
 
-def _differs(assignment: Assignment, report: ObservedAssignment) -> bool:
-    """An endpoint once told stays known: the access log speaks of it after the replica is gone."""
-    was = (assignment.observed, assignment.observed_reason, assignment.endpoint, assignment.restarts)
-    return was != (report.state.value, report.reason[:500], _endpoint(assignment, report), report.restarts)
-
-
-def _endpoint(assignment: Assignment, report: ObservedAssignment) -> str:
-    return report.endpoint[:120] or assignment.endpoint
-
-
-def _noted(assignment: Assignment, report: ObservedAssignment, *, now: datetime) -> Assignment:
+def _takes_in(assignment: Assignment, report: ObservedAssignment, *, peer: str | None) -> bool:
+    """Write the report into the row; whether anything of it is new."""
+    before = _told(assignment)
     assignment.observed, assignment.observed_reason = report.state.value, report.reason[:500]
-    assignment.endpoint, assignment.restarts = _endpoint(assignment, report), report.restarts
-    assignment.observed_at = now
-    return assignment
+    assignment.restarts = report.restarts
+    _take_endpoint(assignment, report.endpoint, peer=peer)
+    return _told(assignment) != before
 
 
-def _write(changed: list[Assignment]) -> None:
-    fields = ["observed", "observed_reason", "endpoint", "restarts", "observed_at"]
-    Assignment.objects.bulk_update(changed, fields)
+def _told(assignment: Assignment) -> list[object]:
+    return [getattr(assignment, name) for name in TOLD]
+
+
+def _take_endpoint(assignment: Assignment, endpoint: str, *, peer: str | None) -> None:
+    """One that was accepted stays known: the access log speaks of it after the replica is gone."""
+    if not endpoint:
+        return
+    fault = fault_of(endpoint, node_id=assignment.node_id, peer=peer)
+    assignment.endpoint_fault = fault[:400]
+    if not fault:
+        assignment.endpoint = endpoint
+
+
+def _write(changed: list[Assignment], *, now: datetime) -> None:
+    for assignment in changed:
+        assignment.observed_at = now
+    Assignment.objects.bulk_update(changed, [*TOLD, "observed_at"])
 
 
 def _end(assignment: Assignment, observed: Observed) -> None:

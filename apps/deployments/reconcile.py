@@ -144,6 +144,7 @@ def _run(assignment: Assignment, *, needs_endpoint: bool) -> Run:
         observed=assignment.observed,
         observed_reason=assignment.observed_reason,
         reachable=bool(assignment.endpoint) or not needs_endpoint,
+        refused=assignment.endpoint_fault if needs_endpoint else "",
         lease_until=assignment.lease_until,
         node=str(assignment.node),
         node_state=assignment.node.state,

@@ -149,7 +149,12 @@ class Assignment(Stateful):
     )
     observed_reason = models.CharField(max_length=500, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
-    endpoint = models.CharField(max_length=120, blank=True, help_text="host:port where the edge reaches it.")
+    endpoint = models.CharField(
+        max_length=120, blank=True, help_text="address:port where the edge reaches it."
+    )
+    endpoint_fault = models.CharField(
+        max_length=400, blank=True, help_text="Why the endpoint that the Bee names now is not routed."
+    )
     restarts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from agent.protocol import RunState
@@ -50,9 +51,8 @@ def _taken(replica: Replica) -> set[str]:
 
 
 def _failed_on(replica: Replica) -> set[str]:
-    recent = replica.assignments.filter(
-        observed=RunState.FAILED, created_at__gt=timezone.now() - FORGET_FAILURE
-    )
+    unfit = Q(observed=RunState.FAILED) | ~Q(endpoint_fault="")
+    recent = replica.assignments.filter(unfit, created_at__gt=timezone.now() - FORGET_FAILURE)
     return set(recent.values_list("node_id", flat=True))
 
 

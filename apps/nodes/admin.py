@@ -69,7 +69,7 @@ class NodeAdmin(Shown):
 
 @register(NodeSession)
 class NodeSessionAdmin(Shown):
-    list_display = ("node", "opened_at", "last_seen_at", "closed_at", "close_reason")
+    list_display = ("node", "peer", "opened_at", "last_seen_at", "closed_at", "close_reason")
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
     search_fields = ("node__id", "node__name")
     list_select_related = ("node",)

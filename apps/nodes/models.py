@@ -178,6 +178,7 @@ class NodeSession(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     channel = models.CharField(max_length=120, help_text="Channel-layer name of the link that speaks for it.")
     close_reason = models.CharField(max_length=200, blank=True)
+    peer = models.GenericIPAddressField(null=True, blank=True, help_text="Where the link comes from.")
 
     class Meta:
         ordering = ("-opened_at",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -18,19 +18,22 @@ from apps.nodes.silence import REATTACH_S, silence_s, silent_from
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
 
-__all__ = ["heard_ms", "heartbeats", "link_closed", "link_opened", "online_count", "sweep_silent"]
+__all__ = ["heard_ms", "heartbeats", "link_closed", "link_opened", "online_count", "peers", "sweep_silent"]
 
 LINK = Actor.queen("link")
 SWEEP = Actor.queen("sweep")
 
 
 @transaction.atomic
-def link_opened(*, node_id: str, channel: str) -> str | None:
-    """The node proved its key on this link. Returns the channel of the older link it replaces, if any."""
+def link_opened(*, node_id: str, channel: str, peer: str | None = None) -> str | None:
+    """The node proved its key on this link. Returns the channel of the older link it replaces, if any.
+
+    `peer` is the IP address from which the link comes.
+    """
     node = Node.objects.select_for_update().get(pk=node_id)
     now = timezone.now()
     older = _end_session(node_id, now=now, reason="replaced by a newer link")
-    NodeSession.objects.create(node=node, opened_at=now, last_seen_at=now, channel=channel)
+    NodeSession.objects.create(node=node, opened_at=now, last_seen_at=now, channel=channel, peer=peer)
     Node.objects.filter(pk=node_id).update(last_seen_at=now)
     if node.is_approved:
         _come_online(node, now=now, reason="its link opened")
@@ -96,6 +99,14 @@ def online_count() -> int:
     return Node.objects.filter(state=NodeState.ONLINE).count()
 
 
+def peers(node_ids: Collection[str]) -> dict[str, str | None]:
+    """From which IP address each of these nodes called last."""
+    newest = (
+        NodeSession.objects.filter(node__in=node_ids).order_by("node_id", "-opened_at").distinct("node_id")
+    )
+    return dict(newest.values_list("node_id", "peer"))
+
+
 def _counts(node: Node, *, now: datetime) -> bool:
     """Is this silence its own? Not while nobody listens, nor before it was heard since or had its time."""
     since = listening_since(now=now)
@@ -144,12 +155,12 @@ def _split_sessions(node_ids: list[str], *, now: datetime, silence: timedelta) -
     cut = NodeSession.objects.select_for_update().filter(
         node__in=node_ids, closed_at=None, last_seen_at__lt=now - silence
     )
-    silent = [(session.node_id, session.channel) for session in cut]
+    silent = [(session.node_id, session.channel, session.peer) for session in cut]
     if silent:
         cut.update(closed_at=F("last_seen_at"), close_reason="silent, though its link stayed open")
         NodeSession.objects.bulk_create(
-            NodeSession(node_id=node_id, opened_at=now, last_seen_at=now, channel=channel)
-            for node_id, channel in silent
+            NodeSession(node_id=node_id, opened_at=now, last_seen_at=now, channel=channel, peer=peer)
+            for node_id, channel, peer in silent
         )
 
 

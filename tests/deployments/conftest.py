@@ -22,6 +22,7 @@ from apps.deployments.planning import draw_up_plan
 from apps.deployments.reconcile import reconcile_due
 from apps.market.negotiation import pending_for, take_answers
 from apps.market.tasks import negotiate_due
+from apps.nodes import presence
 from apps.nodes.models import Node, NodeState, Offer
 from apps.teams.audit import Actor
 from apps.teams.models import Team, User
@@ -113,6 +114,7 @@ def hive(db: None, make_node: Callable[..., Node], make_offer: Callable[..., Off
         key = key_of_bee(number)
         node = make_node(key)
         make_offer(node)
+        presence.link_opened(node_id=node.id, channel=f"link {number}", peer="127.0.0.1")
         hive.bees[node.id] = Bee(node, key)
     return hive
 

@@ -50,6 +50,7 @@ def view(state: str, **fields: Any) -> View:
         (view(STARTING, run=run(observed=RunState.RUNNING)), Action.WAIT),
         (view(STARTING, run=run()), Action.PASS),
         (view(STARTING, run=run(reachable=False)), Action.WAIT),
+        (view(STARTING, run=run(refused="a foreign endpoint")), Action.AIL),
         (view(STARTING, run=run(observed=RunState.STARTING), deadline_at=NOW), Action.REPLACE),
         # staying up
         (view(HEALTHY, run=run()), Action.WAIT),
@@ -58,6 +59,7 @@ def view(state: str, **fields: Any) -> View:
         (view(HEALTHY, run=run(observed=RunState.STARTING)), Action.AIL),
         (view(HEALTHY, run=run(node_state=NodeState.UNKNOWN)), Action.WAIT),
         (view(UNHEALTHY, run=run()), Action.PASS),
+        (view(UNHEALTHY, run=run(refused="a foreign endpoint")), Action.WAIT),
         (view(UNHEALTHY, run=run(observed=RunState.UNHEALTHY)), Action.WAIT),
         (view(UNHEALTHY, run=run(observed=RunState.UNHEALTHY), deadline_at=NOW), Action.REPLACE),
         # lost

@@ -67,20 +67,6 @@ def test_it_routes_nothing_of_a_stopped_deployment(running: Deployment) -> None:
     assert edge.backends() == []
 
 
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:80", ("127.0.0.1", 80)),
-        ("[::1]:80", ("::1", 80)),
-        ("example.org:80", None),
-        ("127.0.0.1", None),
-        ("", None),
-    ],
-)
-def test_it_reads_endpoints(text: str, address: tuple[str, int] | None) -> None:
-    assert edge.parse_endpoint(text) == address
-
-
 # -- the files --------------------------------------------------------------------------------------------
 
 

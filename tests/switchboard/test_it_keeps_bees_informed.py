@@ -56,6 +56,12 @@ def test_every_heartbeat_is_stored_and_answered(dial: Dial, node: Node, bee_key:
     assert node.stats == {"cpu_percent": 42.0}
 
 
+def test_it_notes_from_where_a_bee_calls(dial: Dial, node: Node, bee_key: LocalAccount) -> None:
+    dial(bee_key).join()
+
+    assert presence.peers([node.id]) == {node.id: "127.0.0.1"}
+
+
 def test_a_nudge_brings_the_wanted_set_at_once(dial: Dial, node: Node, bee_key: LocalAccount) -> None:
     bee = dial(bee_key)
     bee.join()

@@ -85,6 +85,7 @@ class Migration(migrations.Migration):
                 ('closed_at', models.DateTimeField(blank=True, null=True)),
                 ('channel', models.CharField(help_text='Channel-layer name of the link that speaks for it.', max_length=120)),
                 ('close_reason', models.CharField(blank=True, max_length=200)),
+                ('peer', models.GenericIPAddressField(blank=True, help_text='Where the link comes from.', null=True)),
                 ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sessions', to='nodes.node')),
             ],
             options={
