@@ -278,7 +278,7 @@ class Bee:
             return Access(None, None, "this replica does not run here now")
         runtime = self.runtimes[run.runtime]
         allowed = self.config.rules.console
-        if not (runtime.confines_console if allowed is None else allowed):
+        if not (runtime.confines_console(run) if allowed is None else allowed):
             return Access(None, None, "the owner of this bee allows no shells (rules.console in bee.toml)")
         return Access(run, runtime)
 

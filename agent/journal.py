@@ -50,6 +50,8 @@ class SignedAgreement(msgspec.Struct, frozen=True, kw_only=True):
 
 class Journal:
     def __init__(self, path: Path) -> None:
+        path.touch(mode=0o600)  # it holds what teams put into their variables; SQLite's other files follow it
+        path.chmod(0o600)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")

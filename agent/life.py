@@ -109,7 +109,9 @@ async def shut_down(bee: Bee, *, stop_replicas: bool) -> None:
 @contextmanager
 def only_one(home: Path) -> Iterator[None]:
     """Two agents with one key would fight for the link and sign two chains of usage."""
-    with (home / "lock").open("w") as file:
+    path = home / "lock"
+    path.touch(mode=0o600)  # a replica that could open it could lock the agent out
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -91,9 +91,8 @@ class Runtime(Protocol):
     name: str
     version: str
 
-    @property
-    def confines_console(self) -> bool:
-        """True where a shell inside a replica can't reach what belongs to the machine's owner."""
+    def confines_console(self, run: Run) -> bool:
+        """True where a shell inside this replica can't reach what belongs to the machine's owner."""
         ...
 
     async def prepare(self, workload: Workload) -> None:

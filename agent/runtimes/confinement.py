@@ -15,12 +15,12 @@ _PROCESSES = 512
 
 
 def gives_own_user(needed: list[Path]) -> bool:
-    """Whether replicas run as users of their own: the agent is root, and a stranger can reach what they need.
+    """Whether replicas run as users of their own: the agent is root, and a stranger can read what they need.
 
     A home below a folder closed to others (`/root`, mode 0700) can't be reached by another user; its replicas
     then run as the user that runs the agent.
     """
-    return os.geteuid() == 0 and all(_others_reach(path) for path in needed)
+    return os.geteuid() == 0 and all(_others_read(path) for path in needed)
 
 
 def own_uid(assignment_id: str) -> int:
@@ -43,9 +43,12 @@ def cpus(assignment_id: str, threads: Decimal) -> list[int]:
     return [usable[(first + i) % len(usable)] for i in range(count)]
 
 
-def _others_reach(path: Path) -> bool:
+def _others_read(path: Path) -> bool:
+    """A file is read, or a folder passed through, by anybody."""
     try:
         whole = path.resolve(strict=True)
-        return all(each.stat().st_mode & stat.S_IXOTH for each in [*whole.parents, whole] if each.is_dir())
+        way = [*whole.parents, *([whole] if whole.is_dir() else [])]
+        is_open = whole.is_dir() or whole.stat().st_mode & stat.S_IROTH
+        return bool(is_open) and all(each.stat().st_mode & stat.S_IXOTH for each in way)
     except OSError:
         return False

@@ -35,7 +35,6 @@ T = TypeVar("T")
 
 class DockerRuntime:
     name = "docker"
-    confines_console = True
 
     def __init__(self, client: docker.DockerClient, node_id: str) -> None:
         self._client = client
@@ -104,6 +103,9 @@ class DockerRuntime:
             init=True,
             detach=True,
         )
+
+    def confines_console(self, run: Run) -> bool:
+        return True
 
     async def renew(self, run: Run, lease_until_s: float) -> None:
         """The engine knows no leases: while the agent is away nothing ends a container. See decision 0030."""

@@ -49,9 +49,12 @@ class ProcessRuntime:
         self._guards: dict[str, subprocess.Popen[bytes]] = {}
         """Those started by this very agent, to be waited for; adopted ones are waited for by init."""
 
-    @property
-    def confines_console(self) -> bool:
-        return confinement.gives_own_user([self._work, Path("/bin/sh")])
+    def confines_console(self, run: Run) -> bool:
+        """Only where this very run has a user of its own: it depends on its image, too."""
+        try:
+            return json.loads((_folder(run) / "spec.json").read_text())["uid"] is not None
+        except (OSError, ValueError):
+            return False
 
     async def prepare(self, workload: Workload) -> None:
         catalogue.find(self._catalogue, workload.image)
@@ -71,7 +74,9 @@ class ProcessRuntime:
         )
         command = catalogue.command_line(image_folder, image, workload)
         variables = catalogue.environment(image, workload) | _variables(order, port, folder / "files")
-        spec = _spec(run, order, command, variables, image_folder)
+        # The owner's words alone: what a team adds to the command must not decide who runs it.
+        needed = [self._work, image_folder, *map(Path, command[: len(image.entrypoint)])]
+        spec = _spec(run, order, command, variables, _own_uid(run, needed))
         await asyncio.to_thread(_lay_out, folder, spec, order.lease_until_s)
         return await self._launch(folder, order.node_id)
 
@@ -182,18 +187,20 @@ def _variables(order: Order, port: int | None, files: Path) -> dict[str, str]:
     return own | ({"PORT": str(port)} if port else {})
 
 
+def _own_uid(run: Run, needed: list[Path]) -> int | None:
+    there = [path for path in needed if path.is_absolute() and path.exists()]
+    return confinement.own_uid(run.assignment_id) if confinement.gives_own_user(there) else None
+
+
 def _spec(
-    run: Run, order: Order, command: list[str], variables: dict[str, str], image: Path
+    run: Run, order: Order, command: list[str], variables: dict[str, str], uid: int | None
 ) -> dict[str, Any]:
     workload = order.assignment.workload
-    folder = _folder(run)
-    needed = [folder.parent, image, *(Path(word) for word in command if word.startswith("/"))]
-    uid = confinement.own_uid(run.assignment_id) if confinement.gives_own_user(needed) else None
     return {
         "run": msgspec.to_builtins(run),
         "command": command,
         "env": variables,
-        "cwd": str(folder / "files"),
+        "cwd": str(_folder(run) / "files"),
         "uid": uid,
         "cpus": confinement.cpus(run.assignment_id, workload.cpu_threads),
         "limits": confinement.limits(own_user=uid is not None),

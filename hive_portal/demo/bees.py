@@ -46,7 +46,9 @@ class DemoBee:
     child: Child = field(init=False)
 
     def __post_init__(self) -> None:
-        self.home = self.hive.folder("bees") / self.name
+        bees = self.hive.folder("bees")
+        bees.chmod(0o711)  # replicas run as users of their own where we are root, and reach their folders
+        self.home = bees / self.name
         # `--url`: a Bee that joined an earlier demo knows the portal on another port.
         command: list[str | Path] = [*HIVE, "agent", "run", "--home", self.home, "--url", self.portal_url]
         self.child = Child(self.hive, f"bee-{self.name}", command)

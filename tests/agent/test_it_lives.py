@@ -66,7 +66,7 @@ async def test_it_joins_and_writes_the_owners_rules(queen: QueenDouble, home: Pa
         "1.5",
         "0.000002",
     )
-    for secret in ("keystore.json", "password", "ssh_host_key"):
+    for secret in ("keystore.json", "password", "ssh_host_key", "journal.sqlite3", "lock"):
         assert stat.S_IMODE((home / secret).stat().st_mode) == 0o600
 
 

@@ -233,7 +233,7 @@ async def test_it_runs_commands_inside_the_replica(runtime: ProcessRuntime) -> N
 async def test_it_gives_each_replica_a_user_of_its_own_where_it_can(
     runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.runtimes.confinement._others_reach", lambda path: True)
+    monkeypatch.setattr("agent.runtimes.confinement._others_read", lambda path: True)
     image = runtime._catalogue / "test" / "sleeper" / "1"
     image.mkdir(parents=True)
     (image / "image.json").write_text('{"entrypoint": ["/bin/sleep", "600"]}')
@@ -245,12 +245,39 @@ async def test_it_gives_each_replica_a_user_of_its_own_where_it_can(
     users = {payload_of(run).uids().real for run in (first, second)}
     assert len(users) == 2
     assert 0 not in users
+    assert runtime.confines_console(first)
     assert await runtime.execute(first, ["/bin/cat", str(home / "work")], 5) != 0
     assert (
         await runtime.execute(first, ["/bin/ls", str(Path(str(second.detail["folder"])) / "files")], 5) != 0
     )
     for run in (first, second):
         await runtime.stop(run, 1)
+
+
+@needs_root
+async def test_it_lets_no_team_choose_the_user(
+    runtime: ProcessRuntime, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A command that names what a stranger can't read must not make the replica run as root."""
+    image = runtime._catalogue / "test" / "shell" / "1"
+    image.mkdir(parents=True)
+    (image / "image.json").write_text('{"entrypoint": ["/bin/sh", "-c", "sleep 600"], "takes_command": true}')
+    for folder in (runtime._work.parent, *runtime._work.parent.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    secret = tmp_path_factory.mktemp("secret")
+    secret.chmod(0o700)
+    for command in (["/nowhere/at/all"], [str(secret)]):
+        run = await runtime.start(order("shell", command=command))
+        assert payload_of(run).uids().real != 0
+        await runtime.stop(run, 1)
+
+
+async def test_it_calls_no_shell_confined_that_has_the_agents_own_user(runtime: ProcessRuntime) -> None:
+    """pytest's folders are closed to others, so that no other user could run what is in them."""
+    run = await runtime.start(order("server"))
+    assert payload_of(run).uids().real == os.getuid()
+    assert not runtime.confines_console(run)
+    await runtime.stop(run, 1)
 
 
 async def test_it_opens_a_shell_on_a_terminal(runtime: ProcessRuntime) -> None:
