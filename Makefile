@@ -11,7 +11,7 @@ PRODUCTION := HIVE_DEBUG=0 HIVE_SECRET_KEY=check-only-0123456789abcdefghijklmnop
 	HIVE_HOSTS=hive.example HIVE_HTTPS=1 \
 	DATABASE_URL=postgresql://hive@localhost/hive REDIS_URL=redis://localhost:6379/0
 
-.PHONY: help setup setup-dev demo test check bench lock clean
+.PHONY: help setup setup-dev demo test test-pure check bench lock clean
 .DELETE_ON_ERROR:
 
 help:  ## List the targets
@@ -26,6 +26,9 @@ demo: setup  ## From a Compose file to a settled payment, then serve; options in
 
 test: setup-dev  ## Run the tests; options in ARGS="-k name"
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-pure: setup-dev  ## Only the tests that start no server and no process: seconds
+	@$(BIN)/python -m pytest -m "not real" $(ARGS)
 
 check: setup-dev  ## Format, lint, types, import floors, deployment settings, missing migrations
 	@$(BIN)/ruff format --check .

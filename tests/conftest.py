@@ -53,6 +53,18 @@ def _emptying_is_allowed() -> Iterator[None]:
         yield
 
 
+REAL_FIXTURES = {"stack", "db", "transactional_db", "live_server"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server or a process of its own; `-m "not real"` are the pure tests."""
+    for item in items:
+        needs = any(item.iter_markers("needs")) or any(item.iter_markers("django_db"))
+        if needs or REAL_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         need(*marker.args)

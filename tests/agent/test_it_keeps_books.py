@@ -22,6 +22,8 @@ from agent.metering import Meter, claim_glm, cut, gather, open_meter, run_ended,
 from agent.protocol import DebitNote, Price, Terms, UsageAck
 from agent.runtimes.base import Counters, Run
 
+pytestmark = pytest.mark.real
+
 KEY = Account.from_key(b"\x07" * 32)
 CHAIN_ID = 31337
 PRICE = Price(start_glm=Decimal("0.5"), second_glm=Decimal("0.001"), cpu_second_glm=Decimal("0.002"))

@@ -19,6 +19,8 @@ from agent.protocol import Assignment, HealthCheck, RefusalCode, Refused, Verdic
 from tests.agent.conftest import agent, left_of
 from tests.agent.queen_double import CHAIN_ID, QueenDouble, assignment
 
+pytestmark = pytest.mark.real
+
 SAMPLED_MS = 500
 """At the metering interval of these tests usage is sampled twice as often; the rest is for a busy machine."""
 

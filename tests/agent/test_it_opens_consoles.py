@@ -17,6 +17,8 @@ from agent.protocol import Assignment
 from tests.agent.queen_double import QueenDouble
 from tests.agent.test_it_lives import placed
 
+pytestmark = pytest.mark.real
+
 
 @asynccontextmanager
 async def carried(websocket: ServerConnection) -> AsyncIterator[socket.socket]:

@@ -25,7 +25,7 @@ from agent.runtimes.docker import DockerRuntime
 from tests.agent.queen_double import QueenDouble, assignment
 from tests.needs import need, needs_docker
 
-pytestmark = needs_docker
+pytestmark = [needs_docker, pytest.mark.real]
 
 IMAGE = f"hive-test/busybox:{os.getpid()}"
 """Of this test run alone: the engine may serve another one."""

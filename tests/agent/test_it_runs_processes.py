@@ -23,6 +23,8 @@ from agent.runtimes.process import ProcessRuntime
 from tests.agent.conftest import SERVER, put_image
 from tests.needs import needs_root
 
+pytestmark = pytest.mark.real
+
 FORKER = """
 import os, subprocess, sys, time
 subprocess.Popen([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.3: pass"]).wait()

@@ -18,7 +18,7 @@ import pytest
 from hive_portal.stack import ports
 from tests.needs import needs_chain, needs_docker
 
-pytestmark = [needs_chain, pytest.mark.timeout(240)]
+pytestmark = [needs_chain, pytest.mark.timeout(240), pytest.mark.real]
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 

@@ -23,6 +23,8 @@ from hive_portal.stack import HiveHome, ports
 from hive_portal.stack.envoy import Edge
 from tests.deployments.conftest import TESTER, active, seconds
 
+pytestmark = pytest.mark.real
+
 HOST = "web.hello.bakery.localhost"
 HELLO = Backend(
     name="ab12", host=HOST, health_path="/health", endpoints=(("127.0.0.1", 31001), ("127.0.0.1", 31002))

@@ -15,6 +15,8 @@ from hive_portal.stack import HiveHome, StackError
 from hive_portal.stack.process import Child
 from hive_portal.stack.supervisor import Supervisor
 
+pytestmark = pytest.mark.real
+
 
 def gone(pid: int, within_s: float = 5) -> bool:
     """Whether a process ends in time; a zombie has ended."""

@@ -13,6 +13,8 @@ import pytest
 
 from hive_portal.stack import HiveHome, ports
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def environ(home: HiveHome) -> dict[str, str]:

@@ -24,6 +24,8 @@ from hive_portal.stack.envoy import nothing_here
 from hive_portal.stack.glm import DevelopmentGlm
 from tests.needs import needs_chain, needs_root
 
+pytestmark = pytest.mark.real
+
 ELSEWHERE = {"DATABASE_URL": "postgresql://elsewhere/hive", "REDIS_URL": "redis://elsewhere"}
 
 

@@ -11,6 +11,8 @@ from apps.nodes import streams
 from hive_portal.asgi import application
 from hive_portal.streams import NOBODY_WAITS
 
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("stack")]
+
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[OpenStream]:
