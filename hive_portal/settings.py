@@ -90,7 +90,7 @@ FORMAT_MODULE_PATH = "hive_portal.formats"
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [ROOT / "static"]
-STATIC_ROOT = Path(env.text("HIVE_STATIC_ROOT") or ROOT / ".static")
+STATIC_ROOT = env.text("HIVE_STATIC_ROOT") or None
 # Serve straight from the source folders: a node has few files, and `collectstatic` stays optional.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

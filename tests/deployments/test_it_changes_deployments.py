@@ -9,12 +9,14 @@ from django.utils import timezone
 
 from agent.protocol import RunState
 from apps.billing.models import Budget, Hold, HoldState
+from apps.deployments import edge
 from apps.deployments.assignments import wanted_assignments
 from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica
+from apps.deployments.planning import draw_up_plan
 from apps.deployments.status import DeploymentStatus, status_of
 from apps.market.models import Agreement, AgreementState
 from apps.nodes.models import Node
-from apps.teams.models import AuditLine
+from apps.teams.models import AuditLine, Team, User
 from tests.deployments.conftest import COMPOSE, TESTER, Hive, active, replicas, seconds, states
 
 pytestmark = pytest.mark.django_db
@@ -25,6 +27,7 @@ def told(hive: Hive) -> None:
     hive.look()
     released = Assignment.objects.filter(state=AssignmentState.RELEASED)
     released.update(state_since=timezone.now() - seconds(3))
+    Replica.objects.exclude(leaving_at=None).update(leaving_at=timezone.now() - seconds(3))
     hive.turn(2)
 
 
@@ -37,6 +40,9 @@ def test_it_scales_up(running: Deployment, hive: Hive) -> None:
 def test_it_scales_down_to_the_lowest_numbers(running: Deployment, hive: Hive) -> None:
     running.services.get().scale(1, actor=TESTER)
     hive.look()
+    assert len(edge.backends()[0].endpoints) == 1
+    assert states(running) == ["healthy"] * 3  # while their visitors are served
+    told(hive)
     assert states(running) == ["healthy", "stopping", "stopping"]
     told(hive)
     assert states(running) == ["healthy", "stopped", "stopped"]
@@ -120,18 +126,58 @@ def test_it_rolls_out_a_new_image_one_at_a_time(
     fewest = 3
     for _ in range(12):
         told(hive)
-        fewest = min(fewest, states(running).count("healthy"))
+        fewest = min(fewest, len(edge.backends()[0].endpoints))
     assert fewest >= 2
     assert states(running) == ["healthy"] * 3
     assert [one.generation for one in replicas(running)] == [2, 2, 2]
     assert {one.agreement.image for one in active(running)} == {"hive/hello:2"}
 
 
+def test_it_stops_a_replica_only_after_it_has_left_the_edge(
+    running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
+) -> None:
+    served = len(active(running))
+    deploy(COMPOSE.replace("hello:1", "hello:2"))
+    hive.look()
+    assert len(edge.backends()[0].endpoints) == served - 1
+    assert len(active(running)) == served  # still wanted of its Bee
+    [leaving] = [one for one in replicas(running) if one.leaving_at]
+    assert (leaving.state, leaving.reason) == ("healthy", "about to stop: the deployment changed")
+    told(hive)
+    leaving.refresh_from_db()
+    assert (leaving.generation, leaving.leaving_at) == (2, None)
+
+
+def test_it_is_not_there_before_the_change_is(
+    running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
+) -> None:
+    deploy(COMPOSE.replace("hello:1", "hello:2"))
+    assert states(running) == ["healthy"] * 3
+    assert status_of(running) == DeploymentStatus.STARTING
+    while status_of(running) != DeploymentStatus.HEALTHY:
+        told(hive)
+    assert {one.agreement.image for one in active(running)} == {"hive/hello:2"}
+
+
+def test_a_plan_warns_of_an_interruption(
+    hive: Hive, deploy: Callable[..., Deployment], team: Team, owner: User
+) -> None:
+    one = COMPOSE.replace("replicas: 3", "replicas: 1")
+    deploy(one)
+
+    def notes(source: str) -> list[str]:
+        return draw_up_plan(team=team, author=owner, source=source).manifest["notes"]
+
+    assert notes(one) == notes(COMPOSE.replace("hello:1", "hello:2")) == []
+    [note] = notes(one.replace("hello:1", "hello:2"))
+    assert note.startswith("services.web.deploy.replicas: with one replica this change interrupts it")
+
+
 def test_it_rolls_no_further_when_the_new_one_is_not_healthy(
     running: Deployment, hive: Hive, deploy: Callable[..., Deployment]
 ) -> None:
     deploy(COMPOSE.replace("hello:1", "hello:2"))
-    hive.look()
+    told(hive)
     for bee in hive.bees.values():
         bee.says = RunState.STARTING if not wanted_assignments(bee.node.id) else RunState.HEALTHY
     assert states(running).count("healthy") == 2

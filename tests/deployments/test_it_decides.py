@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from agent.protocol import RunState
-from apps.deployments.decide import MAX_ATTEMPTS, PROVEN, Action, Run, View, decide
+from apps.deployments.decide import DRAIN_S, MAX_ATTEMPTS, PROVEN, Action, Run, View, decide
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
 from apps.market.models import AgreementState, DemandState
 from apps.nodes.models import NodeState, Scheduling
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER, EARLIER = NOW + timedelta(minutes=5), NOW - timedelta(seconds=1)
+
+LONG_AGO = NOW - timedelta(seconds=DRAIN_S)
 
 PENDING, NEGOTIATING, STARTING = ReplicaState.PENDING, ReplicaState.NEGOTIATING, ReplicaState.STARTING
 HEALTHY, UNHEALTHY, STOPPING = ReplicaState.HEALTHY, ReplicaState.UNHEALTHY, ReplicaState.STOPPING
@@ -91,6 +93,15 @@ def view(state: str, **fields: Any) -> View:
         (view(STOPPING, wanted=True, run=run(state=AssignmentState.RELEASED)), Action.WAIT),
         (view(FAILED, wanted=False), Action.FINISH),
         (view(STOPPED, wanted=False, deadline_at=None), Action.WAIT),
+        # off the edge first
+        (view(HEALTHY, outdated=True, turn=True, routed=True, run=run()), Action.LEAVE),
+        (view(HEALTHY, outdated=True, turn=True, routed=True, leaving_since=NOW, run=run()), Action.WAIT),
+        (view(HEALTHY, outdated=True, routed=True, leaving_since=LONG_AGO, run=run()), Action.REPLACE),
+        (view(HEALTHY, routed=True, leaving_since=LONG_AGO, run=run()), Action.REPLACE),
+        (view(HEALTHY, wanted=False, routed=True, run=run()), Action.LEAVE),
+        (view(HEALTHY, wanted=False, routed=True, leaving_since=NOW, run=run()), Action.WAIT),
+        (view(HEALTHY, wanted=False, routed=True, leaving_since=LONG_AGO, run=run()), Action.STOP),
+        (view(UNHEALTHY, outdated=True, routed=True, run=run()), Action.REPLACE),
         # and up again
         (view(STOPPED, deadline_at=None), Action.REVIVE),
         (view(FAILED, deadline_at=None), Action.WAIT),
