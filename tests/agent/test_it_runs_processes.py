@@ -142,7 +142,13 @@ async def test_it_ends_every_process_however_it_forked(runtime: ProcessRuntime) 
 
 async def test_it_kills_what_ignores_sigterm_after_the_grace(runtime: ProcessRuntime) -> None:
     run = await runtime.start(order("stubborn"))
-    await asyncio.sleep(0.2)
+
+    async def ignores_sigterm() -> bool:
+        status = Path(f"/proc/{payload_of(run).pid}/status").read_text()
+        ignored = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
+        return bool(int(ignored, 16) & 1 << (signal.SIGTERM - 1))
+
+    await until(ignores_sigterm)
     began = time.monotonic()
     await runtime.stop(run, 0.3)
     assert 0.25 < time.monotonic() - began < 2
