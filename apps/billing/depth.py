@@ -7,6 +7,7 @@ confirmed, payouts settled when final. Every correction is a counter-entry.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from apps.billing.settlement import back_to_sent, confirm_payment, finish_paymen
 from apps.money import ZERO, plain
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
+from apps.teams.states import StaleState, StateError
 
 log = logging.getLogger("hive.chain")
 
@@ -32,13 +34,26 @@ FINAL_WITHIN = timedelta(hours=1)
 def deepen(*, height: int) -> None:
     """Confirm and finish what is deep enough when the chain is `height` blocks high."""
     for each in _of(ChainTransferState.SEEN, deepest=height - settings.HIVE_CONFIRMATIONS + 1):
-        _confirm(each)
+        _one_of_many(_confirm, each)
     for each in _of(ChainTransferState.CONFIRMED, deepest=height - settings.HIVE_FINALITY + 1):
-        _finish(each)
+        _one_of_many(_finish, each)
+
+
+def _one_of_many(deepen_one: Callable[[ChainTransfer], None], each: ChainTransfer) -> None:
+    """What another worker moved first is looked at again with the next block; the others go on."""
+    try:
+        deepen_one(each)
+    except StaleState as news:
+        log.info("%s: %s", _event(each), news)
+    except StateError as trouble:
+        log.error("%s can't be booked: %s", _event(each), trouble)
 
 
 def revert_after(block_number: int) -> None:
-    """Undo what the blocks after this one caused. A final transfer stays: it is claimed and stays claimed."""
+    """Undo what the blocks after this one caused. A final transfer stays: it is claimed and stays claimed.
+
+    All or nothing, unlike `deepen`: blocks are only forgotten when all that they caused is undone.
+    """
     lost = ChainTransfer.objects.filter(
         chain_id=settings.HIVE_CHAIN_ID,
         block_number__gt=block_number,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import takewhile
 
 from django.db import transaction
 from django.db.models import Max, Sum
+from django.utils import timezone
 
 from agent.protocol import Price
 from apps.billing.budgets import Hold, HoldState
@@ -22,7 +24,10 @@ from apps.billing.posting import payable_account, post_all
 from apps.billing.usage import EdgeTraffic, MeteringFaultKind, UsageRecord, UsageState
 from apps.market.models import Agreement
 from apps.money import ZERO, plain
-from apps.nodes.presence import heard_ms
+from apps.nodes import presence
+
+RATE_WITHIN = timedelta(minutes=1)
+"""After so long a report is rated with what is known of the node by then."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +123,24 @@ def rate_agreement(agreement_id: uuid.UUID) -> int:
     )
     if hold is None:
         return 0
-    records = list(
-        UsageRecord.objects.filter(agreement=agreement_id, state=UsageState.RECEIVED).order_by("sequence")
-    )
+    records = _ripe(agreement_id, node_id=hold.agreement.node_id if hold.agreement else "")
     sofar = _Sofar.of(agreement_id)
     faults = [fault for record in records for fault in _rate(record, hold=hold, sofar=sofar)]
     _post(records, hold)
     write_faults((agreement_id, fault) for fault in faults)
     return len(records)
+
+
+def _ripe(agreement_id: uuid.UUID, *, node_id: str) -> list[UsageRecord]:
+    """What can be rated by now, in its order: how long the Queen heard the node must be settled first."""
+    settled_until_ms, patience = presence.settled_until_ms(node_id), timezone.now() - RATE_WITHIN
+    records = UsageRecord.objects.filter(agreement=agreement_id, state=UsageState.RECEIVED)
+    return list(
+        takewhile(
+            lambda record: record.ended_at_ms <= settled_until_ms or record.received_at < patience,
+            records.order_by("sequence"),
+        )
+    )
 
 
 @dataclass
@@ -192,7 +207,7 @@ def _watched(record: UsageRecord, *, hold: Hold, sofar: _Sofar) -> Watched:
     return Watched(
         passed_ms=end_ms - start_ms,
         leased_ms=max(min(end_ms, leased_until) - max(start_ms, leased_from), 0),
-        heard_ms=heard_ms(agreement.node_id, start_ms, end_ms),
+        heard_ms=presence.heard_ms(agreement.node_id, start_ms, end_ms),
         cpu_threads=agreement.cpu_threads,
         edge_bytes=sofar.edge_bytes,
     )

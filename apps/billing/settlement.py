@@ -25,6 +25,7 @@ from apps.billing.posting import balance, house_account, transfer, undo
 from apps.money import ZERO, plain
 from apps.nodes.queen import queen_address, queen_key
 from apps.teams.audit import Actor
+from apps.teams.states import StaleState
 
 log = logging.getLogger("hive.settlement")
 
@@ -56,7 +57,7 @@ def _pay(account: Account, *, minimum_glm: Decimal) -> Payment | None:
         log.warning("%s GLM are not paid to %s: %s", plain(balance(account)), account.node_id, trouble)
         return None
     if payment is not None:
-        push(chain(), payment)
+        _push_one(chain(), payment)
     return payment
 
 
@@ -129,8 +130,16 @@ def resend_due(chain: Chain) -> int:
         )
     ]
     for payment in claimed:
-        push(chain, payment)
+        _push_one(chain, payment)
     return len(claimed)
+
+
+def _push_one(chain: Chain, payment: Payment) -> None:
+    """One of many: that the watcher, or an operator, moved it meanwhile must not hold up the others."""
+    try:
+        push(chain, payment)
+    except StaleState as news:
+        log.info("%s: %s", payment, news)
 
 
 def push(chain: Chain, payment: Payment) -> None:

@@ -51,6 +51,13 @@ def heard_ms(node_id: str, from_ms: int, to_ms: int) -> int:
     return length_ms(without([(from_ms, to_ms)], unheard))
 
 
+def settled_until_ms(node_id: str) -> int:
+    """Up to which instant, in Unix ms, `heard_ms` can no longer change: a linked node's next heartbeat may
+    still be on its way through a busy Queen."""
+    linked = NodeSession.objects.filter(node=node_id, closed_at=None).first()
+    return _ms(linked.last_seen_at + timedelta(seconds=silence_s()) if linked else timezone.now())
+
+
 def _listened(from_ms: int, to_ms: int) -> list[Span]:
     rows = Listener.objects.filter(started_at__lt=_instant(to_ms), last_seen_at__gt=_instant(from_ms))
     starts = [(row.started_at + timedelta(seconds=REATTACH_S), row.last_seen_at) for row in rows]

@@ -12,13 +12,22 @@ from django.db.models import F
 from django.utils import timezone
 
 from agent.protocol import Observed
-from apps.nodes.listeners import heard_ms, listening_since
+from apps.nodes.listeners import heard_ms, listening_since, settled_until_ms
 from apps.nodes.models import Node, NodeSession, NodeState
 from apps.nodes.silence import REATTACH_S, silence_s, silent_from
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
 
-__all__ = ["heard_ms", "heartbeats", "link_closed", "link_opened", "online_count", "peers", "sweep_silent"]
+__all__ = [
+    "heard_ms",
+    "heartbeats",
+    "link_closed",
+    "link_opened",
+    "online_count",
+    "peers",
+    "settled_until_ms",
+    "sweep_silent",
+]
 
 LINK = Actor.queen("link")
 SWEEP = Actor.queen("sweep")

@@ -236,3 +236,20 @@ def test_it_never_settles_a_payment_twice(anvil, owed, node):
     anvil.grow(3)
     assert Transfer.objects.filter(key=f"settlement:{payment.id}").count() == 1
     assert payment.state_since < timezone.now() + timedelta(seconds=1)
+
+
+def test_it_pays_the_others_when_one_was_moved_meanwhile(anvil, owed, hold, node, make_node, monkeypatch):
+    """A block has the first payment, and the watcher says so, before it was noted as sent."""
+    owe(hold, make_node(), Decimal("0.1"))
+    send = Chain.send
+
+    def send_and_confirm(chain, raw):
+        monkeypatch.setattr(Chain, "send", send)
+        send(chain, raw)
+        Payment.objects.filter(raw_transaction=raw).update(state=PaymentState.CONFIRMED)
+
+    monkeypatch.setattr(Chain, "send", send_and_confirm)
+
+    assert len(pay_providers(minimum_glm=NOTHING)) == 2
+
+    assert sorted(Payment.objects.values_list("state", flat=True)) == ["confirmed", "sent"]

@@ -18,6 +18,7 @@ from apps.billing.models import (
 from apps.billing.posting import balance, check_ledger, ledger_sum, payable_account, transfer
 from apps.billing.rating import rate_usage
 from apps.market.models import AgreementState
+from apps.nodes.models import NodeSession
 from apps.teams.audit import Actor
 from tests.billing.conftest import MINUTE_MS, ms
 
@@ -53,6 +54,24 @@ def test_it_posts_from_the_hold_to_the_node(rate, meter, hold, node, budget):
     assert rate_usage() == 0
 
 
+def test_it_waits_for_a_heartbeat_that_is_still_on_its_way(rate, meter, listened, now):
+    report = meter.report()
+    NodeSession.objects.filter(pk=listened.pk).update(last_seen_at=now - timedelta(hours=1))
+    assert [record.state for record in rate(report)] == ["received"]
+    NodeSession.objects.filter(pk=listened.pk).update(last_seen_at=now)
+    assert [record.billed_running_ms for record in rate()] == [MINUTE_MS]
+    assert not MeteringFault.objects.exists()
+
+
+def test_it_does_not_wait_for_ever_for_a_heartbeat(rate, meter, listened, now):
+    NodeSession.objects.filter(pk=listened.pk).update(last_seen_at=now - timedelta(hours=1))
+    rate(meter.report())
+    UsageRecord.objects.update(received_at=now - timedelta(minutes=2))
+    [record] = rate()
+    assert record.state == "posted"
+    assert record.billed_running_ms < MINUTE_MS
+
+
 def test_it_bills_a_second_claim_of_the_same_time_once(rate, meter):
     first = meter.report()
     meter.clock_ms = first.started_at_ms
@@ -82,7 +101,7 @@ def test_it_bills_nothing_after_the_lease(rate, meter, hold, agreement):
 def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement, monkeypatch):
     heard_until = ms(agreement.approved_at) + 45_000
     monkeypatch.setattr(
-        "apps.billing.rating.heard_ms", lambda node_id, start, end: max(min(end, heard_until) - start, 0)
+        "apps.billing.rating.presence.heard_ms", lambda node_id, start, end: max(min(end, heard_until) - start, 0)
     )
     [record] = rate(meter.report())
     assert record.billed_running_ms == 45_000

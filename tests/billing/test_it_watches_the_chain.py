@@ -6,7 +6,9 @@ from decimal import Decimal
 import pytest
 from eth_account import Account
 
+from apps.billing import watcher
 from apps.billing.chain import Chain, chain
+from apps.billing.depth import deepen
 from apps.billing.holding import place_hold
 from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
 from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
@@ -14,6 +16,7 @@ from apps.billing.reconciliation import reconcile
 from apps.billing.wallets import WalletTaken, register_wallet
 from apps.billing.watcher import watch_chain
 from apps.nodes.queen import queen_address
+from apps.teams.states import StaleState
 from hive_portal.stack.glm import DevelopmentGlm
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 
@@ -180,6 +183,28 @@ def test_it_misses_no_deposit_that_comes_with_a_reorganisation(anvil, purse, mon
     watch_chain()
     anvil.grow(FINALITY)
     assert (states(), purse.available_glm) == ([ChainTransferState.FINAL], 1)
+
+
+def test_one_that_another_worker_moved_holds_up_no_other(anvil, purse, monkeypatch):
+    send(anvil, 2)
+    send(anvil, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "deepen", lambda height: None)
+        watch_chain()
+    move_to = ChainTransfer.move_to
+
+    def late(self, *args, **kwargs):
+        monkeypatch.setattr(ChainTransfer, "move_to", move_to)
+        raise StaleState("moved by another worker")
+
+    monkeypatch.setattr(ChainTransfer, "move_to", late)
+    height = ChainBlock.objects.latest("number").number + CONFIRMATIONS - 1
+
+    deepen(height=height)
+    assert states() == [ChainTransferState.SEEN, ChainTransferState.CONFIRMED]
+
+    deepen(height=height)
+    assert (states(), purse.available_glm) == ([ChainTransferState.CONFIRMED] * 2, 5)
 
 
 def test_it_says_once_that_the_node_is_dead_and_loses_nothing(anvil, purse, caplog):
