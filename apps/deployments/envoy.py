@@ -1,8 +1,8 @@
 """Envoy's discovery resources for the services of the Hive: plain functions from routes to JSON.
 
-Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/api. See FACTS on what each switch is for: without
-`update_merge_window: 0s` a change takes a second, without `ignore_health_on_host_removal` a removed host that
-still answers stays in use.
+Source: https://www.envoyproxy.io/docs/envoy/latest/api-v3/api. Two switches of a cluster make changes take
+effect at once: without `update_merge_window: 0s` Envoy gathers them for a second, and without
+`ignore_health_on_host_removal` it keeps a removed host for as long as its own health check passes.
 """
 
 from __future__ import annotations
