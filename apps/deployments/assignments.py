@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db import transaction
 from django.utils import timezone
 
 from agent import protocol
@@ -13,6 +14,7 @@ from apps.market.negotiation import terminate
 from apps.nodes.links import nudge
 from apps.nodes.models import NodeState
 from apps.teams.audit import Actor
+from apps.teams.states import StaleState
 
 SWEEP = Actor.queen("leases")
 GONE_NODES = frozenset({NodeState.OFFLINE, NodeState.BANNED})
@@ -73,11 +75,19 @@ def sweep_lost() -> int:
     """Released assignments whose Bee never answered, and whose lease is over. Returns how many."""
     silent = Assignment.objects.filter(state=AssignmentState.RELEASED, deadline_at__lte=timezone.now())
     lost = list(silent.select_related("agreement", "replica__service__deployment")[:200])
-    for assignment in lost:
-        reason = "its bee fell silent and its lease ran out: by its own fencing it stopped"
-        assignment.move_to(AssignmentState.LOST, actor=SWEEP, reason=reason)
-        end_agreement(assignment.agreement, actor=SWEEP, reason=reason)
-    return len(lost)
+    return sum(_lose(assignment) for assignment in lost)
+
+
+def _lose(assignment: Assignment) -> bool:
+    """False when its Bee spoke up in this very moment, or its agreement was ended by somebody else."""
+    reason = "its bee fell silent and its lease ran out: by its own fencing it stopped"
+    try:
+        with transaction.atomic():
+            assignment.move_to(AssignmentState.LOST, actor=SWEEP, reason=reason)
+            end_agreement(assignment.agreement, actor=SWEEP, reason=reason)
+    except StaleState:
+        return False
+    return True
 
 
 def end_agreement(agreement: Agreement, *, actor: Actor, reason: str) -> None:

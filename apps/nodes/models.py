@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Self
@@ -21,7 +22,7 @@ from apps.nodes.links import nudge
 from apps.nodes.silence import silent_from
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import digest_of
-from apps.teams.states import Stateful, has_deadline
+from apps.teams.states import StaleState, Stateful, has_deadline
 
 ADDRESS = RegexValidator(r"^0x[0-9a-f]{40}$", "an Ethereum address in lower case")
 
@@ -140,7 +141,8 @@ class Node(Stateful):
         with transaction.atomic():
             self.move_to(NodeState.BANNED, actor=actor, reason=reason)
             for offer in self.offers.filter(state=OfferState.LIVE):
-                offer.move_to(OfferState.WITHDRAWN, actor=actor, reason="its node is banned")
+                with suppress(StaleState):  # withdrawn or expired in this moment: just as well
+                    offer.move_to(OfferState.WITHDRAWN, actor=actor, reason="its node is banned")
             nudge(self.id)
 
     def unban(self, *, actor: Actor, reason: str = "allowed again") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from agent import protocol, typed_data
 from apps.money import round_glm
 from apps.nodes.models import Node, Offer, OfferState
 from apps.teams.audit import Actor
+from apps.teams.states import StaleState
 
 logger = logging.getLogger("hive.nodes")
 
@@ -48,11 +50,14 @@ def publish_offers(*, node_id: str, offers: Iterable[protocol.Offer]) -> list[st
 
 
 def expire_offers() -> int:
-    """End the offers whose time has run out."""
+    """End the offers whose time has run out. Returns how many; one that is withdrawn just now is not ours."""
     late = Offer.objects.filter(state=OfferState.LIVE, deadline_at__lte=timezone.now())
+    expired = 0
     for offer in late:
-        offer.move_to(OfferState.EXPIRED, actor=Actor.queen("sweep"), reason="its time ran out")
-    return len(late)
+        with suppress(StaleState):
+            offer.move_to(OfferState.EXPIRED, actor=Actor.queen("sweep"), reason="its time ran out")
+            expired += 1
+    return expired
 
 
 def fault(offer: protocol.Offer, *, node_id: str) -> str | None:
@@ -100,9 +105,10 @@ def _withdraw_others(node: Node, *, keep: set[uuid.UUID]) -> set[uuid.UUID]:
     """Returns those that stay live."""
     live = {offer.id: offer for offer in node.offers.filter(state=OfferState.LIVE)}
     for offer_id in live.keys() - keep:
-        live[offer_id].move_to(
-            OfferState.WITHDRAWN, actor=Actor.node(node.id), reason="left out of the newest set"
-        )
+        with suppress(StaleState):  # the sweep found that its time had run out
+            live[offer_id].move_to(
+                OfferState.WITHDRAWN, actor=Actor.node(node.id), reason="left out of the newest set"
+            )
     return live.keys() & keep
 
 

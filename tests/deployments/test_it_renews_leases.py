@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -11,10 +12,13 @@ from django.utils import timezone
 
 from apps.billing.holding import place_hold
 from apps.billing.models import Budget, UsageRecord, UsageState
-from apps.deployments.assignments import wanted_assignments
+from apps.deployments.applying import scale
+from apps.deployments.assignments import sweep_lost, wanted_assignments
 from apps.deployments.leases import is_due, renew_leases
-from apps.deployments.models import Assignment, Deployment, Replica
+from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica
+from apps.market.models import Agreement, AgreementState
 from apps.nodes.models import Node, NodeState
+from apps.teams.states import StaleState
 from tests.deployments.conftest import TESTER, Hive, active, replicas, seconds, states
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,12 +128,30 @@ def test_it_lets_an_unfunded_lease_run_out_and_says_why(
 
 
 @pytest.mark.django_db
+def test_one_that_somebody_ended_first_holds_up_no_other(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = timezone.now() - seconds(1)
+    Assignment.objects.update(state=AssignmentState.RELEASED, deadline_at=past)
+    move_to = Assignment.move_to
+
+    def late(self: Assignment, *args: Any, **kwargs: Any) -> Assignment:
+        monkeypatch.setattr(Assignment, "move_to", move_to)
+        raise StaleState("its bee spoke up")
+
+    monkeypatch.setattr(Assignment, "move_to", late)
+
+    assert sweep_lost() == 2
+    assert sorted(Assignment.objects.values_list("state", flat=True)) == ["lost", "lost", "released"]
+    assert Agreement.objects.filter(state=AgreementState.TERMINATED).count() == 2
+
+
 def test_it_renews_nothing_that_is_over_unwanted_or_lost(running: Deployment, hive: Hive) -> None:
     pass_time(running, LEASE / 2)
     one, two, _ = active(running)
     Node.objects.filter(pk=one.node_id).update(state=NodeState.OFFLINE)
     pass_time_of(two, LEASE)
-    running.services.get().scale(2, actor=TESTER)
+    scale(running.services.get(), 2, actor=TESTER)
     assert renew_leases() == 0
 
 

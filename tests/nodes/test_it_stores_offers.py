@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
 from agent.protocol import Price
 from apps.nodes import capacity
-from apps.nodes.models import Node, Offer, OfferState
+from apps.nodes.models import Node, NodeState, Offer, OfferState
 from apps.nodes.offers import expire_offers, publish_offers
+from apps.teams.audit import Actor
 from tests.cast import PRICE, key_of_bee, signed_offer
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +40,54 @@ def test_the_newest_set_withdraws_what_it_leaves_out(node: Node, bee_key: LocalA
 
     states = {str(offer.id): offer.state for offer in Offer.objects.all()}
     assert states == {first.offer_id: OfferState.WITHDRAWN, second.offer_id: OfferState.LIVE}
+
+
+def moved_first_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next `move_to` of an offer comes too late: another worker withdraws it in the moment before."""
+    move_to = Offer.move_to
+
+    def late(self: Offer, *args: Any, **kwargs: Any) -> Offer:
+        monkeypatch.setattr(Offer, "move_to", move_to)
+        Offer.objects.filter(pk=self.pk).update(state=OfferState.WITHDRAWN)
+        return move_to(self, *args, **kwargs)
+
+    monkeypatch.setattr(Offer, "move_to", late)
+
+
+def test_an_offer_moved_by_another_worker_holds_up_no_other(
+    make_node: Callable[..., Node], make_offer: Callable[..., Offer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    for _ in range(3):
+        make_offer(make_node(), deadline_at=past)
+    moved_first_by_another(monkeypatch)
+
+    assert expire_offers() == 2
+
+    states = sorted(Offer.objects.values_list("state", flat=True))
+    assert states == [OfferState.EXPIRED, OfferState.EXPIRED, OfferState.WITHDRAWN]
+
+
+def test_a_new_set_is_taken_though_the_sweep_was_faster(
+    node: Node, bee_key: LocalAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_offers(node_id=node.id, offers=[signed_offer(bee_key)])
+    moved_first_by_another(monkeypatch)
+
+    assert publish_offers(node_id=node.id, offers=[signed_offer(bee_key)]) == []
+
+    assert Offer.objects.filter(state=OfferState.LIVE).count() == 1
+
+
+def test_a_ban_stands_though_an_offer_went_first(
+    node: Node, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved_first_by_another(monkeypatch)
+
+    node.ban(actor=Actor.queen("test"), reason="cheats")
+
+    node.refresh_from_db()
+    assert node.state == NodeState.BANNED
 
 
 def test_an_offer_somebody_else_signed_is_left_out_and_named(node: Node) -> None:
