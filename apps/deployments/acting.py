@@ -14,6 +14,7 @@ from apps.billing.models import Hold
 from apps.billing.posting import InsufficientFunds
 from apps.deployments import assignments, funding
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
+from apps.deployments.edge import publish_edge
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
 from apps.deployments.spread import quote_for
 from apps.market.models import Agreement, AgreementState, Demand
@@ -132,6 +133,12 @@ def _ail(replica: Replica, step: Step, now: datetime) -> None:
 # -- the way down -----------------------------------------------------------------------------------------
 
 
+def _leave(replica: Replica, step: Step, now: datetime) -> None:
+    """Its state stays, and its Bee hears nothing yet."""
+    Replica.objects.filter(pk=replica.pk).update(leaving_at=now, reason=step.reason[:500])
+    transaction.on_commit(publish_edge, robust=True)
+
+
 def _replace(replica: Replica, step: Step, now: datetime) -> None:
     let_go(replica, reason=step.reason)
     after_s = step.retry_s if step.attempts else 0.0
@@ -142,7 +149,7 @@ def begin(
     replica: Replica, *, reason: str, now: datetime, attempts: int | None = 0, after_s: float = 0
 ) -> None:
     """The next generation, from the service's newest recipe."""
-    changes: dict[str, Any] = {"spec": replica.service.spec, "hold": None, "demand": None}
+    changes: dict[str, Any] = {"spec": replica.service.spec, "hold": None, "demand": None, "leaving_at": None}
     changes["attempts"] = replica.attempts if attempts is None else attempts
     deadline_at, retry_at = placement_deadline(now), now + timedelta(seconds=after_s)
     if replica.state == ReplicaState.PENDING:  # nothing was placed yet: the same generation, anew
@@ -196,6 +203,7 @@ ACTS: dict[Action, Callable[[Replica, Step, datetime], None]] = {
     Action.PLACE: _place,
     Action.PASS: _pass,
     Action.AIL: _ail,
+    Action.LEAVE: _leave,
     Action.REPLACE: _replace,
     Action.GIVE_UP: _give_up,
     Action.STOP: _stop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import reverse
 from unfold.decorators import display
 
+from apps.deployments import applying
 from apps.deployments.models import Assignment, Deployment, EdgeLog, Plan, Replica, Service
 from apps.deployments.status import status_of
 from apps.teams.admin_parts import STATE_LABELS, Rows, Shown, by_hand, register, verb
@@ -50,11 +51,11 @@ class DeploymentAdmin(Shown):
 
     @verb("Stop")
     def stop(self, deployment: Deployment, actor: Actor) -> None:
-        deployment.stop(actor=actor, reason=by_hand(actor))
+        applying.stop(deployment, actor=actor, reason=by_hand(actor))
 
     @verb("Start again")
     def start(self, deployment: Deployment, actor: Actor) -> None:
-        deployment.start(actor=actor, reason=by_hand(actor))
+        applying.start(deployment, actor=actor, reason=by_hand(actor))
 
     def view_on_site(self, deployment: Deployment) -> str:
         return reverse("deployments:detail", args=[deployment.pk])

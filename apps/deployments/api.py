@@ -15,7 +15,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.deployments.applying import apply_plan
+from apps.deployments import applying
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.serializers import (
@@ -68,7 +68,7 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
     @action(detail=True, methods=["post"])
     def apply(self, request: Request, pk: str) -> Response:
         """Make it so. Applying a plan twice gives the same deployment."""
-        deployment = apply_plan(self.get_changeable(), actor=Actor.user(user_of(request)))
+        deployment = applying.apply_plan(self.get_changeable(), actor=Actor.user(user_of(request)))
         return Response(DeploymentSerializer(sheet_of(deployment)).data, status.HTTP_201_CREATED)
 
 
@@ -106,7 +106,7 @@ class DeploymentViewSet(TeamScoped[Deployment]):
         asked = ReasonSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         reason = asked.validated_data.get("reason") or "stopped over the API"
-        deployment.stop(actor=Actor.user(user_of(request)), reason=reason)
+        applying.stop(deployment, actor=Actor.user(user_of(request)), reason=reason)
         return self._shown(deployment)
 
     @extend_schema(request=None)
@@ -114,7 +114,7 @@ class DeploymentViewSet(TeamScoped[Deployment]):
     def start(self, request: Request, pk: str) -> Response:
         """Run it again; replicas that had failed get another try."""
         deployment = self.get_changeable()
-        deployment.start(actor=Actor.user(user_of(request)), reason="started over the API")
+        applying.start(deployment, actor=Actor.user(user_of(request)), reason="started over the API")
         return self._shown(deployment)
 
     @extend_schema(request=ScaleSerializer)
@@ -151,4 +151,4 @@ def _scale(deployment: Deployment, wanted: Mapping[str, int], *, actor: Actor) -
     for name, replicas in wanted.items():
         if name not in services:
             raise ValidationError({f"replicas.{name}": f"no such service; there is {', '.join(services)}"})
-        services[name].scale(replicas, actor=actor)
+        applying.scale(services[name], replicas, actor=actor)

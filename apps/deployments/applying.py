@@ -85,9 +85,18 @@ def _sync_service(deployment: Deployment, name: str, spec: ServiceSpec) -> None:
         raise PlanRefused(f"services.{name}.x-hive.host: {why}") from None
 
 
+def stop(deployment: Deployment, *, actor: Actor, reason: str) -> None:
+    """Want nothing of it to run; its Bees stop it, its agreements end."""
+    _want(deployment, Wanted.STOPPED, actor=actor, reason=reason)
+
+
+def start(deployment: Deployment, *, actor: Actor, reason: str) -> None:
+    """Want its services to run; also gives replicas that had failed another try."""
+    _want(deployment, Wanted.RUNNING, actor=actor, reason=reason)
+
+
 @transaction.atomic
-def want(deployment: Deployment, wanted: str, *, actor: Actor, reason: str) -> None:
-    """Want it running or stopped. The door of `Deployment.start` and `Deployment.stop`."""
+def _want(deployment: Deployment, wanted: str, *, actor: Actor, reason: str) -> None:
     before = Deployment.objects.select_for_update().get(pk=deployment.pk).wanted
     Deployment.objects.filter(pk=deployment.pk).update(wanted=wanted)
     deployment.wanted = wanted
@@ -97,7 +106,7 @@ def want(deployment: Deployment, wanted: str, *, actor: Actor, reason: str) -> N
 
 @transaction.atomic
 def scale(service: Service, replicas: int, *, actor: Actor) -> None:
-    """Want so many replicas of a service. The door of `Service.scale`."""
+    """Want so many replicas of a service. Raises ValueError for less than 0 and more than `MAX_REPLICAS`."""
     if not 0 <= replicas <= MAX_REPLICAS:
         raise ValueError(f"replicas: expected from 0 to {MAX_REPLICAS}, got {replicas}")
     locked = Service.objects.select_for_update().get(pk=service.pk)

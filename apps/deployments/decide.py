@@ -24,6 +24,10 @@ WATCH_S = 5.0
 """The same for one that is settled."""
 
 
+DRAIN_S = 2.0
+"""So long what was sent to a replica before it left the edge has to be answered; then it is stopped."""
+
+
 class Action(StrEnum):
     WAIT = "wait"
     """Nothing to do now; `reason` says for whom it waits."""
@@ -35,6 +39,8 @@ class Action(StrEnum):
     """Its Bee says it is healthy."""
     AIL = "ail"
     """Its Bee says it is not."""
+    LEAVE = "leave"
+    """Have the edge send nobody to it any more; it is stopped a little later."""
     REPLACE = "replace"
     """End this generation and begin the next."""
     GIVE_UP = "give_up"
@@ -88,6 +94,10 @@ class View:
     """Its service's recipe is newer than its own."""
     turn: bool = False
     """Whether it may leave on purpose now: every other replica of its service is healthy."""
+    routed: bool = False
+    """Whether visitors may be on their way to it, if it is healthy."""
+    leaving_since: datetime | None = None
+    """Since when the edge sends nobody to it any more."""
     image: str = "its image"
     held: bool = True
     """Whether its hold is in force."""
@@ -119,7 +129,9 @@ def _end(view: View, now: datetime) -> Step:
     if view.state in {ReplicaState.FAILED, ReplicaState.PENDING, ReplicaState.NEGOTIATING}:
         return Step(action=Action.FINISH, reason="no longer wanted")
     if view.state != ReplicaState.STOPPING:
-        return Step(action=Action.STOP, reason="no longer wanted")
+        return _off_the_edge(view, "no longer wanted", now) or Step(
+            action=Action.STOP, reason="no longer wanted"
+        )
     if view.run is None or view.run.state in {AssignmentState.ENDED, AssignmentState.LOST}:
         return Step(action=Action.FINISH, reason="stopped")
     if view.run.lease_until <= now:
@@ -150,7 +162,7 @@ def _placed(view: View, now: datetime) -> Step:
     if view.state != ReplicaState.HEALTHY and view.deadline_at is not None and view.deadline_at <= now:
         return _failed(view, f"not healthy in time: {view.run.observed_reason or view.reason}", now)
     if leave := _leave(view):
-        return Step(action=Action.REPLACE, reason=leave)
+        return _off_the_edge(view, leave, now) or Step(action=Action.REPLACE, reason=leave)
     return _health(view)
 
 
@@ -171,13 +183,24 @@ def _lost(view: View, now: datetime) -> str | None:
 def _leave(view: View) -> str | None:
     """Why it should leave on purpose, when it may: one of a service at a time, unless it serves nobody."""
     assert view.run is not None
-    if not view.turn and view.state == ReplicaState.HEALTHY:
+    going = view.leaving_since is not None
+    if view.state == ReplicaState.HEALTHY and not (view.turn or going):
         return None
     if view.outdated:
         return "the deployment changed"
     if view.run.scheduling == Scheduling.DRAINING:
         return f"{view.run.node} is being drained"
-    return None
+    return "it has left the edge" if going else None
+
+
+def _off_the_edge(view: View, reason: str, now: datetime) -> Step | None:
+    """Before it is stopped, the edge must send nobody to it any more; None once that is so."""
+    if view.state != ReplicaState.HEALTHY or not view.routed:
+        return None
+    if view.leaving_since is None:
+        return Step(action=Action.LEAVE, reason=f"about to stop: {reason}")
+    left_s = DRAIN_S - (now - view.leaving_since).total_seconds()
+    return Step(action=Action.WAIT, reason=view.reason, retry_s=left_s) if left_s > 0 else None
 
 
 def _failed(view: View, reason: str, now: datetime) -> Step:
@@ -202,6 +225,8 @@ def _health(view: View) -> Step:
     if view.state == ReplicaState.HEALTHY:
         if run.observed and not healthy:
             return Step(action=Action.AIL, reason=f"{run.node}: {run.observed_reason or run.observed}")
+        if view.outdated:
+            return Step(action=Action.WAIT, reason="serves as it was until its turn to be replaced")
         return Step(action=Action.WAIT, reason=view.reason, retry_s=WATCH_S)
     if healthy:
         return Step(action=Action.PASS, reason=f"healthy on {run.node}")

@@ -26,6 +26,7 @@ from apps.deployments.envoy import Backend
 from apps.deployments.models import Service, Wanted
 from apps.deployments.replicas import ROUTED_STATES, Assignment, AssignmentState
 from apps.nodes.models import NodeState
+from apps.work import enqueue
 
 LOCK = 0x_417E_ED6E
 """Of PostgreSQL's advisory locks: one worker publishes at a time, and the last one read the newest rows."""
@@ -41,9 +42,7 @@ def publish_edge() -> bool:
 
 def publish_soon() -> None:
     """Once this transaction is committed. Beat does the same every second, should the task be lost."""
-    from apps.deployments.tasks import publish_edge as task
-
-    transaction.on_commit(task.delay, robust=True)
+    enqueue("deployments.publish_edge")
 
 
 def backends() -> list[Backend]:
@@ -71,6 +70,7 @@ def _endpoints() -> dict[UUID, set[tuple[str, int]]]:
         state=AssignmentState.ACTIVE,
         generation=F("replica__generation"),
         replica__state__in=ROUTED_STATES,
+        replica__leaving_at=None,
         node__state__in=[NodeState.ONLINE, NodeState.UNKNOWN],
         lease_until__gt=timezone.now(),
         endpoint_fault="",

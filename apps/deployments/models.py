@@ -20,7 +20,6 @@ from apps.deployments.replicas import (
     ReplicaState,
 )
 from apps.money import GlmField
-from apps.teams.audit import Actor
 from apps.teams.models import SLUG, Team
 
 __all__ = [
@@ -116,18 +115,6 @@ class Deployment(models.Model):
     def audit_team_id(self) -> int:
         return self.team_id
 
-    def stop(self, *, actor: Actor, reason: str) -> None:
-        """Want nothing of it to run; its Bees stop it, its agreements end."""
-        from apps.deployments.applying import want
-
-        want(self, Wanted.STOPPED, actor=actor, reason=reason)
-
-    def start(self, *, actor: Actor, reason: str) -> None:
-        """Want its services to run; also gives replicas that had failed another try."""
-        from apps.deployments.applying import want
-
-        want(self, Wanted.RUNNING, actor=actor, reason=reason)
-
 
 class Service(models.Model):
     """One service of the Compose file."""
@@ -161,12 +148,6 @@ class Service(models.Model):
         edge = urlsplit(settings.HIVE_EDGE_URL)
         port = f":{edge.port}" if edge.port else ""
         return f"{edge.scheme}://{self.host}{port}" if self.host else None
-
-    def scale(self, replicas: int, *, actor: Actor) -> None:
-        """Want so many replicas. Raises ValueError for less than 0 and more than `MAX_REPLICAS`."""
-        from apps.deployments.applying import scale
-
-        scale(self, replicas, actor=actor)
 
 
 class EdgeLog(models.Model):

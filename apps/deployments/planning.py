@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,23 +20,37 @@ from django.utils.crypto import constant_time_compare
 from apps.deployments.compose import values
 from apps.deployments.hosts import host_of
 from apps.deployments.manifest import Manifest, ManifestError, Problem, ServiceSpec, parse_manifest
-from apps.deployments.models import Plan
-from apps.market.quotes import Quote, quotes
+from apps.deployments.models import Plan, Service, Wanted
+from apps.market.matching import Need
+from apps.market.quotes import Quote, quotes_together
 from apps.money import ZERO
 from apps.teams.models import Team, User
 
+INTERRUPTED = (
+    "with one replica this change interrupts it until the new one is healthy; two or more take turns"
+)
+
 
 def draw_up_plan(
-    *, team: Team, author: User, name: str | None = None, source: str, file_name: str = "compose.yaml"
+    *,
+    team: Team,
+    author: User,
+    name: str | None = None,
+    source: str,
+    file_name: str = "compose.yaml",
+    variables: Mapping[str, str] | None = None,
 ) -> Plan:
     """Understand the file, ask the market, sign the result. `name` stands before the file's own.
 
+    `variables` are what `${NAME}` in the file stands for.
+
     Raises ManifestError with all that is wrong with the file.
     """
-    manifest = parse_manifest(source, file_name=file_name)
+    manifest = parse_manifest(source, file_name=file_name, variables=variables)
     name = _name(name or manifest.name, file_name=file_name)
     _check_hosts(manifest, team=team, name=name, file_name=file_name)
-    placements = [one for service, spec in manifest.services.items() for one in _placements(service, spec)]
+    placements = _placements(manifest)
+    manifest = _warned(manifest, team=team, name=name, file_name=file_name)
     now = timezone.now()
     plan = Plan(
         team=team,
@@ -74,15 +89,45 @@ def _check_hosts(manifest: Manifest, *, team: Team, name: str, file_name: str) -
         raise ManifestError(problems)
 
 
-def _placements(service: str, spec: ServiceSpec) -> list[dict[str, Any]]:
-    found = quotes(
+def _warned(manifest: Manifest, *, team: Team, name: str, file_name: str) -> Manifest:
+    """With a note on each service that applying the plan would interrupt."""
+    running = Service.objects.filter(
+        deployment__team=team,
+        deployment__name=name,
+        deployment__wanted=Wanted.RUNNING,
+        name__in=manifest.services,
+        replicas_wanted__gt=0,
+    )
+    notes = [
+        str(Problem(f"services.{service.name}.deploy.replicas", None, INTERRUPTED, file_name))
+        for service in running
+        if _is_interrupted(service.wants, manifest.services[service.name])
+    ]
+    return manifest.model_copy(update={"notes": [*manifest.notes, *notes]})
+
+
+def _is_interrupted(before: ServiceSpec, after: ServiceSpec) -> bool:
+    """The others serve while one is replaced, where there are others."""
+    return after.port is not None and after.replicas == 1 and before.recipe != after.recipe
+
+
+def _placements(manifest: Manifest) -> list[dict[str, Any]]:
+    """One for each replica. All services are quoted together: none is promised another's room."""
+    needs = [(_need(spec), spec.replicas) for spec in manifest.services.values()]
+    return [
+        _placement(f"{service}-{index}", service, quote)
+        for service, found in zip(manifest.services, quotes_together(needs), strict=True)
+        for index, quote in enumerate(found, start=1)
+    ]
+
+
+def _need(spec: ServiceSpec) -> Need:
+    return Need(
         runtimes=spec.runtimes,
         cpu_threads=spec.cpu_threads,
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
-        count=spec.replicas,
     )
-    return [_placement(f"{service}-{index}", service, quote) for index, quote in enumerate(found, start=1)]
 
 
 def _placement(replica: str, service: str, quote: Quote) -> dict[str, Any]:

@@ -22,9 +22,10 @@ from apps.deployments.decide import Action, Run, View, decide
 from apps.deployments.edge import publish_soon
 from apps.deployments.live import announce
 from apps.deployments.models import Service, Wanted
-from apps.deployments.replicas import ROUTED_STATES, Assignment, AssignmentState, Replica, ReplicaState
+from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
 from apps.nodes.models import Scheduling
 from apps.teams.states import StateError
+from apps.work import enqueue
 
 logger = logging.getLogger("hive.deployments")
 
@@ -77,12 +78,10 @@ def wake_displaced() -> int:
 
 def wake(replica_ids: Collection[uuid.UUID]) -> None:
     """Something happened to these replicas: have them looked at as soon as this transaction is committed."""
-    from apps.deployments.tasks import reconcile as task
-
     ids = [str(replica_id) for replica_id in replica_ids]
     if ids:
         Replica.objects.filter(pk__in=ids).update(retry_at=timezone.now())
-        transaction.on_commit(lambda: task.delay(ids), robust=True)
+        enqueue("deployments.reconcile", ids)
 
 
 @transaction.atomic
@@ -92,13 +91,13 @@ def _step(replica_id: uuid.UUID | str) -> bool:
     replica = _claim(replica_id, now=now)
     if replica is None:
         return False
-    before = (replica.state, replica.reason)
+    before, was_routed = (replica.state, replica.reason), replica.is_routed
     step = decide(view_of(replica), now)
     act(replica, step, now=now)
-    replica.refresh_from_db(fields=["state", "reason"])
+    replica.refresh_from_db(fields=["state", "reason", "leaving_at"])
     if (replica.state, replica.reason) != before:
         announce(replica.service.deployment_id)
-    if (replica.state in ROUTED_STATES) != (before[0] in ROUTED_STATES):
+    if replica.is_routed != was_routed:
         publish_soon()
     return step.action != Action.WAIT
 
@@ -119,7 +118,7 @@ def _rest(replica_id: uuid.UUID | str, *, seconds: float) -> None:
 def view_of(replica: Replica) -> View:
     """Everything that bears on the replica, read in the transaction that will act on it."""
     assignment = replica.assignment
-    outdated = _is_outdated(replica)
+    outdated = replica.is_outdated
     draining = assignment is not None and assignment.node.scheduling == Scheduling.DRAINING
     return View(
         state=replica.state,
@@ -130,6 +129,8 @@ def view_of(replica: Replica) -> View:
         wanted=_is_wanted(replica),
         outdated=outdated,
         turn=(outdated or draining) and _is_its_turn(replica),
+        routed=replica.runs.port is not None and replica.service.deployment.wanted == Wanted.RUNNING,
+        leaving_since=replica.leaving_at,
         image=replica.runs.image,
         held=replica.hold is not None and replica.hold.state == HoldState.HELD,
         demand_state=replica.demand.state if replica.demand else None,
@@ -158,10 +159,6 @@ def _is_wanted(replica: Replica) -> bool:
     return service.deployment.wanted == Wanted.RUNNING and replica.index <= service.replicas_wanted
 
 
-def _is_outdated(replica: Replica) -> bool:
-    return replica.spec != replica.service.spec and replica.runs.recipe != replica.service.wants.recipe
-
-
 def _is_its_turn(replica: Replica) -> bool:
     """Whether all others of its service serve. Under the service's lock, so that only one is told yes."""
     locked = (
@@ -170,4 +167,4 @@ def _is_its_turn(replica: Replica) -> bool:
     if locked is None:
         return False
     others = Replica.objects.filter(service=locked, index__lte=locked.replicas_wanted).exclude(pk=replica.pk)
-    return not others.exclude(state=ReplicaState.HEALTHY).exists()
+    return not others.exclude(state=ReplicaState.HEALTHY, leaving_at=None).exists()

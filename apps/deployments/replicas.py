@@ -66,6 +66,9 @@ class Replica(Stateful):
     retry_at = models.DateTimeField(
         default=timezone.now, db_index=True, help_text="When it is looked at next."
     )
+    leaving_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the edge sends nobody to it, before it is stopped."
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="Generations that failed, in a row.")
     spec = models.JSONField(
         default=dict, help_text="ServiceSpec of this generation; its service may have a newer."
@@ -97,6 +100,16 @@ class Replica(Stateful):
     def runs(self) -> ServiceSpec:
         """`spec`, typed."""
         return ServiceSpec.model_validate(self.spec)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Its service's recipe is newer than its own."""
+        return self.spec != self.service.spec and self.runs.recipe != self.service.wants.recipe
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether the edge may send visitors to it, as far as the replica itself says."""
+        return self.state in ROUTED_STATES and self.leaving_at is None
 
     @property
     def assignment(self) -> Assignment | None:

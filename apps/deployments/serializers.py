@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.deployments.compose.file import MAX_REPLICAS
-from apps.deployments.models import Plan, ReplicaState, Wanted
+from apps.deployments.models import Plan, Replica, ReplicaState, Wanted
 from apps.nodes.models import Node
 from apps.teams.models import AuditLine
 from apps.teams.rest import Glm
 
 MAX_SOURCE = 256 * 1024
 """Characters of a Compose file."""
+
+MAX_VARIABLES = 1000
+MAX_VARIABLE = 32 * 1024
+"""Characters of one value."""
+VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class NewPlanSerializer(serializers.Serializer[Any]):
@@ -23,6 +29,23 @@ class NewPlanSerializer(serializers.Serializer[Any]):
     )
     name = serializers.CharField(default="", allow_blank=True, help_text="Left out: the file's own `name`.")
     file_name = serializers.CharField(default="compose.yaml", max_length=200, help_text="For messages.")
+    variables = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=MAX_VARIABLE),
+        default=dict,
+        help_text='What `${NAME}` in the file stands for: {"TAG": "1.2"}. Not kept.',
+    )
+
+    def validate_variables(self, variables: dict[str, str]) -> dict[str, str]:
+        if len(variables) > MAX_VARIABLES:
+            raise serializers.ValidationError(
+                f"{len(variables)} variables: at most {MAX_VARIABLES} are taken"
+            )
+        for name in variables:
+            if not VARIABLE_NAME.fullmatch(name):
+                raise serializers.ValidationError(
+                    {name: "a variable's name has letters, digits and _, no digit first"}
+                )
+        return variables
 
 
 class PlacementSerializer(serializers.Serializer[Any]):
@@ -118,9 +141,15 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     def get_reason(self, sheet: Any) -> str:
         """That of the replica in the worst way; empty when all is well."""
         settled = {ReplicaState.HEALTHY, ReplicaState.STOPPED}
-        unsettled = [each.replica for each in sheet.replicas if each.replica.state not in settled]
-        worst = sorted(unsettled, key=lambda replica: replica.state != ReplicaState.FAILED)[:1]
-        return "".join(f"{replica.name}: {replica.reason or replica.state}" for replica in worst)
+        replicas = [each.replica for each in sheet.replicas]
+        unsettled = [replica for replica in replicas if replica.state not in settled or replica.is_outdated]
+        worst = sorted(unsettled, key=_badness, reverse=True)
+        return "".join(f"{replica.name}: {replica.reason or replica.state}" for replica in worst[:1])
+
+
+def _badness(replica: Replica) -> int:
+    """A healthy one of an older recipe is the least of them."""
+    return {ReplicaState.FAILED: 2, ReplicaState.HEALTHY: 0}.get(ReplicaState(replica.state), 1)
 
 
 class ReplicaSerializer(serializers.Serializer[Any]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from django.db import models
 
 from apps.deployments.models import Deployment, Wanted
-from apps.deployments.replicas import ReplicaState
+from apps.deployments.replicas import Replica, ReplicaState
 
 WAITING = frozenset({ReplicaState.PENDING, ReplicaState.NEGOTIATING})
 ENDED = frozenset({ReplicaState.STOPPED, ReplicaState.FAILED})
@@ -61,8 +61,14 @@ def status_of(deployment: Deployment) -> DeploymentStatus:
     others: list[str] = []
     for service in deployment.services.all():
         for replica in service.replicas.all():
-            (wanted if replica.index <= service.replicas_wanted else others).append(replica.state)
+            (wanted if replica.index <= service.replicas_wanted else others).append(_counts_as(replica))
     return derive(deployment.wanted, wanted=wanted, others=others)
+
+
+def _counts_as(replica: Replica) -> str:
+    """One that serves well, but not yet what its service says now, is still to come."""
+    outdated = replica.state == ReplicaState.HEALTHY and replica.is_outdated
+    return ReplicaState.STARTING if outdated else replica.state
 
 
 def derive(wanted_state: str, *, wanted: States, others: States = ()) -> DeploymentStatus:

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from apps.deployments.applying import apply_plan
+from apps.deployments import applying
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
@@ -99,7 +99,7 @@ def _with_names(placements: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def apply(request: HttpRequest, pk: str) -> HttpResponse:
     found = get_object_or_404(Plan, pk=pk, team__in=reachable_teams(request, to_change=True))
     try:
-        deployment = apply_plan(found, actor=Actor.user(_user(request)))
+        deployment = applying.apply_plan(found, actor=Actor.user(_user(request)))
     except ValueError as error:
         messages.error(request, str(error))
         return redirect("deployments:plan", pk=pk)
@@ -116,7 +116,7 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
 @require_POST
 def stop(request: HttpRequest, pk: str) -> HttpResponse:
     deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request, to_change=True))
-    deployment.stop(actor=Actor.user(_user(request)), reason="stopped on its page")
+    applying.stop(deployment, actor=Actor.user(_user(request)), reason="stopped on its page")
     messages.info(request, "Stopping. What is left of its holds goes back to the budget.")
     return redirect("deployments:detail", pk=pk)
 
@@ -125,7 +125,7 @@ def stop(request: HttpRequest, pk: str) -> HttpResponse:
 @require_POST
 def start(request: HttpRequest, pk: str) -> HttpResponse:
     deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request, to_change=True))
-    deployment.start(actor=Actor.user(_user(request)), reason="started on its page")
+    applying.start(deployment, actor=Actor.user(_user(request)), reason="started on its page")
     return redirect("deployments:detail", pk=pk)
 
 
@@ -135,7 +135,7 @@ def scale(request: HttpRequest, pk: str) -> HttpResponse:
     service = get_object_or_404(Service, pk=pk, deployment__team__in=reachable_teams(request, to_change=True))
     form = ScaleForm(request.POST)
     if form.is_valid():
-        service.scale(form.cleaned_data["replicas"], actor=Actor.user(_user(request)))
+        applying.scale(service, form.cleaned_data["replicas"], actor=Actor.user(_user(request)))
     else:
         messages.error(request, f"{service.name}: replicas must be a whole number from 0 to {MAX_REPLICAS}.")
     return redirect("deployments:detail", pk=service.deployment_id)

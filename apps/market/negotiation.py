@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
@@ -41,6 +40,7 @@ from apps.nodes.models import OfferState
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
 from apps.teams.states import StaleState
+from apps.work import enqueue
 
 __all__ = [
     "cancel",
@@ -94,15 +94,13 @@ def open_demand(
         )
         if is_new:
             AuditLine.write(demand, before="", after=demand.state, actor=MARKET, reason="asked for")
-            enqueue(demand.id)
+            negotiate_soon(demand.id)
     return demand
 
 
-def enqueue(demand_id: UUID) -> None:
-    """Negotiate as soon as this transaction is committed. A lost task is found again by `negotiate_due`."""
-    transaction.on_commit(
-        lambda: current_app.send_task("market.negotiate", args=[str(demand_id)]), robust=True
-    )
+def negotiate_soon(demand_id: UUID) -> None:
+    """Once this transaction is committed. A lost task is found again by `negotiate_due`."""
+    enqueue("market.negotiate", str(demand_id))
 
 
 def negotiate(demand_id: UUID | str) -> None:
@@ -115,7 +113,7 @@ def negotiate(demand_id: UUID | str) -> None:
     try:
         _apply(demand, situation, decide(situation, now=now), now=now)
     except Crowded:
-        enqueue(demand.id)
+        negotiate_soon(demand.id)
     except StaleState:
         return
 

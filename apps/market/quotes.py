@@ -44,9 +44,18 @@ def quotes(
     return quote_each(live_offers(), need, count=count)
 
 
+def quotes_together(needs: Iterable[tuple[Need, int]]) -> list[list[Quote]]:
+    """For each need so many quotes as are asked for; what one takes the next can't have."""
+    offers = _copied(live_offers())
+    return [_quote_each(offers, need, count=count) for need, count in needs]
+
+
 def quote_each(offers: Iterable[Offer], need: Need, *, count: int) -> list[Quote]:
     """Place one after the other on copies, each taking room from the next."""
-    offers = _copied(offers)
+    return _quote_each(_copied(offers), need, count=count)
+
+
+def _quote_each(offers: Sequence[Offer], need: Need, *, count: int) -> list[Quote]:
     found = []
     for _ in range(count):
         choices = rank(offers, need)

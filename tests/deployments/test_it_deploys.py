@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.billing.holding import place_hold
 from apps.billing.models import Budget, Hold
-from apps.deployments.applying import PlanExpired, PlanRefused, apply_plan
+from apps.deployments.applying import PlanExpired, PlanRefused, apply_plan, start
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Assignment, Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
@@ -45,6 +45,21 @@ def test_it_plans_what_can_not_be_met_and_says_why(hive: Hive, team: Team, owner
     assert plan.unmet[0]["reason"] == "no bee offers 64 CPU threads: the largest has 4"
     assert plan.price_per_hour_glm == 0
     assert plan.runway_h is None
+
+
+def test_it_plans_services_together(hive: Hive, team: Team, owner: User) -> None:
+    """Three Bees have 4 threads each: the second service finds only one of them free."""
+    service = """
+    image: hive/hello:1
+    deploy: {replicas: 2, resources: {limits: {cpus: "3", memory: 256M}}}
+    x-hive: {runtime: process}
+"""
+    source = f"name: hello\nservices:\n  one:{service}  two:{service}"
+    plan = draw_up_plan(team=team, author=owner, source=source)
+    taken = [one["node_id"] for one in plan.placements if one["node_id"]]
+    assert len(taken) == len(set(taken)) == 3
+    [unmet] = plan.unmet
+    assert (unmet["replica"], unmet["reason"][:31]) == ("two-2", "every bee that could is full: a")
 
 
 def test_it_needs_a_name_from_somewhere(hive: Hive, team: Team, owner: User) -> None:
@@ -160,7 +175,7 @@ def test_it_gives_up_at_its_deadline(hive: Hive, deploy: Callable[..., Deploymen
     assert states(deployment) == ["failed"] * 3
     assert replicas(deployment)[0].reason.startswith("gave up waiting: no bee offers 64 CPU threads")
     assert status_of(deployment) == DeploymentStatus.FAILED
-    deployment.start(actor=TESTER, reason="again")
+    start(deployment, actor=TESTER, reason="again")
     assert states(deployment) == ["pending"] * 3
 
 

@@ -16,6 +16,7 @@ import pytest
 from django.utils import timezone
 
 from apps.deployments import edge
+from apps.deployments.applying import stop
 from apps.deployments.envoy import Backend
 from apps.deployments.models import Assignment, Deployment, Replica
 from apps.nodes.models import Node, NodeState
@@ -65,7 +66,7 @@ def test_it_routes_to_a_silent_node_but_not_to_a_lost_one(running: Deployment) -
 
 @pytest.mark.django_db
 def test_it_routes_nothing_of_a_stopped_deployment(running: Deployment) -> None:
-    running.stop(actor=TESTER, reason="enough")
+    stop(running, actor=TESTER, reason="enough")
     assert edge.backends() == []
 
 

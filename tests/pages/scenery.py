@@ -225,6 +225,7 @@ def _healthy(service: Service, index: int, node: Node, budget: Budget) -> Agreem
     offer = node.offers.get()
     replica = Replica.objects.create(
         service=service,
+        spec=service.spec,
         index=index,
         state=ReplicaState.PENDING,
         deadline_at=now + timedelta(minutes=10),
@@ -293,6 +294,7 @@ def _negotiating(service: Service, index: int, node: Node) -> None:
     reason = "cheapest fitting offer is 0.012 GLM/h, above the limit of 0.001"
     replica = Replica.objects.create(
         service=service,
+        spec=service.spec,
         index=index,
         generation=2,
         state=ReplicaState.PENDING,
@@ -323,7 +325,13 @@ def _stopped(team: Team, user: User, budget: Budget) -> None:
         created_by=user,
     )
     service = _service(nightly, "job", 1, "hive/report:2")
-    Replica.objects.create(service=service, index=1, state=ReplicaState.STOPPED, reason="stopped on its page")
+    Replica.objects.create(
+        service=service,
+        spec=service.spec,
+        index=1,
+        state=ReplicaState.STOPPED,
+        reason="stopped on its page",
+    )
 
 
 def _traffic(agreement: Agreement) -> None:
