@@ -18,7 +18,7 @@ STDIN = "-"
 
 
 def manifest_options(command: F) -> F:
-    """`-f FILE` and `--name NAME`, as the parameters `file` and `name`."""
+    """`-f FILE`, `--name NAME`, `--env NAME=VALUE` and `--env-file FILE`, as parameters of these names."""
     file = click.option(
         "-f",
         "--file",
@@ -27,7 +27,13 @@ def manifest_options(command: F) -> F:
         help="The Compose file; `-` is standard input.",
     )
     name = click.option("--name", help="Of the deployment; left out, the file's own `name`.")
-    return file(name(command))
+    env = click.option(
+        "--env", multiple=True, metavar="NAME[=VALUE]", help="What ${NAME} in the file stands for."
+    )
+    env_file = click.option(
+        "--env-file", multiple=True, metavar="FILE", help="Of such values.  [default: .env beside the file]"
+    )
+    return file(name(env(env_file(command))))
 
 
 def read_manifest(file: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -46,12 +46,22 @@ class Hive:
 
     # -- from a Compose file to a deployment --------------------------------------------------------------
 
-    def plan(self, source: str, *, name: str | None = None, file_name: str | None = None) -> nouns.Plan:
+    def plan(
+        self,
+        source: str,
+        *,
+        name: str | None = None,
+        file_name: str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> nouns.Plan:
         """What a Compose file would place where, at which price. Changes nothing.
+
+        `variables` are what `${NAME}` in the file stands for.
 
         Raises `HiveError` with code `manifest` and one `Problem` per fault of the file.
         """
-        plan = self._session.post("plans/", source=source, name=name, file_name=file_name)
+        values = dict(variables) if variables else None
+        plan = self._session.post("plans/", source=source, name=name, file_name=file_name, variables=values)
         return read(nouns.Plan, plan)
 
     def apply(self, plan: nouns.Plan) -> nouns.Deployment:
@@ -64,6 +74,7 @@ class Hive:
         *,
         name: str | None = None,
         file_name: str | None = None,
+        variables: Mapping[str, str] | None = None,
         wait: bool = True,
         timeout_s: float = WAIT_S,
     ) -> nouns.Deployment:
@@ -71,7 +82,7 @@ class Hive:
 
         Raises `HiveError` with code `failed` or `timeout` when it does not become healthy.
         """
-        deployment = self.apply(self.plan(source, name=name, file_name=file_name))
+        deployment = self.apply(self.plan(source, name=name, file_name=file_name, variables=variables))
         return self.wait(deployment, timeout_s=timeout_s) if wait else deployment
 
     def wait(

@@ -61,6 +61,7 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
             name=asked.validated_data["name"],
             source=asked.validated_data["source"],
             file_name=asked.validated_data["file_name"],
+            variables=asked.validated_data["variables"],
         )
         return Response(PlanSerializer(plan).data, status.HTTP_201_CREATED)
 

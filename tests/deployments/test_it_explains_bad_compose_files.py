@@ -85,7 +85,10 @@ def problem(below_web: str) -> str:
         ("privileged: true", "not possible on other people's machines"),
         ("image: other", "services.web.image: given twice, first in line 3 (compose.yaml, line 4)"),
         ("labels: !secret x", "tag"),
-        ("environment: {A: '${B}'}", "the variable B has no value; give one with ${B:-value}"),
+        (
+            "environment: {A: '${B}'}",
+            "the variable B has no value; give one with --env B=value or ${B:-value}",
+        ),
         ("environment: {A: '${B:?set me}'}", "the variable B has no value: set me"),
         ("environment: {A: 'cost $ 5'}", "write $$ for a dollar sign"),
         ('environment: {A: "\\0"}', "the character 0"),

@@ -45,4 +45,6 @@ def _replacement(match: re.Match[str], variables: Mapping[str, str]) -> str:
         return interpolate(word, variables)
     if how.endswith("?") and word:
         raise InterpolationError(f"the variable {name} has no value: {word}")
-    raise InterpolationError(f"the variable {name} has no value; give one with ${{{name}:-value}}")
+    raise InterpolationError(
+        f"the variable {name} has no value; give one with --env {name}=value or ${{{name}:-value}}"
+    )
