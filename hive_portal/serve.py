@@ -12,6 +12,7 @@ from typing import Self
 
 import click
 import httpx
+from celery import Celery
 
 from hive_portal.stack import HiveHome, Stack, StackError, ports
 from hive_portal.stack.process import Child
@@ -19,6 +20,7 @@ from hive_portal.stack.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
 CELERY_PROCESSES = 2
+PORT = click.IntRange(1, 65535)
 
 
 class Hive:
@@ -49,6 +51,8 @@ class Hive:
         say: Callable[[str], None] = click.echo,
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        if port == edge_port:
+            raise StackError(f"port {port} is given twice: --port and --edge-port must differ")
         self.home = home
         self.portal_url = f"http://localhost:{ports.claim(port, '--port', host)}"
         if "HIVE_EDGE_DIR" not in os.environ:
@@ -110,6 +114,7 @@ class Hive:
             for program in self._programs:
                 program.start()
             self._programs[0].wait_until_ready(self._portal_answers, timeout_s=60)
+            self._programs[1].wait_until_ready(self._worker_answers, timeout_s=60)
         except BaseException:
             self.stop()
             raise
@@ -177,6 +182,10 @@ class Hive:
             return False
         return True
 
+    def _worker_answers(self) -> bool:
+        with Celery(broker=self.env["REDIS_URL"]) as asker:
+            return bool(asker.control.ping(timeout=0.5))
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -208,8 +217,8 @@ def stop_in_peace() -> None:
 
 
 @click.command("serve")
-@click.option("--port", default=8000, show_default=True, help="Where the portal listens.")
-@click.option("--edge-port", default=8080, show_default=True, help="Where the edge listens.")
+@click.option("--port", type=PORT, default=8000, show_default=True, help="Where the portal listens.")
+@click.option("--edge-port", type=PORT, default=8080, show_default=True, help="Where the edge listens.")
 @click.option("--host", default=ports.LOOPBACK, show_default=True, help="Address that both listen on.")
 @click.option("--workers", default=1, show_default=True, help="Web server processes.")
 @click.option("--chain/--no-chain", default=False, show_default=True, help="Run a development chain.")

@@ -6,6 +6,7 @@ the node, and for how long its lease was funded), and the edge's traffic.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ from apps.billing.usage import EdgeTraffic, MeteringFaultKind, UsageRecord, Usag
 from apps.market.models import Agreement
 from apps.money import ZERO, plain
 from apps.nodes import presence
+
+log = logging.getLogger("hive.billing")
 
 RATE_WITHIN = timedelta(minutes=1)
 """After so long a report is rated with what is known of the node by then."""
@@ -105,11 +108,18 @@ def _seconds(ms: int) -> Decimal:
 def rate_usage() -> int:
     """Rate and post what was received, agreement by agreement. Returns how many reports were posted.
 
-    Reports of an agreement without a hold wait: nothing was leased on it yet.
+    Reports of an agreement without a hold wait: nothing was leased on it yet. One agreement that
+    can't be rated holds up no other.
     """
     waiting = UsageRecord.objects.filter(state=UsageState.RECEIVED, agreement__hold__isnull=False)
     agreements = waiting.order_by("agreement_id").values_list("agreement", flat=True).distinct()
-    return sum(rate_agreement(agreement_id) for agreement_id in list(agreements[:2000]))
+    posted = 0
+    for agreement_id in list(agreements[:2000]):
+        try:
+            posted += rate_agreement(agreement_id)
+        except Exception:
+            log.exception("usage of agreement %s can't be rated; it waits", agreement_id)
+    return posted
 
 
 @transaction.atomic
@@ -200,7 +210,9 @@ def _watched(record: UsageRecord, *, hold: Hold, sofar: _Sofar) -> Watched:
     """Our side of the report's time; what an earlier report claimed already is not counted again."""
     agreement = hold.agreement
     assert agreement is not None
-    start_ms, end_ms = max(record.started_at_ms, sofar.ended_at_ms), record.ended_at_ms
+    # Nothing has happened yet that would happen after the report came in.
+    start_ms = max(record.started_at_ms, sofar.ended_at_ms)
+    end_ms = min(record.ended_at_ms, _ms(record.received_at))
     if end_ms <= start_ms:
         return Watched(0, 0, 0, agreement.cpu_threads, sofar.edge_bytes)
     leased_from, leased_until = lease(hold, agreement)

@@ -15,6 +15,8 @@ from apps.billing.usage import MeteringFaultKind
 
 MOST = 2**63 - 1
 MOST_SEQUENCE = 2**31 - 1
+LATEST_MS = 4_102_444_800_000
+"""The year 2100: an instant beyond it is a fault of a clock, or of somebody's intent."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _out_of_range(report: protocol.Usage) -> str | None:
     if not 1 <= report.sequence <= MOST_SEQUENCE:
         return f"sequence {report.sequence}"[:100]
     for name in ("started_at_ms", "ended_at_ms", "running_ms", "cpu_ms", "egress_bytes"):
-        if not 0 <= (value := getattr(report, name)) <= MOST:
+        limit = LATEST_MS if name.endswith("_at_ms") else MOST
+        if not 0 <= (value := getattr(report, name)) <= limit:
             return f"{name} is {value}"[:100]
     if report.ended_at_ms < report.started_at_ms:
         return "it ends before it starts"

@@ -11,7 +11,9 @@ Span = tuple[int, int]
 """From, to, in Unix milliseconds; the end is not part of it."""
 
 MISSED_HEARTBEATS = 3
-"""So many heartbeats missed in a row are silence."""
+"""So many heartbeats missed in a row are silence..."""
+SILENCE_AT_LEAST_S = 15
+"""... but not sooner than this while the link is up: a busy machine is late, a dead one's link breaks."""
 REATTACH_S = 45
 """After a start of the Queen the Bees have so long to call again (they try every 30 s or sooner) before their
 silence counts against them."""
@@ -25,7 +27,7 @@ def heartbeat_s(online: int) -> float:
 
 
 def silence_s(online: int = 0) -> float:
-    return MISSED_HEARTBEATS * heartbeat_s(online)
+    return max(MISSED_HEARTBEATS * heartbeat_s(online), SILENCE_AT_LEAST_S)
 
 
 def silent_from(heard_at: datetime, *, online: int = 0) -> datetime:

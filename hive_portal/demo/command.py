@@ -17,7 +17,7 @@ from hive_portal.demo.login import LOGIN, PASSWORD
 from hive_portal.demo.pace import PACE
 from hive_portal.demo.telling import console, print_receipt, step
 from hive_portal.demo.waiting import DemoFailed
-from hive_portal.serve import Hive, end_on_signals, stop_in_peace, wait_for_end
+from hive_portal.serve import PORT, Hive, end_on_signals, stop_in_peace, wait_for_end
 from hive_portal.stack import HiveHome, StackError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @click.option(
     "--json", "receipt_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the receipt here."
 )
-@click.option("--port", default=8000, show_default=True, help="Where the portal listens.")
-@click.option("--edge-port", default=8080, show_default=True, help="Where the edge listens.")
+@click.option("--port", type=PORT, default=8000, show_default=True, help="Where the portal listens.")
+@click.option("--edge-port", type=PORT, default=8080, show_default=True, help="Where the edge listens.")
 @click.option("--home", type=click.Path(path_type=Path), help="Folder of all data; HIVE_HOME, else .hive.")
 def demo_command(
     leaves: bool, receipt_file: Path | None, port: int, edge_port: int, home: Path | None

@@ -40,8 +40,9 @@ def wait_for_usage(team: Team, since: datetime) -> None:
     until("usage and debit notes of all three Bees", posted, timeout_s=60)
 
 
-def usage_so_far(team: Team) -> dict[str, object]:
-    sums = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED).aggregate(
+def usage_since(team: Team, since: datetime) -> dict[str, object]:
+    posted = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED, received_at__gte=since)
+    sums = posted.aggregate(
         records=Count("id"),
         running_ms=Sum("billed_running_ms"),
         cpu_ms=Sum("billed_cpu_ms"),
@@ -55,26 +56,24 @@ def usage_so_far(team: Team) -> dict[str, object]:
     }
 
 
-def invoice_team(team: Team) -> Invoice:
-    return draw_up_invoice(team=team, until=timezone.now())
-
-
-def pay_and_wait() -> list[Payment]:
+def pay_and_wait(since: datetime) -> list[Payment]:
     """Pay every Bee what it is owed, and wait until the watcher has seen each payment become final."""
     pay_providers(minimum_glm=ZERO)
-    open_states = [PaymentState.SIGNED, PaymentState.SENT, PaymentState.CONFIRMED]
+    # Those of this moment: the workers pay by their own schedule too, and may begin another one meanwhile.
+    made = list(Payment.objects.filter(created_at__gte=since).values_list("pk", flat=True))
+    ours = Payment.objects.filter(pk__in=made).order_by("created_at")
     until(
         "every payment final on the chain",
-        lambda: not Payment.objects.filter(state__in=open_states).exists(),
+        lambda: not ours.exclude(state__in=[PaymentState.FINAL, PaymentState.FAILED]).exists(),
         timeout_s=60,
     )
-    return list(Payment.objects.order_by("created_at"))
+    return list(ours)
 
 
 def settle(team: Team, since: datetime, receipt: Receipt) -> Invoice:
     wait_for_usage(team, since)
-    receipt.usage = usage_so_far(team)
-    invoice = invoice_team(team)
+    receipt.usage = usage_since(team, since)
+    invoice = draw_up_invoice(team=team, until=timezone.now())
     receipt.invoice = {"number": invoice.number, "total_glm": plain(invoice.total_glm)}
     receipt.payments = [
         {
@@ -84,8 +83,7 @@ def settle(team: Team, since: datetime, receipt: Receipt) -> Invoice:
             "amount_glm": plain(payment.amount),
             "state": payment.state,
         }
-        for payment in pay_and_wait()
-        if payment.created_at >= since
+        for payment in pay_and_wait(since)
     ]
     result = reconcile()
     receipt.reconciliation = {"matched": result.matched, "unmatched": result.unmatched}

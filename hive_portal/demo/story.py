@@ -76,14 +76,14 @@ class Story:
     def bring_bees(self) -> None:
         with step("Three Bees join") as told:
             self.bees = prepare_bees(self.home, self.portal_url)
-            tokens = [enrolment_token(self.cast) for _ in self.bees]
+            tokens = {bee.name: enrolment_token(self.cast) for bee in self.bees if not bee.is_joined}
             with ThreadPoolExecutor() as side_by_side:
-                list(side_by_side.map(self._bring, self.bees, tokens))
+                list(side_by_side.map(lambda bee: self._bring(bee, tokens.get(bee.name)), self.bees))
             until("three Bees online with an offer", lambda: self._ready_bees() == REPLICAS, timeout_s=30)
             told.result = ", ".join(f"{bee.name} ({bee.runtime})" for bee in self.bees)
 
-    def _bring(self, bee: DemoBee, token: str) -> None:
-        if not bee.is_joined:
+    def _bring(self, bee: DemoBee, token: str | None) -> None:
+        if token:
             bee.join(token)
         bee.start()
 
@@ -157,7 +157,7 @@ class Story:
             invoice = settle(self.cast.team, self.begun_at, self.receipt)
             paid = sum((Decimal(payment["amount_glm"]) for payment in self.receipt.payments), Decimal(0))
             told.result = (
-                f"{invoice.number} over {plain(invoice.total_glm)} GLM, {plain(paid)} GLM paid and final"
+                f"{invoice.number} over {plain(invoice.total_glm)} GLM, {plain(paid)} GLM paid to Bees, final"
             )
 
     def end(self) -> None:

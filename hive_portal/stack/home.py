@@ -33,9 +33,8 @@ class HiveHome:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise StackError(
-                f"{self.path} can't be written to ({error.strerror}): set HIVE_HOME to a folder of yours"
-            ) from error
+            remedy = "choose a folder of yours with --home or HIVE_HOME"
+            raise StackError(f"{self.path} can't be written to ({error.strerror}): {remedy}") from error
 
     def folder(self, name: str) -> Path:
         """A folder below home, made when missing, closed to others."""

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 from django.utils import timezone
@@ -72,6 +73,24 @@ def test_it_does_not_wait_for_ever_for_a_heartbeat(rate, meter, listened, now):
     assert record.billed_running_ms < MINUTE_MS
 
 
+def test_it_pays_for_nothing_that_has_not_happened_yet(rate, meter, hold, now):
+    meter.clock_ms = ms(now)
+    hour_ms = 60 * MINUTE_MS
+    [record] = rate(meter.report(ended_at_ms=ms(now) + hour_ms, running_ms=hour_ms, cpu_ms=0))
+    UsageRecord.objects.update(received_at=now - timedelta(minutes=2))
+    [record] = rate()
+    assert record.state == "posted"
+    assert record.billed_running_ms == 0
+
+
+def test_it_lets_no_agreement_hold_up_the_others(rate, meter, monkeypatch, caplog):
+    monkeypatch.setattr(
+        "apps.billing.rating._post", Mock(side_effect=ValueError("year 146140482 is out of range"))
+    )
+    assert [record.state for record in rate(meter.report())] == ["received"]
+    assert "can't be rated" in caplog.text
+
+
 def test_it_bills_a_second_claim_of_the_same_time_once(rate, meter):
     first = meter.report()
     meter.clock_ms = first.started_at_ms
@@ -101,7 +120,8 @@ def test_it_bills_nothing_after_the_lease(rate, meter, hold, agreement):
 def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement, monkeypatch):
     heard_until = ms(agreement.approved_at) + 45_000
     monkeypatch.setattr(
-        "apps.billing.rating.presence.heard_ms", lambda node_id, start, end: max(min(end, heard_until) - start, 0)
+        "apps.billing.rating.presence.heard_ms",
+        lambda node_id, start, end: max(min(end, heard_until) - start, 0),
     )
     [record] = rate(meter.report())
     assert record.billed_running_ms == 45_000

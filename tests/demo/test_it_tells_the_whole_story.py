@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,10 +61,17 @@ def assert_it_all_holds(receipt: dict[str, Any]) -> None:
     assert all(payment["state"] == "final" for payment in receipt["payments"])
 
 
+def forget(home: Path) -> None:
+    """As root the database lies outside of a folder that its system user can't reach."""
+    shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One folder for both tellings without an engine: the second begins on the data of the first."""
-    yield tmp_path_factory.mktemp("demo")
+    folder = tmp_path_factory.mktemp("demo")
+    yield folder
+    forget(folder)
 
 
 def test_it_serves_until_ctrl_c_and_leaves_no_process(home: Path) -> None:
@@ -100,3 +108,4 @@ def test_it_runs_containers_where_an_engine_answers(tmp_path: Path) -> None:
     assert_it_all_holds(json.loads(receipt.read_text()))
     assert "amber (docker)" in said
     assert processes_of(tmp_path) == []
+    forget(tmp_path / "home")

@@ -17,7 +17,7 @@ def test_it_is_made_where_the_environment_says(tmp_path: Path, monkeypatch: pyte
 def test_it_says_that_the_folder_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
 
-    with pytest.raises(StackError, match=r"can't be written to .*: set HIVE_HOME to a folder of yours"):
+    with pytest.raises(StackError, match=r"can't be written to .*: choose a folder of yours"):
         HiveHome(tmp_path / "file" / "home")
 
 
