@@ -19,13 +19,14 @@ from agent.bookkeeper import Bookkeeper
 from agent.config import Config
 from agent.host_key import public_key_line
 from agent.identity import load_or_make_key, node_id
-from agent.journal import Journal, SignedAgreement
+from agent.journal import Journal, SignedAgreement, why_not_kept
 from agent.keeper import Keeper
 from agent.negotiate import Standing
 from agent.protocol import (
     AgreementToSign,
     Answer,
     Answers,
+    Assignment,
     Challenge,
     DebitNotes,
     Hello,
@@ -35,12 +36,15 @@ from agent.protocol import (
     Offer,
     Offers,
     OpenStream,
+    Proposal,
+    Terms,
     UsageReports,
     Verdict,
     Wanted,
     Welcome,
 )
 from agent.runtimes.base import Runtime
+from agent.sifting import Sifted, spared
 from agent.slots import (
     WantedSet,
 )
@@ -128,23 +132,38 @@ class Bee:
         self._pace(wanted.heartbeat_s, wanted.metering_interval_s)
         self._note_approval(wanted.approved)
         for usage_ack in wanted.usage_acks:
-            self.books.take_usage_ack(usage_ack)
+            with spared(f"the acknowledgement of usage of {usage_ack.agreement_id}"):
+                self.books.take_usage_ack(usage_ack)
         for note_ack in wanted.note_acks:
-            self.books.take_note_ack(note_ack)
+            with spared(f"the acknowledgement of notes of {note_ack.agreement_id}"):
+                self.books.take_note_ack(note_ack)
         self._answer(wanted)
         self._assign(wanted)
         self._papers_due = self._papers_due or bool(self.journal.unacked_notes(limit=1))
         self._poke()
 
     def _answer(self, wanted: Wanted) -> None:
-        if not (wanted.proposals or wanted.agreements):
+        rejections = wanted.rejections if isinstance(wanted, Sifted) else []
+        if not (wanted.proposals or wanted.agreements or rejections):
             return
         now_ms = clock.wall_ms()
-        self._answers = [
-            negotiate.answer_proposal(each, self._standing(now_ms), now_ms) for each in wanted.proposals
-        ]
         # One after the other: each signature takes away from what the next may have.
-        self._answers += [self._sign(each, now_ms) for each in wanted.agreements]
+        self._answers = [
+            *rejections,
+            *(self._answer_proposal(each, now_ms) for each in wanted.proposals),
+            *(self._answer_agreement(each, now_ms) for each in wanted.agreements),
+        ]
+
+    def _answer_proposal(self, asked: Proposal, now_ms: int) -> Answer:
+        with spared(f"proposal {asked.proposal_id}") as trouble:
+            return negotiate.answer_proposal(asked, self._standing(now_ms), now_ms)
+        return Answer(verdict=Verdict.REJECTED, proposal_id=asked.proposal_id, reason=trouble.reason)
+
+    def _answer_agreement(self, asked: AgreementToSign, now_ms: int) -> Answer:
+        id = asked.terms.agreement_id
+        with spared(f"agreement {id}") as trouble:
+            return self._sign(asked, now_ms)
+        return Answer(verdict=Verdict.REJECTED, agreement_id=id, reason=trouble.reason)
 
     def _sign(self, asked: AgreementToSign, now_ms: int) -> Answer:
         """Asked again for what it has signed, the Bee says the same again, whatever its rules are by now."""
@@ -165,17 +184,24 @@ class Bee:
 
     def _assign(self, wanted: Wanted) -> None:
         agreements = {each.terms.agreement_id: each.terms for each in self.journal.open_agreements()}
-        refusals = {
-            each.assignment_id: why_not
-            for each in wanted.assignments
-            if (why_not := negotiate.objection_to_assignment(each, agreements, self.runtimes))
-        }
+        refusals = dict(wanted.refusals) if isinstance(wanted, Sifted) else {}
         for each in wanted.assignments:
-            if each.assignment_id not in refusals:
-                self.books.open(agreements[each.agreement_id])
+            if each.assignment_id not in refusals and (why_not := self._take_on(each, agreements)):
+                refusals[each.assignment_id] = why_not
         self.keeper.tell(WantedSet(wanted.assignments, refusals))
         known = [slot.assignment.agreement_id for slot in self.keeper.state.slots.values()]
         self.books.finish_all_but({*known, *(each.agreement_id for each in wanted.assignments)})
+
+    def _take_on(self, given: Assignment, agreements: Mapping[str, Terms]) -> str:
+        """Open its meter, or say why the Bee would not run it."""
+        with spared(f"assignment {given.assignment_id}") as trouble:
+            why_not = negotiate.objection_to_assignment(given, agreements, self.runtimes) or why_not_kept(
+                given
+            )
+            if not why_not:
+                self.books.open(agreements[given.agreement_id])
+            return why_not
+        return trouble.reason
 
     def _standing(self, now_ms: int) -> Standing:
         return Standing(

@@ -40,6 +40,15 @@ _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.decode
 
 
+def why_not_kept(assignment: Assignment) -> str:
+    """Why it could not be written down and read again; empty when it could."""
+    try:
+        _decode(_encode(assignment), type=Assignment)
+    except (ArithmeticError, TypeError, ValueError) as fault:
+        return f"this bee can't write it down: {fault}"
+    return ""
+
+
 class SignedAgreement(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
     signature: str
@@ -107,13 +116,18 @@ class Journal:
     # -- assignments ----------------------------------------------------------------------------------------
 
     def keep_assignments(self, leases: list[tuple[Assignment, float]], boot_id: str) -> None:
-        """The complete set with the end of each lease; what is missing is forgotten."""
+        """The complete set with the end of each lease; what is missing is forgotten.
+
+        One that can't be kept was refused for that; the Queen tells it again after a restart.
+        """
+        rows = [
+            (each.assignment_id, _encode(each), until_s, boot_id)
+            for each, until_s in leases
+            if not why_not_kept(each)
+        ]
         with self._transaction() as db:
             db.execute("DELETE FROM assignments")
-            db.executemany(
-                "INSERT INTO assignments VALUES (?, ?, ?, ?)",
-                [(each.assignment_id, _encode(each), until_s, boot_id) for each, until_s in leases],
-            )
+            db.executemany("INSERT INTO assignments VALUES (?, ?, ?, ?)", rows)
 
     def assignments(self, boot_id: str) -> list[tuple[Assignment, float]]:
         """Those given since this boot; of an earlier one nothing can still run."""

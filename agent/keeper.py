@@ -11,7 +11,7 @@ from agent.bookkeeper import Bookkeeper
 from agent.converge import decide, due_at, observed
 from agent.health import problem_with
 from agent.journal import Journal
-from agent.protocol import ObservedAssignment, RunState
+from agent.protocol import HealthCheck, ObservedAssignment, RunState
 from agent.runtimes.base import Counters, ImageMissing, Order, Run, Runtime, RuntimeFault, Status
 from agent.slots import (
     Adopted,
@@ -201,8 +201,15 @@ class Keeper:
         self.tell(Ended(run.assignment_id, run.run_id, "stopped"))
 
     async def _probe(self, effect: Probe) -> None:
-        run, runtime = effect.run, self._runtimes[effect.run.runtime]
-        asked_s = clock.boot_s()
+        run = effect.run
+        try:
+            await self._look_at(run, effect.health)
+        except Exception as error:  # a health check that nobody foresaw is this replica's trouble alone
+            log.exception("%s could not be probed", run.assignment_id)
+            self.tell(Probed(run.assignment_id, run.run_id, f"the agent failed: {error!r}"))
+
+    async def _look_at(self, run: Run, health: HealthCheck | None) -> None:
+        runtime, asked_s = self._runtimes[run.runtime], clock.boot_s()
         try:
             status = await runtime.status(run)
         except RuntimeFault as fault:
@@ -213,7 +220,7 @@ class Keeper:
             self.tell(Ended(run.assignment_id, run.run_id, status.reason))
             return
         self._books.gather(run, Counters(), asked_s)
-        problem = await problem_with(run, effect.health, runtime) if effect.health else ""
+        problem = await problem_with(run, health, runtime) if health else ""
         self.tell(Probed(run.assignment_id, run.run_id, problem))
 
     async def _end(self, run: Run, status: Status, grace_s: float) -> None:

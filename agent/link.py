@@ -21,9 +21,9 @@ from agent.protocol import (
     Refused,
     Wanted,
     Welcome,
-    decode_from_queen,
     encode,
 )
+from agent.sifting import read
 
 log = logging.getLogger("hive.agent")
 
@@ -112,7 +112,7 @@ async def _greet(websocket: ClientConnection, bee: Bee, token: str | None = None
 
 
 async def _receive(websocket: ClientConnection) -> FromQueen:
-    message = decode_from_queen(await websocket.recv())
+    message = read(await websocket.recv())
     if isinstance(message, Refused):
         raise RefusedByQueen(message.reason) if message.final else TryLater(message.reason)
     return message

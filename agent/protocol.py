@@ -13,15 +13,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from agent.price import Price as Price  # the messages' own words for money: imported from here
 from agent.price import round_glm as round_glm
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 1 << 20
+
+Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
+Millis = Annotated[int, Meta(ge=0, lt=1 << 62)]
+_CENTURY_S = 100 * 365 * 24 * 3600
+Seconds = Annotated[float, Meta(ge=0, le=_CENTURY_S)]
+"""What a message may bear: whatever is read can be stored and reckoned with."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -127,15 +134,15 @@ class Terms(Part):
     cpu_threads: Decimal
     mem_gib: Decimal
     price: Price
-    valid_from_ms: int
-    expires_at_ms: int
+    valid_from_ms: Millis
+    expires_at_ms: Millis
 
 
 class Proposal(Part):
     """A question to the Bee: would you at this price? Answered, not binding."""
 
     proposal_id: str
-    round: int
+    round: Count
     terms: Terms
 
 
@@ -174,10 +181,10 @@ class HealthCheck(Part):
     kind: str = "tcp"
     path: str = "/"
     command: list[str] = []
-    interval_s: float = 2.0
-    timeout_s: float = 2.0
-    retries: int = 3
-    start_period_s: float = 0.0
+    interval_s: Annotated[float, Meta(ge=0.01, le=24 * 3600)] = 2.0
+    timeout_s: Annotated[float, Meta(ge=0.01, le=24 * 3600)] = 2.0
+    retries: Count = 3
+    start_period_s: Seconds = 0.0
 
 
 class Workload(Part):
@@ -190,9 +197,9 @@ class Workload(Part):
     command: list[str] | None = None
     entrypoint: list[str] | None = None
     environment: dict[str, str] = {}
-    port: int | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     health: HealthCheck | None = None
-    stop_grace_s: float = 10.0
+    stop_grace_s: Seconds = 10.0
 
 
 class Assignment(Part):
@@ -202,9 +209,9 @@ class Assignment(Part):
     agreement_id: str
     replica: str
     """Name shown to people and given to the payload as HIVE_REPLICA: `web-1`."""
-    generation: int
-    lease_s: float
-    """Seconds from sending; the Bee stops the replica when it has run out (fencing)."""
+    generation: Count
+    lease_s: Annotated[float, Meta(ge=-_CENTURY_S, le=_CENTURY_S)]
+    """Seconds from sending; the Bee stops the replica when it has run out (fencing); below 0 it has."""
     workload: Workload
 
 
@@ -234,14 +241,14 @@ class UsageAck(Part):
     """The Queen has stored usage up to `sequence` and rated it at `rated_glm` in all."""
 
     agreement_id: str
-    sequence: int
+    sequence: Count
     rated_glm: Decimal
     closed: bool = False
 
 
 class NoteAck(Part):
     agreement_id: str
-    sequence: int
+    sequence: Count
     state: str
     reason: str = ""
 
