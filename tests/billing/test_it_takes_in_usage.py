@@ -3,6 +3,7 @@ import uuid
 import msgspec
 import pytest
 
+from apps.billing.faults import MOST_PER_KIND, Fault, write_faults
 from apps.billing.metering import store_usage, usage_acks
 from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
 from apps.billing.rating import rate_usage
@@ -111,3 +112,15 @@ def test_it_drops_reports_of_agreements_that_are_not_the_nodes(meter, make_node)
 
 def unknown(meter):
     return meter.report(agreement_id=str(uuid.uuid4()))
+
+
+def test_it_writes_only_so_many_faults_of_one_kind(agreement):
+    def write(kind: str, count: int) -> None:
+        write_faults((agreement.pk, Fault(kind, number, "nonsense")) for number in range(count))
+
+    for _ in range(2):
+        write(MeteringFaultKind.SIGNATURE, MOST_PER_KIND - 1)
+    write(MeteringFaultKind.SIGNATURE, 3500)
+    write(MeteringFaultKind.UNFUNDED, 1)
+    assert len(faults()) <= MOST_PER_KIND + 1
+    assert (MeteringFaultKind.UNFUNDED, 0) in faults()
