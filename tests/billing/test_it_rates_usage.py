@@ -21,7 +21,7 @@ from apps.billing.rating import rate_usage
 from apps.market.models import AgreementState
 from apps.nodes.models import NodeSession
 from apps.teams.audit import Actor
-from tests.billing.conftest import MINUTE_MS, ms
+from tests.billing.conftest import MINUTE_MS, Meter, ms
 
 pytestmark = pytest.mark.django_db
 MINUTE_GLM = Decimal("0.000126")
@@ -145,9 +145,9 @@ def test_it_bills_egress_by_the_edge(rate, meter, agreement, now):
     assert rate(meter.report())[2].billed_egress_bytes == 2**20
 
 
-def test_it_waits_while_nothing_is_held(rate, meter, hold):
-    Hold.objects.filter(pk=hold.pk).update(agreement=None)
-    [record] = rate(meter.report())
+def test_it_waits_while_nothing_is_held(rate, make_agreement, offer, bee_key, now):
+    unfunded = make_agreement(offer, bee_key, approved_at=now - timedelta(hours=1))
+    [record] = rate(Meter(str(unfunded.pk), bee_key, ms(unfunded.approved_at)).report())
     assert record.state == "received"
 
 

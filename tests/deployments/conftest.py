@@ -103,7 +103,8 @@ class Hive:
 
     def lose(self, node_id: str) -> None:
         self.bees[node_id].silent = True
-        Node.objects.filter(pk=node_id).update(state=NodeState.OFFLINE)
+        for state in (NodeState.UNKNOWN, NodeState.OFFLINE):
+            Node.objects.filter(pk=node_id).update(state=state)
 
 
 @pytest.fixture

@@ -149,7 +149,8 @@ def test_one_that_somebody_ended_first_holds_up_no_other(
 def test_it_renews_nothing_that_is_over_unwanted_or_lost(running: Deployment, hive: Hive) -> None:
     pass_time(running, LEASE / 2)
     one, two, _ = active(running)
-    Node.objects.filter(pk=one.node_id).update(state=NodeState.OFFLINE)
+    for state in (NodeState.UNKNOWN, NodeState.OFFLINE):
+        Node.objects.filter(pk=one.node_id).update(state=state)
     pass_time_of(two, LEASE)
     scale(running.services.get(), 2, actor=TESTER)
     assert renew_leases() == 0

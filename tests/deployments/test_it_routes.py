@@ -60,7 +60,8 @@ def test_it_routes_only_the_current_generation_under_a_lease(running: Deployment
 def test_it_routes_to_a_silent_node_but_not_to_a_lost_one(running: Deployment) -> None:
     silent, lost, _ = active(running)
     Node.objects.filter(pk=silent.node_id).update(state=NodeState.UNKNOWN)
-    Node.objects.filter(pk=lost.node_id).update(state=NodeState.OFFLINE)
+    for state in (NodeState.UNKNOWN, NodeState.OFFLINE):
+        Node.objects.filter(pk=lost.node_id).update(state=state)
     assert len(routed()) == 2
 
 
