@@ -91,7 +91,7 @@ def _trigger(
 
 
 def _columns(model: type[Model], *fields: str) -> list[str]:
-    by_name = {field.name: field.column for field in model._meta.concrete_fields}
+    by_name = {field.name: str(field.column) for field in model._meta.concrete_fields}
     return [by_name[name] for name in fields]
 
 
