@@ -48,8 +48,6 @@ class NowhereView(APIView):
     get = post = put = patch = delete = _nowhere
 
 
-schema = SpectacularAPIView.as_view(permission_classes=[])
-docs = SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[])
 api_urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[]), name="api-schema"),
     path(

@@ -20,6 +20,16 @@ def test_it_names_functions_that_exist(file: str, name: str) -> None:
     assert name in {node.name for node in tree.body if hasattr(node, "name")}
 
 
+@pytest.mark.parametrize(
+    ("file", "caller", "callee"), re.findall(r"`([\w/]+\.py):(\w+)` calls `[\w/]+\.py:(\w+)`", PAGE)
+)
+def test_it_says_rightly_who_calls_whom(file: str, caller: str, callee: str) -> None:
+    tree = ast.parse((ROOT / file).read_text())
+    body = next(node for node in tree.body if getattr(node, "name", "") == caller)
+    called = [node.func for node in ast.walk(body) if isinstance(node, ast.Call)]
+    assert callee in {getattr(function, "id", getattr(function, "attr", "")) for function in called}
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_it_names_files_that_exist(file: str) -> None:
     assert (ROOT / file).exists()

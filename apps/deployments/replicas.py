@@ -19,7 +19,7 @@ from apps.teams.states import Stateful, has_deadline
 
 
 class ReplicaState(models.TextChoices):
-    PENDING = "pending", "Waiting for budget"
+    PENDING = "pending", "Pending"
     """Needs a hold before anything is placed."""
     NEGOTIATING = "negotiating", "Negotiating"
     """The market looks for a node and bargains with it."""

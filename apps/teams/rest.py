@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
@@ -36,13 +36,6 @@ class Glm(serializers.Field):
     def to_representation(self, value: Decimal) -> str:
         text = f"{value:f}"
         return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
-
-
-class Conflict(APIException):
-    """What was asked does not fit how things stand."""
-
-    status_code = 409
-    default_code = "conflict"
 
 
 class TeamScoped(GenericViewSet[M]):

@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('index', models.PositiveIntegerField(help_text='Counts from 1.')),
                 ('generation', models.PositiveIntegerField(default=1)),
-                ('state', models.CharField(choices=[('pending', 'Waiting for budget'), ('negotiating', 'Negotiating'), ('starting', 'Starting'), ('healthy', 'Healthy'), ('unhealthy', 'Unhealthy'), ('stopping', 'Stopping'), ('stopped', 'Stopped'), ('failed', 'Failed')], default='pending', max_length=12)),
+                ('state', models.CharField(choices=[('pending', 'Pending'), ('negotiating', 'Negotiating'), ('starting', 'Starting'), ('healthy', 'Healthy'), ('unhealthy', 'Unhealthy'), ('stopping', 'Stopping'), ('stopped', 'Stopped'), ('failed', 'Failed')], default='pending', max_length=12)),
                 ('retry_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, help_text='When it is looked at next.')),
                 ('leaving_at', models.DateTimeField(blank=True, help_text='Since when the edge sends nobody to it, before it is stopped.', null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, help_text='Generations that failed, in a row.')),
