@@ -36,7 +36,7 @@ log = logging.getLogger("hive.agent")
 P = TypeVar("P")
 
 
-class Sifted(Wanted, frozen=True):
+class Sifted(Wanted, frozen=True):  # type: ignore[misc]  # mypy misses that structs inherit `frozen`
     """A `Wanted` of which not all could be read, and what the Bee says to the rest. Never sent."""
 
     refusals: dict[str, str] = {}
