@@ -14,12 +14,14 @@ from apps.deployments.compose.advice import set_aside
 from apps.deployments.compose.explain import explain
 from apps.deployments.compose.interpolation import InterpolationError, interpolate
 from apps.deployments.compose.problems import ManifestError, Path, Problem, place_of
-from apps.deployments.compose.source import Source
+from apps.deployments.compose.source import MAX_UNFOLDED, Source
 
 __all__ = ["Health", "Manifest", "ManifestError", "Problem", "ServiceSpec", "parse_manifest"]
 
 DEFAULT_CPU_THREADS = Decimal("0.5")
 DEFAULT_MEM_GIB = Decimal("0.25")
+MAX_SPEC_BYTES = 64 * 1024
+"""Of one service as JSON: a Bee is told of all its replicas in one frame (`protocol.MAX_FRAME_BYTES`)."""
 
 
 class Health(BaseModel):
@@ -105,15 +107,23 @@ def parse_manifest(
     file = _checked(root, source)
     if file is None or source.problems:
         raise ManifestError(source.problems)
+    services = {name: _spec(service, file.hive) for name, service in file.services.items()}
+    _check_sizes(services, source)
     return Manifest(
         name=file.name,
-        services={name: _spec(service, file.hive) for name, service in file.services.items()},
+        services=services,
         notes=[_note(source, path, message) for path, message in notes + _notes(file)],
     )
 
 
 def _filler(source: Source, variables: Mapping[str, str]) -> Any:
+    longest = max(map(len, variables.values()), default=0)
+
     def fill_in(path: Path, text: str) -> str:
+        # Seen before it is filled in: a thousand times a thousand characters need no room in memory.
+        if len(text) + text.count("$") * longest > MAX_UNFOLDED:
+            source.add(path, f"its variables may fill it to more than {MAX_UNFOLDED // 1024} KiB: use fewer")
+            return text
         try:
             return interpolate(text, variables)
         except InterpolationError as error:
@@ -129,6 +139,18 @@ def _checked(root: Any, source: Source) -> compose.ComposeFile | None:
     except ValidationError as error:
         explain(error, source)
         return None
+
+
+def _check_sizes(services: Mapping[str, ServiceSpec], source: Source) -> None:
+    for name, spec in services.items():
+        if (size := len(spec.model_dump_json().encode())) > MAX_SPEC_BYTES:
+            source.add(
+                ("services", name),
+                f"takes {size} bytes with its environment, commands and labels, expected at most "
+                f"{MAX_SPEC_BYTES}: put large values into the image",
+            )
+    if source.problems:
+        raise ManifestError(source.problems)
 
 
 def _note(source: Source, path: Path, message: str) -> str:

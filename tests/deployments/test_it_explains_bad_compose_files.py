@@ -55,12 +55,23 @@ def problem(below_web: str) -> str:
         ("environment: {'A B': x}", '"A B" is no name for a variable'),
         ("environment: text", "expected a map, or a list of NAME=value"),
         ("ports: 80", "services.web.ports: expected a list, got 80"),
-        ('ports: ["80:99999"]', 'ports[0]: expected a port from 1 to 65535, got "99999"'),
+        ('ports: ["80:99999"]', 'ports[0]: expected from 1 to 65535, got "99999"'),
         ('ports: ["53:53/udp"]', "only tcp ports are served by the edge"),
         ('ports: ["8000-8010"]', "a range of ports is not supported"),
         ('ports: ["80", "81"]', "the edge serves one port of a service, found 80, 81"),
         ("ports: [{published: 80}]", "expected target, published, protocol, mode"),
         ("healthcheck: {interval: 10}", 'interval: expected a duration such as "10s" or "1m30s", got 10'),
+        ("healthcheck: {interval: 0s}", "interval: expected from 100ms to 24h, got "),
+        ("healthcheck: {timeout: 99ms}", "timeout: expected from 100ms to 24h, got "),
+        ("healthcheck: {interval: 25h}", "interval: expected from 100ms to 24h, got "),
+        ("healthcheck: {start_period: 31d}", "start_period: expected at most 30d, got "),
+        ("healthcheck: {retries: -5}", "retries: expected from 1 to 1000, got -5"),
+        ("healthcheck: {retries: 0}", "retries: expected from 1 to 1000, got 0"),
+        ("healthcheck: {retries: 1001}", "retries: expected from 1 to 1000, got 1001"),
+        ("stop_grace_period: 0s", "expected a duration above 0s"),
+        ("stop_grace_period: 31d", "expected at most 30d"),
+        ("cpus: 1e999999999", "expected between 0.01 and 4096 CPU threads"),
+        ("mem_limit: 17T", "expected between 4M and 16T"),
         ("healthcheck: {test: [RUN, x]}", 'expected a command line or a list that starts with "CMD"'),
         ("healthcheck: {disable: maybe}", "disable: expected true or false"),
         ("stop_grace_period: soon", 'expected a duration such as "10s"'),
@@ -74,6 +85,13 @@ def problem(below_web: str) -> str:
         ("x-hive: {strategy: dearest}", "strategy: expected one of cheapest"),
         ("x-hive: {health: ping}", 'expected "tcp", or http with a path such as "/health"'),
         ("x-hive: {health: {http: up}}", 'expected "tcp", or http with a path'),
+        (
+            'x-hive: {health: {http: "/x\\r\\nHost: evil"}}',
+            'http with a path such as "/health" of at most 1024 visible ASCII characters, got "/x',
+        ),
+        ("x-hive: {health: {http: '/a b'}}", "visible ASCII characters"),
+        ("x-hive: {health: {http: /ü}}", "visible ASCII characters"),
+        (f"x-hive: {{health: {{http: /{'x' * 1024}}}}}", "at most 1024 visible ASCII characters"),
         ("x-hive: {lease: 1s}", "expected a lease from 10s to 24h"),
         ("x-hive: {host: 'a b'}", "expected a host name"),
         ("x-hive: {leas: 15m}", 'x-hive.leas: unknown key; did you mean "lease"?'),
@@ -156,6 +174,9 @@ def test_it_names_the_line_of_what_is_no_yaml(text: str, line: int) -> None:
     assert found.endswith(f"line {line})")
 
 
+WEB = "services:\n  web:\n    image: app\n"
+
+
 def bomb() -> str:
     """A "billion laughs": ten lines that unfold to 10^9 values."""
     lines = ["a0: &a0 [" + ", ".join("x" * 10) + "]"]
@@ -171,7 +192,26 @@ def bomb() -> str:
         ("a: &a\n  <<: *a", "nested deeper than 24 levels"),
         ("[" * 5000, "nested deeper than 24 levels"),
         ("{a: " * 100 + "1" + "}" * 100, "nested deeper than 24 levels"),
-        ("# " + "x" * 300_000, "larger than 256 KiB"),
+        ("# " + "x" * 70_000, "larger than 64 KiB"),
+        ("a: [" + "[]," * 20_000 + "]", "more than 10000 values"),
+        ("a: [" + "!x 1," * 12_000 + "]", "more than 10000 values"),
+        ("a: &a [1, 1, 1, 1]\nb: [" + "*a," * 4000 + "]", "more than 10000 values, aliases unfolded"),
+        ("a: &a " + "x" * 50_000 + "\nb: [" + "*a," * 100 + "]", "more than 256 KiB, aliases unfolded"),
+        (
+            "a: &a " + "x" * 50_000 + "\nb: {" + "*a : 1," * 100 + "}",
+            "at most 256 characters, found a long text",
+        ),
+        ("a: [" + '"\\0",' * 5000 + "]", "100 problems, and not all is read"),
+        ("a: 0x" + "f" * 60_000, "services: missing"),
+        ("services: 0x" + "f" * 60_000, "expected a map"),
+        (WEB + "    stop_grace_period: '" + "1" * 60_000 + "'", "expected a duration"),
+        (WEB + "    stop_grace_period: " + "9" * 400 + "d", "expected a duration"),
+        (WEB + "    mem_limit: '1" + " " * 60_000 + "x'", "expected a size"),
+        (WEB + "    cpus: " + "1_" * 30_000 + "1", "expected a number of CPU threads"),
+        (WEB + "    healthcheck: {retries: 1" + "0" * 25 + "}", "retries: expected from 1 to 1000"),
+        (WEB + "    healthcheck: {retries: 1" + "0" * 60_000 + "}", "retries: expected a whole number"),
+        (WEB + "    command: " + "x " * 30_000, "at most 16 KiB in one line"),
+        (WEB + "".join(f"    k{number}: 1\n" for number in range(4000)), "100 problems"),
         ("a: \x00", "not valid YAML"),
         ("\ud800", "not valid YAML"),
     ],
@@ -180,6 +220,33 @@ def test_it_refuses_hostile_files_quickly(text: str, expected: str) -> None:
     began = time.monotonic()
     assert expected in "\n".join(problems(text))
     assert time.monotonic() - began < 2
+
+
+def test_it_does_not_repeat_a_long_text_in_every_problem() -> None:
+    found = problems(WEB + "    ? " + "k" * 60_000 + "\n    : 1\n    labels: !" + "t" * 900 + " x\n")
+    assert max(map(len, found)) < 600
+
+
+def test_it_refuses_what_variables_would_fill_without_filling_it() -> None:
+    text = WEB + "    labels: {a: '" + "$A" * 1000 + "'}\n"
+    [found] = problems(text, A="x" * 1_000_000)
+    assert "services.web.labels.a: its variables may fill it to more than 256 KiB: use fewer" in found
+
+
+@pytest.mark.parametrize("part", ["environment: {{A: {}}}", "labels: {{a: {}}}", "command: [{}]"])
+def test_it_bounds_what_a_bee_is_told_of_one_service(part: str) -> None:
+    text = WEB + f"    {part.format('$A')}\n"
+    assert parse_manifest(text, variables={"A": "x" * 60_000})
+    [found] = problems(text, A="x" * 70_000)
+    assert "services.web: takes 70" in found
+    assert "expected at most 65536: put large values into the image" in found
+
+
+def test_it_bounds_what_one_file_asks_for() -> None:
+    few = "".join(f"  s{number}: {{image: app, deploy: {{replicas: 500}}}}\n" for number in range(3))
+    many = "".join(f"  s{number}: {{image: app}}\n" for number in range(101))
+    assert "at most 100 services and 1000 replicas in all, got 3 and 1500" in problems(f"services:\n{few}")[0]
+    assert "got 101 and 101: split the file" in problems(f"services:\n{many}")[0]
 
 
 @given(st.text(max_size=200))

@@ -22,15 +22,19 @@ from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
 
 Name = Annotated[str, PlainValidator(values.name)]
 Text = Annotated[str, PlainValidator(values.text)]
-Count = Annotated[int, PlainValidator(values.whole_number)]
 Threads = Annotated[Decimal, PlainValidator(values.cpu_threads)]
 Gib = Annotated[Decimal, PlainValidator(values.mem_gib)]
 Seconds = Annotated[float, PlainValidator(values.duration_s)]
+"""May be none at all, as Compose's own start_period is."""
 Words = Annotated[list[str] | None, PlainValidator(values.command)]
 Port = Annotated[int, PlainValidator(values.target_port)]
 Pairs = Annotated[dict[str, str], PlainValidator(values.labels)]
 
 MAX_REPLICAS = 1000
+MAX_SERVICES = 100
+MAX_RETRIES = 1000
+MIN_PACE_S, MAX_PACE_S = 0.1, 86400
+"""Between two checks of a replica: more often would be a load of its own on somebody's machine."""
 
 
 def _switch(value: Any) -> bool:
@@ -76,10 +80,7 @@ class ResourceLimits(Section):
 
 
 def _replicas(value: Any) -> int:
-    count = values.whole_number(value)
-    if not 0 <= count <= MAX_REPLICAS:
-        raise values.expected(f"from 0 to {MAX_REPLICAS}", value)
-    return count
+    return values.whole_number(value, least=0, most=MAX_REPLICAS)
 
 
 class Deploy(Section):
@@ -101,22 +102,48 @@ def _test(value: Any) -> list[str] | None:
     raise values.expected('a command line or a list that starts with "CMD", "CMD-SHELL" or "NONE"', value)
 
 
+def _retries(value: Any) -> int:
+    return values.whole_number(value, least=1, most=MAX_RETRIES)
+
+
+def _pace_s(value: Any) -> float:
+    pace_s = values.duration_s(value)
+    if not MIN_PACE_S <= pace_s <= MAX_PACE_S:
+        raise values.expected("from 100ms to 24h", value)
+    return pace_s
+
+
+def _grace_s(value: Any) -> float:
+    grace_s = values.duration_s(value)
+    if grace_s <= 0:
+        raise values.expected('a duration above 0s, such as "1s"', value)
+    return grace_s
+
+
+Pace = Annotated[float, PlainValidator(_pace_s)]
+
+
 class HealthCheck(Section):
     test: Annotated[list[str] | None, PlainValidator(_test)] = None
-    interval: Seconds | None = None
-    timeout: Seconds | None = None
-    retries: Count | None = None
+    interval: Pace | None = None
+    timeout: Pace | None = None
+    retries: Annotated[int | None, PlainValidator(_retries)] = None
     start_period: Seconds | None = None
     disable: Switch = False
+
+
+_PATH = 'http with a path such as "/health"'
 
 
 def _check(value: Any) -> dict[str, str]:
     match value:
         case "tcp":
             return {"kind": "tcp"}
-        case {"http": str(path)} if len(value) == 1 and path.startswith("/"):
-            return {"kind": "http", "path": path}
-    raise values.expected('"tcp", or http with a path such as "/health"', value)
+        case {"http": str(path)} if len(value) == 1:
+            if values.PATH.fullmatch(path):
+                return {"kind": "http", "path": path}
+            raise values.expected(f'"tcp", or {_PATH} of at most 1024 visible ASCII characters', path)
+    raise values.expected(f'"tcp", or {_PATH}', value)
 
 
 def _runtimes(value: Any) -> list[str]:
@@ -192,15 +219,25 @@ class Service(Section):
     mem_limit: Gib | None = None
     deploy: Deploy = Deploy()
     healthcheck: HealthCheck = HealthCheck()
-    stop_grace_period: Seconds = 10.0
+    stop_grace_period: Annotated[float, PlainValidator(_grace_s)] = 10.0
     restart: Annotated[str, PlainValidator(_restart)] = "always"
     labels: Pairs = {}
     hive: Hive = Field(default=Hive(), alias="x-hive")
 
 
+def _so_many(services: dict[str, Service]) -> dict[str, Service]:
+    replicas = sum(service.deploy.replicas for service in services.values())
+    if len(services) > MAX_SERVICES or replicas > MAX_REPLICAS:
+        raise ValueError(
+            f"expected at most {MAX_SERVICES} services and {MAX_REPLICAS} replicas in all, "
+            f"got {len(services)} and {replicas}: split the file into several deployments"
+        )
+    return services
+
+
 class ComposeFile(Section):
     name: Name | None = None
-    services: dict[Name, Service] = Field(min_length=1)
+    services: Annotated[dict[Name, Service], AfterValidator(_so_many)] = Field(min_length=1)
     hive: HiveDefaults = Field(default=HiveDefaults(), alias="x-hive")
 
 

@@ -11,26 +11,42 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from apps.deployments.compose.problems import ManifestError, Path, Problem, place_of
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
+"""Of the file: what it costs to read one grows with its size, and the largest takes well below a second."""
+MAX_UNFOLDED = 256 * 1024
+"""Characters of all keys and values, once aliases are unfolded and variables filled in."""
 MAX_VALUES = 10_000
-"""Aliases count each time they are used: a "billion laughs" file ends here, before it is ever unfolded."""
+"""As written, and again as unfolded: aliases count each time they are used, a "billion laughs" ends here."""
 MAX_DEPTH = 24
+MAX_KEY = 256
+MAX_NUMBER = 64
+"""Characters; what is longer is text to us, and Python would take its time over the digits."""
+MAX_PROBLEMS = 100
+MAX_MESSAGE = 500
 TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+TOO_MANY = f"more than {MAX_VALUES} values"
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = {f"{_TAG}str", f"{_TAG}timestamp"}
 _NUMBER_TAGS = {f"{_TAG}int", f"{_TAG}float"}
 
 
-class ShallowComposer(Composer):
-    """Turns back at the depth limit, while the parser is still there, instead of at Python's own."""
+class Excess(ComposerError):
+    """Fine as YAML, but more than is taken."""
+
+
+class BoundedComposer(Composer):
+    """Turns back at the limits, while the parser is still there, instead of when all is read."""
 
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ComposerError(None, None, TOO_DEEP, self.parser.peek_event().start_mark)
+        self.nodes += 1
+        if self.depth > MAX_DEPTH or self.nodes > MAX_VALUES:
+            message = TOO_DEEP if self.depth > MAX_DEPTH else TOO_MANY
+            raise Excess(None, None, message, self.parser.peek_event().start_mark)
         try:
             return super().compose_node(parent, index)
         finally:
@@ -47,9 +63,11 @@ class Source:
         self.file_name = file_name
         self.problems: list[Problem] = []
         self.lines: dict[Path, int] = {(): 1}
+        self._places: set[str] = set()
         self._values = 0
+        self._characters = 0
         self._yaml = YAML(typ="safe", pure=True)
-        self._yaml.Composer = ShallowComposer
+        self._yaml.Composer = BoundedComposer
         if len(text.encode(errors="replace")) > MAX_BYTES:
             raise self.refusal(
                 f"the file is larger than {MAX_BYTES // 1024} KiB; split it into several deployments"
@@ -57,13 +75,25 @@ class Source:
         self.node = self._compose(text)
 
     def refusal(self, message: str, *, line: int | None = None, path: Path = ()) -> ManifestError:
-        return ManifestError([Problem(place_of(path), line, message, self.file_name)])
+        return ManifestError([self._problem(place_of(path), line, message)])
 
     def add(self, path: Path, message: str, *, line: int | None = None) -> None:
-        """Note a problem; a second one at the same place would only follow from the first."""
-        if any(problem.place == place_of(path) for problem in self.problems if line is None):
+        """Note a problem; a second one at the same place would only follow from the first.
+
+        Raises ManifestError when there are so many that nobody would read on.
+        """
+        place = place_of(path)
+        if line is None and place in self._places:
             return
-        self.problems.append(Problem(place_of(path), line or self.line_of(path), message, self.file_name))
+        self._places.add(place)
+        self.problems.append(self._problem(place, line or self.line_of(path), message))
+        if len(self.problems) == MAX_PROBLEMS:
+            rest = self._problem("", None, f"{MAX_PROBLEMS} problems, and not all is read: mend these first")
+            raise ManifestError([rest, *self.problems])
+
+    def _problem(self, place: str, line: int | None, message: str) -> Problem:
+        short = message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
+        return Problem(place, line, short, self.file_name)
 
     def line_of(self, path: Path) -> int:
         """The line of this place, or of the nearest one around it that was written."""
@@ -77,7 +107,8 @@ class Source:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else None
-            raise self.refusal(f"not valid YAML: {error.problem or error.context}", line=line) from None
+            what = "" if isinstance(error, Excess) else "not valid YAML: "
+            raise self.refusal(f"{what}{error.problem or error.context}", line=line) from None
         except YAMLError as error:
             raise self.refusal(f"not valid YAML: {str(error).splitlines()[0]}") from None
 
@@ -90,7 +121,7 @@ class Source:
         self.lines.setdefault(path, line)
         self._values += 1
         if self._values > MAX_VALUES:
-            raise self._too_much(f"more than {MAX_VALUES} values, aliases unfolded", path)
+            raise self._too_much(f"{TOO_MANY}, aliases unfolded", path)
         if len(path) > MAX_DEPTH:
             raise self._too_much(TOO_DEEP, path)
         if isinstance(node, MappingNode):
@@ -99,6 +130,15 @@ class Source:
             return [self._value(item, (*path, number), fill_in) for number, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
         return self._scalar(node, path, fill_in)
+
+    def _count(self, characters: int, path: Path) -> None:
+        self._characters += characters
+        if self._characters > MAX_UNFOLDED:
+            raise self._too_much(
+                f"more than {MAX_UNFOLDED // 1024} KiB, aliases unfolded and variables filled in: "
+                "put large files into the image",
+                path,
+            )
 
     def _too_much(self, message: str, path: Path) -> ManifestError:
         """Named at its top: the place within says nothing to a person."""
@@ -109,17 +149,26 @@ class Source:
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            key = self._whole(str(key_node.value), path) if isinstance(key_node, ScalarNode) else ""
+            key = self._key(key_node, path)
             if str(key_node.tag) == f"{_TAG}merge":
-                merged = self._merged(value_node, path, fill_in) | merged
-            elif not isinstance(key_node, ScalarNode):
-                self.add(path, "expected a name before the colon, found a list or a map", line=line)
+                self._merge(value_node, path, fill_in, into=merged)
+            elif key is None:
+                found = "a long text" if isinstance(key_node, ScalarNode) else "a list or a map"
+                message = f"expected a name before the colon, at most {MAX_KEY} characters, found {found}"
+                self.add(path, message, line=line)
             elif key in values:
                 self.add((*path, key), f"given twice, first in line {self.lines[(*path, key)]}", line=line)
             else:
                 self.lines[(*path, key)] = line
                 values[key] = self._value(value_node, (*path, key), fill_in)
         return merged | values
+
+    def _key(self, node: Node, path: Path) -> str | None:
+        """None for what is no name: a list, a map, a novel."""
+        if not isinstance(node, ScalarNode) or len(node.value) > MAX_KEY:
+            return None
+        self._count(len(node.value), path)
+        return self._whole(str(node.value), path)
 
     def _whole(self, text: str, path: Path) -> str:
         """JSON writes some characters as two escapes; what can't be stored as text is refused."""
@@ -131,19 +180,20 @@ class Source:
             self.add(path, "contains half a character, or the character 0: neither is text")
         return whole.replace("\0", "")
 
-    def _merged(self, node: Node, path: Path, fill_in: Any) -> dict[str, Any]:
-        """What `<<: *anchor` (or a list of anchors, the first of which wins) brings in."""
+    def _merge(self, node: Node, path: Path, fill_in: Any, *, into: dict[str, Any]) -> None:
+        """Add what `<<: *anchor` (or a list of anchors, the first of which wins) brings in."""
         nodes = node.value if isinstance(node, SequenceNode) else [node]
-        merged: dict[str, Any] = {}
         for part in nodes:
             if isinstance(part, MappingNode) and len(path) <= MAX_DEPTH:
-                merged = self._value(part, (*path, "<<"), fill_in) | merged
+                for key, value in self._value(part, (*path, "<<"), fill_in).items():
+                    into.setdefault(key, value)
             else:
                 self.add(path, "<< merges maps only", line=node.start_mark.line + 1)
-        return merged
 
     def _scalar(self, node: ScalarNode, path: Path, fill_in: Any) -> Any:
+        self._count(len(node.value), path)
         tag, text = str(node.tag), fill_in(path, self._whole(node.value, path))
+        self._count(max(0, len(text) - len(node.value)), path)
         if text != node.value and node.style is None:
             # A variable stood here: `replicas: ${N}` is a number once N is known.
             tag = str(self._yaml.resolver.resolve(ScalarNode, text, (True, False)))
@@ -174,6 +224,8 @@ class WrittenFloat(float):
 
 
 def _number(text: str) -> int | float | str:
+    if len(text) > MAX_NUMBER:
+        return text
     try:
         return (
             int(text.replace("_", ""), 0)

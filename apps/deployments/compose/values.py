@@ -10,7 +10,15 @@ from typing import Any
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
+PATH = re.compile(r"/[\x21-\x7e]{0,1023}")
+"""Of a URL, as it may stand in a request line and in a header: visible ASCII only."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+MAX_PORT = 65535
+MAX_CHARACTERS = 64
+"""Of a number, duration or size: long before reading one takes longer than people wait."""
+MAX_COMMAND_CHARACTERS = 16 * 1024
+MAX_DURATION_S = 30 * 86400.0
 
 _UNITS_S = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h|d)")
@@ -39,16 +47,21 @@ def expected(what: str, value: Any) -> ValueError:
     return ValueError(f"expected {what}, got {shown(value)}")
 
 
-def whole_number(value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+def is_short(value: Any) -> bool:
+    return len(str(value)) <= MAX_CHARACTERS
+
+
+def whole_number(value: Any, *, least: int, most: int) -> int:
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int):
         raise expected("a whole number", value)
-    return value
+    if not least <= number <= most:
+        raise expected(f"from {least} to {most}", value)
+    return number
 
 
 def decimal(value: Any, *, what: str = "a number") -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal) or not is_short(value):
         raise expected(what, value)
     try:
         number = Decimal(str(value))
@@ -92,10 +105,13 @@ def host(value: Any) -> str:
 
 def duration_s(value: Any) -> float:
     """ "1m30s" -> 90.0. A bare number is refused, as Compose does: seconds, or what?"""
-    parts = _DURATION_PART.findall(value) if isinstance(value, str) else []
+    parts = _DURATION_PART.findall(value) if isinstance(value, str) and is_short(value) else []
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise expected('a duration such as "10s" or "1m30s"', value)
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    duration_s = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if duration_s > MAX_DURATION_S:
+        raise expected("at most 30d", value)
+    return duration_s
 
 
 def cpu_threads(value: Any) -> Decimal:
@@ -107,9 +123,8 @@ def cpu_threads(value: Any) -> Decimal:
 
 def mem_gib(value: Any) -> Decimal:
     """ "256M" -> 0.250. A number without a unit is bytes, as in Compose."""
-    match = (
-        _SIZE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
-    )
+    is_size = isinstance(value, str | int) and not isinstance(value, bool) and is_short(value)
+    match = _SIZE.fullmatch(str(value)) if is_size else None
     if match is None:
         raise expected('a size such as "256M" or "2G"', value)
     size = Decimal(match[1]) * Decimal(1024) ** _SIZE_POWERS[match[2].lower()] / _GIB
@@ -133,6 +148,10 @@ def command(value: Any) -> list[str] | None:
     if value is None:
         return None
     if isinstance(value, str):
+        if len(value) > MAX_COMMAND_CHARACTERS:
+            raise expected(
+                f"at most {MAX_COMMAND_CHARACTERS // 1024} KiB in one line, or a list of words", value
+            )
         try:
             return shlex.split(value)
         except ValueError as error:
@@ -140,13 +159,6 @@ def command(value: Any) -> list[str] | None:
     if not isinstance(value, list):
         raise expected("a command line or a list of words", value)
     return [text(word) for word in value]
-
-
-def port(value: Any) -> int:
-    number = whole_number(value)
-    if not 1 <= number <= 65535:
-        raise expected("a port from 1 to 65535", value)
-    return number
 
 
 def target_port(value: Any) -> int:
@@ -159,7 +171,7 @@ def target_port(value: Any) -> int:
             )
         if value.get("protocol", "tcp") != "tcp":
             raise ValueError("only tcp ports are served by the edge")
-        return port(value["target"])
+        return whole_number(value["target"], least=1, most=MAX_PORT)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise expected('a port such as "8080"', value)
     ports, _, protocol = str(value).partition("/")
@@ -168,7 +180,7 @@ def target_port(value: Any) -> int:
     target = ports.rpartition(":")[2]
     if "-" in target:
         raise ValueError(f"a range of ports is not supported, got {shown(value)}: name the one port to serve")
-    return port(target)
+    return whole_number(target, least=1, most=MAX_PORT)
 
 
 def environment(value: Any) -> dict[str, str]:
