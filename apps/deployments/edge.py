@@ -84,7 +84,7 @@ def _endpoints() -> dict[UUID, set[tuple[str, int]]]:
 
 def write(backends: Iterable[Backend], *, folder: Path) -> bool:
     """Endpoints and clusters first, then the routes to them; whether anything had changed."""
-    backends = list(backends)
+    backends = envoy.expressible(backends)
     eds = folder / "eds"
     eds.mkdir(parents=True, exist_ok=True)
     changed = [_publish(eds / f"{one.name}.json", [envoy.endpoints(one)]) for one in backends]

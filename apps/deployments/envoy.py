@@ -7,10 +7,15 @@ effect at once: without `update_merge_window: 0s` Envoy gathers them for a secon
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from apps.deployments.compose.values import HOST, PATH
+
+logger = logging.getLogger("hive.deployments")
 
 TYPES = "type.googleapis.com/envoy"
 ROUTE_CONFIGURATION = "hive"
@@ -37,6 +42,30 @@ class Backend:
     health_path: str | None = None
     """GET this to see whether a replica is well; None to try its port."""
     endpoints: tuple[tuple[str, int], ...] = ()
+
+
+def expressible(backends: Iterable[Backend]) -> list[Backend]:
+    """Without those that Envoy would refuse: it takes a file as a whole or not at all.
+
+    The manifest lets none of them pass; this is for the day when one gets here on another way.
+    """
+    sound: dict[str, Backend] = {}
+    for one in backends:
+        if fault := _fault(one, sound):
+            logger.error("service %s is left out at the edge: %s", one.name, fault)
+        else:
+            sound[one.host] = one
+    return list(sound.values())
+
+
+def _fault(backend: Backend, others: Collection[str]) -> str:
+    if not HOST.fullmatch(backend.host):
+        return f"its host {backend.host[:80]!r} is no host name; set another under x-hive.host"
+    if backend.host in others:
+        return f"its host {backend.host} is another service's; set another under x-hive.host"
+    if backend.health_path and not PATH.fullmatch(backend.health_path):
+        return f"its path {backend.health_path[:80]!r} is none; set another under x-hive.health.http"
+    return ""
 
 
 def resources(items: list[dict[str, Any]], *, version: str) -> dict[str, Any]:
