@@ -10,6 +10,7 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from agent.protocol import (
+    MAX_FRAME_BYTES,
     FromBee,
     Hello,
     Message,
@@ -142,7 +143,18 @@ class LinkConsumer(AsyncWebsocketConsumer):
             await self.tell(self.sent)
 
     async def tell(self, message: Message) -> None:
-        await self.send(encode(message))
+        frame = encode(message)
+        if (size := len(frame.encode())) > MAX_FRAME_BYTES:
+            # The bee would have to hang up, and would be told the same when it comes back.
+            what = type(message).__name__
+            return logger.error(
+                "node %s: a %s of %d bytes is not sent, at most %d are taken: cordon the node",
+                self.node_id,
+                what,
+                size,
+                MAX_FRAME_BYTES,
+            )
+        await self.send(frame)
 
     async def refuse(self, refusal: Refused, *, who: str | None) -> None:
         logger.info("link of %s refused: %s", who, refusal.reason)

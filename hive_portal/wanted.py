@@ -16,6 +16,7 @@ from apps.nodes.enrolment import NodeBanned
 from apps.nodes.models import Node, NodeState
 from apps.nodes.presence import online_count
 from apps.nodes.silence import heartbeat_s
+from hive_portal.framing import fitting
 
 JITTER = 0.1
 """Heartbeats are asked for up to this share early, so that many Bees do not report in step."""
@@ -41,6 +42,7 @@ def wanted_for(node_id: str, *, before: Wanted | None = None) -> Wanted:
         usage_acks=usage_acks(node_id),
         note_acks=note_acks(node_id),
     )
+    wanted = fitting(wanted, node_id=node_id, before=before)
     if before and _content(before) == _content(wanted):
         return wanted
     return msgspec.structs.replace(wanted, revision=_next_revision(node_id))
