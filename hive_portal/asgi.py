@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
@@ -17,6 +16,7 @@ http = get_asgi_application()
 
 from apps.deployments.routing import websocket_urlpatterns  # noqa: E402
 from hive_portal.lifespan import lifespan  # noqa: E402
+from hive_portal.origins import OwnOrigins  # noqa: E402
 from hive_portal.streams import StreamConsumer  # noqa: E402
 from hive_portal.switchboard import LinkConsumer  # noqa: E402
 
@@ -27,7 +27,7 @@ async def no_such_socket(scope: dict[str, Any], receive: Any, send: Any) -> None
     await send({"type": "websocket.close"})
 
 
-browsers = AllowedHostsOriginValidator(
+browsers = OwnOrigins(
     AuthMiddlewareStack(URLRouter([*websocket_urlpatterns, re_path("", cast(Any, no_such_socket))]))
 )
 application = ProtocolTypeRouter(

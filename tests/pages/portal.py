@@ -11,6 +11,7 @@ import uvicorn
 from channels.layers import get_channel_layer
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.test import override_settings
 
 from agent.access import Access
 from agent.console import serve_stream
@@ -31,7 +32,9 @@ async def portal_at_work() -> AsyncIterator[int]:
     server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield listener.getsockname()[1]
+        port = listener.getsockname()[1]
+        with override_settings(HIVE_PORTAL_URL=f"http://localhost:{port}"):
+            yield port
     finally:
         server.should_exit = server.force_exit = True
         await serving
