@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.signals import got_request_exception
-from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from django.http import Http404
+from rest_framework.exceptions import APIException, ErrorDetail, NotFound, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from apps.billing.invoicing import NothingToInvoice
 from apps.billing.posting import InsufficientFunds
 from apps.billing.wallets import WalletTaken
 from apps.deployments.applying import PlanExpired, PlanRefused
@@ -24,6 +26,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     PlanExpired: (409, "plan_expired"),
     PlanRefused: (409, "plan_refused"),
     WalletTaken: (409, "wallet_taken"),
+    NothingToInvoice: (409, "nothing_to_invoice"),
     StateError: (409, "conflict"),
 }
 """Errors of the rooms that users should know of -> HTTP status and code, the first that fits."""
@@ -38,12 +41,21 @@ def explain(error: Exception, context: dict[str, Any]) -> Response:
     for kind, (status, code) in REFUSALS.items():
         if isinstance(error, kind):
             return _answer(status, code, str(error))
+    if isinstance(error, Http404):
+        error = NotFound(_missing(context))
     response = exception_handler(error, context)
     if response is None:
         return _broken(error, context)
     problems = list(_problems(response.data)) if isinstance(error, ValidationError) else []
     response.data = _body(_code(error, response.status_code), _message(response.data, problems), problems)
     return response
+
+
+def _missing(context: dict[str, Any]) -> str:
+    """For the row an address names: foreign rows do not exist either, so both are told alike."""
+    view = context["view"]
+    noun = str(view.queryset.model._meta.verbose_name)
+    return f"no {noun} {view.kwargs['pk']} within reach of your team"
 
 
 def _answer(

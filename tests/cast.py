@@ -20,7 +20,7 @@ from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
 from apps.billing.budgeting import open_budget
-from apps.billing.models import AccountKind, Budget, TransferKind
+from apps.billing.models import AccountKind, Budget, TransferKind, UsageRecord, UsageState
 from apps.billing.posting import house_account, transfer
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.nodes import capacity
@@ -219,6 +219,27 @@ def make_agreement(team: Team) -> Callable[..., Agreement]:
 @pytest.fixture
 def agreement(make_agreement: Callable[..., Agreement], offer: Offer, bee_key: LocalAccount) -> Agreement:
     return make_agreement(offer, bee_key)
+
+
+def posted_usage(agreement: Agreement, *, sequence: int = 1, ended_at_ms: int = 1000) -> UsageRecord:
+    """A second of running, rated at 0.1 GLM: what an invoice is drawn up from."""
+    return UsageRecord.objects.create(
+        agreement=agreement,
+        sequence=sequence,
+        previous_hash="0x" + "00" * 32,
+        hash=f"0x{uuid.uuid4().hex}{uuid.uuid4().hex}",
+        signature="0x",
+        started_at_ms=ended_at_ms - 1000,
+        ended_at_ms=ended_at_ms,
+        running_ms=1000,
+        cpu_ms=10,
+        egress_bytes=0,
+        state=UsageState.POSTED,
+        billed_running_ms=1000,
+        billed_cpu_ms=10,
+        billed_egress_bytes=0,
+        cost_glm=Decimal("0.1"),
+    )
 
 
 # -- money ------------------------------------------------------------------------------------------------

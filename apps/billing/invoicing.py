@@ -18,15 +18,21 @@ from apps.market.models import Agreement
 from apps.money import ZERO, plain
 from apps.teams.models import Team
 
-__all__ = ["draw_up_invoice", "review_debit_notes"]
+__all__ = ["NothingToInvoice", "draw_up_invoice", "review_debit_notes"]
+
+
+class NothingToInvoice(ValueError):
+    """Nothing was used that is not on an invoice yet; its text says since when."""
 
 
 @transaction.atomic
 def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetime) -> Invoice:
     """Put usage that was posted and never invoiced on an invoice: each report on one invoice, once.
 
-    Without `since` it is all that ended until `until`, late reports of earlier periods included; an invoice
-    over nothing is one over 0 GLM. Raises ValueError when `until` is not after the period's start.
+    Without `since` it is all that ended until `until`, late reports of earlier periods included.
+
+    Raises NothingToInvoice, which takes no number, and ValueError when `until` is not after the period's
+    start.
     """
     series = _next_in_series(f"HIVE-{until:%Y}-")
     start = since or _period_start(team, until)
@@ -37,7 +43,8 @@ def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetim
     invoice_id = uuid.uuid4()
     # The reports are claimed before the invoice exists (foreign keys are checked at the commit), so that what
     # is summed is what was claimed, whatever is posted meanwhile.
-    _claimable(team, since=since, until=until).update(invoice=invoice_id)
+    if not _claimable(team, since=since, until=until).update(invoice=invoice_id):
+        raise NothingToInvoice(_nothing(team, since=since))
     lines = _lines(UsageRecord.objects.filter(invoice=invoice_id))
     return Invoice.objects.create(
         id=invoice_id,
@@ -48,6 +55,13 @@ def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetim
         total_glm=sum((Decimal(line["cost_glm"]) for line in lines), ZERO),
         lines=lines,
     )
+
+
+def _nothing(team: Team, *, since: datetime | None) -> str:
+    if since:
+        return f"nothing was used since {since:%Y-%m-%d %H:%M:%S}"
+    latest = team.invoices.order_by("-period_end").first()
+    return f"nothing was used since {latest}" if latest else "nothing was used yet"
 
 
 def _next_in_series(prefix: str) -> InvoiceSeries:

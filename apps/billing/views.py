@@ -8,14 +8,14 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.billing.invoicing import draw_up_invoice
-from apps.billing.models import Budget, Invoice, Transfer
+from apps.billing.models import Invoice
+from apps.billing.movements import movements_of
 from apps.billing.wallets import register_wallet
 from apps.nodes.queen import queen_address
 from apps.teams.choice import choose_team, membership, remember_team
@@ -83,15 +83,10 @@ def _page(request: HttpRequest, team: Team, *, status: int = 200, **extra: Any) 
         "is_owner": mine.role == Role.OWNER,
         "budgets": budgets,
         "invoices": team.invoices.all()[:50],
-        "transfers": _transfers(budgets)[:15],
+        "movements": movements_of(budgets, limit=15),
         "deposit_address": queen_address(),
         "token_address": settings.HIVE_GLM_TOKEN,
         "chain_id": settings.HIVE_CHAIN_ID,
         "wallet_form": WalletForm(),
     }
     return render(request, "billing/overview.html", context | extra, status=status)
-
-
-def _transfers(budgets: list[Budget]) -> QuerySet[Transfer]:
-    accounts = [account for budget in budgets for account in (budget.available_id, budget.held_id)]
-    return Transfer.objects.filter(Q(debit__in=accounts) | Q(credit__in=accounts))

@@ -8,6 +8,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 
 from agent.protocol import Price
 from apps.nodes.models import Node, Offer
+from apps.nodes.sizes import memory
 
 _SIX_DIGITS = Context(prec=6)
 
@@ -44,11 +45,11 @@ def fits(offer: Offer, need: Need) -> str | None:
     if offer.cpu_threads < need.cpu_threads:
         return f"has {plain(offer.cpu_threads)} CPU threads"
     if offer.mem_gib < need.mem_gib:
-        return f"has {plain(offer.mem_gib)} GiB of memory"
+        return f"has {memory(offer.mem_gib)} of memory"
     if free_cpu_threads(node) < need.cpu_threads:
         return f"has only {plain(free_cpu_threads(node))} CPU threads free"
     if free_mem_gib(node) < need.mem_gib:
-        return f"has only {plain(free_mem_gib(node))} GiB of memory free"
+        return f"has only {memory(free_mem_gib(node))} of memory free"
     return None
 
 
@@ -98,11 +99,10 @@ def why_nothing_fits(offers: Sequence[Offer], need: Need) -> str:
         return f"no bee offers {asked} CPU threads: the largest has {plain(most_cpu)}"
     most_mem = max(offer.mem_gib for offer in right)
     if most_mem < need.mem_gib:
-        asked = plain(need.mem_gib)
-        return f"no bee offers {asked} GiB of memory: the largest has {plain(most_mem)}"
+        return f"no bee offers {memory(need.mem_gib)} of memory: the largest has {memory(most_mem)}"
     free_cpu = plain(max(free_cpu_threads(offer.node) for offer in right))
-    free_mem = plain(max(free_mem_gib(offer.node) for offer in right))
-    return f"every bee that could is full: at most {free_cpu} CPU threads and {free_mem} GiB are free"
+    free_mem = memory(max(free_mem_gib(offer.node) for offer in right))
+    return f"every bee that could is full: at most {free_cpu} CPU threads and {free_mem} are free"
 
 
 def why_too_dear(cheapest: Choice, need: Need) -> str:

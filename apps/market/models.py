@@ -14,6 +14,7 @@ from django.utils import timezone
 from agent.protocol import Price, Terms
 from apps.money import ZERO, GlmField
 from apps.nodes.models import Node, Offer
+from apps.nodes.sizes import memory
 from apps.teams.models import Team
 from apps.teams.states import Stateful, has_deadline
 
@@ -84,7 +85,7 @@ class Demand(Stateful):
         )
 
     def __str__(self) -> str:
-        return f"{self.cpu_threads.normalize():f} CPU, {self.mem_gib.normalize():f} GiB for {self.reference}"
+        return f"{self.cpu_threads.normalize():f} CPU, {memory(self.mem_gib)} for {self.reference}"
 
     @property
     def audit_team_id(self) -> int:
@@ -227,7 +228,7 @@ class Agreement(Stateful):
         )
 
     def __str__(self) -> str:
-        return f"{str(self.id)[:8]} with {self.node_id[:10]}…"
+        return f"agreement with {self.node.name}"
 
     @property
     def audit_team_id(self) -> int:

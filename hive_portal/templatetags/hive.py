@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from django import template
@@ -12,12 +12,14 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.nodes.sizes import memory
 from apps.teams.tones import tone
 
 register = template.Library()
 register.filter(tone)
+register.filter(memory)
 
-_DISPLAYED = Context(prec=4, rounding=ROUND_HALF_EVEN)
+_DIGITS = 4
 
 
 @register.simple_tag
@@ -37,18 +39,18 @@ def cell(state: str, title: str = "") -> SafeString:
     )
 
 
-def figures(amount: Decimal) -> str:
+def figures(amount: Decimal, *, rounding: str = ROUND_HALF_EVEN) -> str:
     """An amount for the eye: two places from 1 on, four significant digits below."""
     if amount == 0:
         return "0"
     if abs(amount) >= 1:
-        return f"{amount.quantize(Decimal('0.01')):,f}"
-    text = f"{_DISPLAYED.plus(amount):f}"
+        return f"{amount.quantize(Decimal('0.01'), rounding):,f}"
+    text = f"{Context(prec=_DIGITS, rounding=rounding).plus(amount):f}"
     return text.rstrip("0") if "." in text else text
 
 
 @register.simple_tag
-def glm(amount: Decimal | str | int | None, unit: str = "GLM") -> SafeString:
+def glm(amount: Decimal | str | int | None, unit: str = "GLM", rounding: str = ROUND_HALF_EVEN) -> SafeString:
     """Rounded for the eye, exact in the tooltip."""
     if amount is None or amount == "":
         return format_html('<span class="muted">{}</span>', "–")
@@ -56,8 +58,14 @@ def glm(amount: Decimal | str | int | None, unit: str = "GLM") -> SafeString:
     full = f"{exact:f}".rstrip("0").rstrip(".") if "." in f"{exact:f}" else f"{exact:f}"
     return format_html(
         '<data class="number nowrap" value="{}" title="{} GLM">{} <span class="unit">{}</span></data>',
-        full, full, figures(exact), unit,
+        full, full, figures(exact, rounding=rounding), unit,
     )  # fmt: skip
+
+
+@register.simple_tag
+def purse(available_glm: Decimal) -> SafeString:
+    """What may be spent: never shown as more than it is."""
+    return glm(available_glm, rounding=ROUND_DOWN)
 
 
 @register.filter
@@ -96,15 +104,17 @@ def countdown(at: datetime | None) -> SafeString:
         return format_html('<span class="muted">{}</span>', "–")
     return format_html(
         '<time class="number nowrap" datetime="{}" title="{} UTC" data-countdown>{}</time>',
-        at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", span((at - timezone.now()).total_seconds()),
+        at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", span(int((at - timezone.now()).total_seconds())),
     )  # fmt: skip
 
 
 @register.filter
 def span(seconds: float | Decimal | str | None) -> str:
-    """A length of time in its two largest units: 3 d 4 h, 12 min 5 s."""
+    """A length of time in its two largest units: 3 d 4 h, 12 min 5 s; below a second one digit: 0.3 s."""
     if seconds is None:
         return "–"
+    if 0 < Decimal(seconds) < 1:
+        return f"{max(Decimal(seconds), Decimal('0.1')):.1g} s"
     left = max(int(Decimal(seconds)), 0)
     parts: list[str] = []
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
@@ -152,7 +162,8 @@ def share(available: Decimal, held: Decimal, spent: Decimal) -> SafeString:
             )
         )
         start += width
-    words = f"{figures(available)} GLM available, {figures(held)} held, {figures(spent)} spent"
+    left = figures(available, rounding=ROUND_DOWN)
+    words = f"{left} GLM available, {figures(held)} held, {figures(spent)} spent"
     return format_html(
         '<svg class="share" role="img" aria-label="{}">{}</svg>',
         words,

@@ -21,6 +21,7 @@ from apps.billing.posting import (
 )
 from apps.billing.rating import rate_usage
 from apps.teams.audit import Actor, AuditLine
+from tests.cast import posted_usage
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +64,8 @@ def test_it_never_changes_an_audit_line(team):
     refused("DELETE FROM teams_auditline", because="the audit trail is only written on")
 
 
-def test_it_never_changes_an_invoice(team, budget, now):
+def test_it_never_changes_an_invoice(team, agreement, now):
+    posted_usage(agreement)
     draw_up_invoice(team=team, until=now)
     refused("UPDATE billing_invoice SET total_glm = 0", because="corrected by a credit note")
     refused("DELETE FROM billing_invoice", because="corrected by a credit note")

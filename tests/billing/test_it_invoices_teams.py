@@ -6,11 +6,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.invoicing import NothingToInvoice, draw_up_invoice
 from apps.billing.metering import store_usage
 from apps.billing.models import Invoice, InvoiceSeries, UsageRecord
 from apps.billing.rating import rate_usage
 from apps.teams.models import Team
+from tests.cast import posted_usage
 
 
 @pytest.fixture
@@ -67,8 +68,17 @@ def test_it_invoices_each_report_once(used, team, node, budget, now):
 
 @pytest.mark.django_db
 def test_it_leaves_other_teams_usage_alone(used, other_team):
-    assert draw_up_invoice(team=other_team, until=timezone.now()).total_glm == 0
+    with pytest.raises(NothingToInvoice, match="nothing was used yet"):
+        draw_up_invoice(team=other_team, until=timezone.now())
     assert UsageRecord.objects.filter(invoice=None).count() == 2
+
+
+@pytest.mark.django_db
+def test_it_takes_no_number_for_an_invoice_over_nothing(used, team, now):
+    first = draw_up_invoice(team=team, until=now)
+    with pytest.raises(NothingToInvoice, match=f"nothing was used since {first.number}"):
+        draw_up_invoice(team=team, until=now + timedelta(seconds=1))
+    assert InvoiceSeries.objects.get().last_number == 1
 
 
 @pytest.mark.django_db
@@ -79,9 +89,14 @@ def test_it_refuses_a_period_that_ends_before_it_starts(team, now):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_numbers_without_gaps_whoever_draws_up_at_once():
+def test_it_numbers_without_gaps_whoever_draws_up_at_once(make_agreement, offer, bee_key):
     teams = [Team.objects.create(slug=f"t{number}", name="busy") for number in range(4)]
     until = timezone.now() + timedelta(seconds=1)
+    for team in teams:
+        agreement = make_agreement(offer, bee_key, team=team)
+        for second in range(0, 6, 2):
+            ended_at = until + timedelta(seconds=second)
+            posted_usage(agreement, sequence=second + 1, ended_at_ms=int(ended_at.timestamp() * 1000))
     threads = [threading.Thread(target=_draw_up_some, args=(team, until)) for team in teams]
     for thread in threads:
         thread.start()

@@ -102,7 +102,7 @@ def test_the_better_runtime_wins_at_the_same_price() -> None:
     ("asked", "sentence"),
     [
         ({"cpu_threads": Decimal(64)}, "no bee offers 64 CPU threads: the largest has 2"),
-        ({"mem_gib": Decimal(128)}, "no bee offers 128 GiB of memory: the largest has 4"),
+        ({"mem_gib": Decimal(128)}, "no bee offers 128 GiB of memory: the largest has 4 GiB"),
         ({"runtimes": ["wasm"]}, "no bee offers runtime wasm: offered are process"),
         (
             {"cpu_threads": Decimal(2)},
