@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hive_client.errors import HiveError
 from hive_client.nouns import Deployment
 from hive_client.output import JSON, clean, print_json
 from hive_client.progress import Progress
@@ -34,18 +35,32 @@ def wait_options(command: F) -> F:
 def finish(hive: Hive, deployment: Deployment, *, wait: bool, timeout: float, output: str) -> None:
     """Follow it if asked, and print what became of it. Ctrl-C ends the following, not the deployment."""
     if wait:
-        try:
-            with Progress(hive) as progress:
-                deployment = hive.wait(deployment, timeout_s=timeout, seen=progress)
-        except KeyboardInterrupt:
-            click.echo(f"\nNo longer followed; it goes on. See: hive ps {deployment.name}", err=True)
-            raise click.exceptions.Exit(130) from None
+        deployment = _followed(hive, deployment, timeout=timeout, output=output)
     if output == JSON:
         print_json(deployment)
     else:
         click.echo(clean(f"{deployment.name} is {deployment.status}.{_addresses(deployment)}"))
 
 
+def _followed(hive: Hive, deployment: Deployment, *, timeout: float, output: str) -> Deployment:
+    """As it is in the end. When that is not what was wanted, JSON still tells how it was seen last."""
+    looks = [deployment]
+    try:
+        with Progress(hive) as progress:
+
+            def see(look: Deployment) -> None:
+                looks.append(look)
+                progress(look)
+
+            return hive.wait(deployment, timeout_s=timeout, seen=see)
+    except HiveError:
+        if output == JSON:
+            print_json(looks[-1])
+        raise
+    except KeyboardInterrupt:
+        click.echo(f"\nNo longer followed; it goes on. See: hive ps {deployment.name}", err=True)
+        raise click.exceptions.Exit(130) from None
+
+
 def _addresses(deployment: Deployment) -> str:
-    urls = [service.url for service in deployment.services if service.url]
-    return f" It answers at {', '.join(urls)}" if urls and deployment.wanted == "running" else ""
+    return f" It answers at {', '.join(deployment.answers_at)}" if deployment.answers_at else ""

@@ -54,7 +54,7 @@ class Refusal(click.ClickException):
 
     def show(self, file: Any = None) -> None:
         for line in self._lines:
-            click.echo(f"Error: {line}" if len(self._lines) == 1 else line, file=file, err=True)
+            click.echo(f"Error: {line}", file=file, err=True)
 
 
 class LazyGroup(click.Group):

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from hive_client.nouns import Placement, Plan
-from hive_client.output import clean, glm, print_table, short, span, when
+from hive_client.output import clean, glm, glm_down, print_table, short, span, when
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,16 +61,30 @@ def show_plan(plan: Plan, *, err: bool = False) -> None:
     )
     for note in plan.notes:
         click.echo(clean(f"Note: {note}"), err=err)
-    click.echo(f"Together {glm(plan.price_per_hour_glm)} GLM per hour at most. {_budget(plan)}", err=err)
+    if len(plan.unplaced) < len(plan.placements):
+        click.echo(f"Together {glm(plan.price_per_hour_glm)} GLM per hour at most. {_budget(plan)}", err=err)
+    for obstacle in obstacles(plan):
+        click.secho(obstacle, bold=True, err=err)
+
+
+def obstacles(plan: Plan) -> list[str]:
+    """Why what the plan says would wait when it is applied now; empty when all of it would start."""
+    found = []
+    if plan.unplaced:
+        found.append(f"{len(plan.unplaced)} of {len(plan.placements)} replicas cannot be placed now.")
+    if not plan.is_affordable:
+        needed, available = glm(plan.first_leases_glm), glm_down(plan.available_glm)
+        found.append(f"Budget too small: the first lease needs {needed} GLM, the budget has {available} GLM.")
+    return found
 
 
 def _budget(plan: Plan) -> str:
     lasts = f", enough for {span(float(plan.runway_h) * 3600)}" if plan.runway_h is not None else ""
-    return f"The budget has {glm(plan.available_glm)} GLM{lasts}."
+    return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}."
 
 
 def _row(placement: Placement) -> tuple[str, str, str]:
     if placement.node_id is None:
-        return placement.replica, f"waits: {placement.reason}", "-"
+        return placement.replica, f"cannot be placed: {placement.reason}", "-"
     node = f"{placement.node_name} {short(placement.node_id)}".strip()
     return placement.replica, node, glm(placement.price_per_hour_glm)

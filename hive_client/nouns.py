@@ -62,9 +62,21 @@ class Plan:
     """In the team's budget when the plan was asked for."""
     runway_h: Decimal | None = None
     """Hours that would last at full price."""
+    first_leases_glm: Decimal = Decimal(0)
+    """What the budget must have for the replicas that find a place to start."""
     deployment: str | None = None
     notes: list[str] = field(default_factory=list)
     """What was left out of the file, and why that does no harm."""
+
+    @property
+    def unplaced(self) -> list[Placement]:
+        """Replicas that find no node now."""
+        return [placement for placement in self.placements if placement.node_id is None]
+
+    @property
+    def is_affordable(self) -> bool:
+        """Whether the budget covers the first leases."""
+        return self.first_leases_glm <= self.available_glm
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,13 @@ class Deployment:
 
     @property
     def url(self) -> str | None:
-        """Of its first service that has one."""
+        """Of its first service that has one, whether it answers yet or not."""
         return next((service.url for service in self.services if service.url), None)
+
+    @property
+    def answers_at(self) -> list[str]:
+        """Addresses behind which at least one replica is healthy."""
+        return [service.url for service in self.services if service.url and service.replicas_healthy]
 
 
 @dataclass(frozen=True)
@@ -136,6 +153,9 @@ class Offer:
     cpu_threads: Decimal
     mem_gib: Decimal
     price_per_hour_glm: Decimal
+    """Of all it offers, every thread busy."""
+    price_per_thread_hour_glm: Decimal
+    """Of one busy thread: what nodes are compared by."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any, Literal, TypeVar
 
 import click
@@ -20,6 +20,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 JSON, TABLE = "json", "table"
 _SIX_DIGITS = Context(prec=6)
+_SIX_DIGITS_DOWN = Context(prec=6, rounding=ROUND_DOWN)
 _GAP = 2
 _LAST_COLUMN = 20
 """Columns that it is given at least, where it is folded."""
@@ -96,12 +97,17 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else "�" for char in text)
 
 
-def glm(amount: Decimal | None) -> str:
+def glm(amount: Decimal | None, *, context: Context = _SIX_DIGITS) -> str:
     """At most six digits that matter, no exponent: 0.00123457. The JSON output has every digit."""
     if amount is None:
         return "-"
-    text = f"{_SIX_DIGITS.plus(amount):f}"
+    text = f"{context.plus(amount):f}"
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def glm_down(amount: Decimal) -> str:
+    """What may be spent: never shown as more than it is."""
+    return glm(amount, context=_SIX_DIGITS_DOWN)
 
 
 def when(instant: datetime | None, *, now: datetime | None = None) -> str:

@@ -13,11 +13,9 @@ from apps.deployments.showing import sheets_of
 from apps.money import ZERO
 from apps.nodes.models import Node, NodeState
 from apps.nodes.reach import LIVE_FIRST, reachable_nodes
+from apps.teams.audit import ROUTINE
 from apps.teams.choice import choose_team, current_team, membership
 from apps.teams.models import AuditLine, Team
-
-ROUTINE = ("assignment", "debitnote", "demand", "hold", "proposal")
-"""Nouns whose every step would drown what a team wants to see at a glance."""
 
 
 @login_required

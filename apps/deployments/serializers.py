@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.deployments.affording import first_leases_glm
 from apps.deployments.compose.file import MAX_REPLICAS
 from apps.deployments.models import Plan, Replica, ReplicaState, Wanted
 from apps.nodes.models import Node
@@ -25,7 +26,10 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 class NewPlanSerializer(serializers.Serializer[Any]):
     source = serializers.CharField(  # type: ignore[assignment]  # hides Field.source, which is not used here
-        trim_whitespace=False, max_length=MAX_SOURCE, help_text="The Compose file, as text."
+        allow_blank=True,  # an empty file is explained like every other fault of a file
+        trim_whitespace=False,
+        max_length=MAX_SOURCE,
+        help_text="The Compose file, as text.",
     )
     name = serializers.CharField(default="", allow_blank=True, help_text="Left out: the file's own `name`.")
     file_name = serializers.CharField(default="compose.yaml", max_length=200, help_text="For messages.")
@@ -70,6 +74,9 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     )
     price_per_hour_glm = Glm()
     available_glm = Glm()
+    first_leases_glm = serializers.SerializerMethodField(
+        help_text="What the budget must have for the replicas that find a place to start."
+    )
     runway_h = Glm(allow_null=True, help_text="Hours the budget would last at full price.")
 
     class Meta:
@@ -84,11 +91,15 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "notes",
             "price_per_hour_glm",
             "available_glm",
+            "first_leases_glm",
             "runway_h",
             "signature",
             "created_at",
             "expires_at",
         )
+
+    def get_first_leases_glm(self, plan: Plan) -> str:
+        return Glm().to_representation(first_leases_glm(plan))
 
     @extend_schema_field(PlacementSerializer(many=True))
     def get_placements(self, plan: Plan) -> list[dict[str, Any]]:
@@ -174,9 +185,14 @@ class ReplicaSerializer(serializers.Serializer[Any]):
     restarts = serializers.IntegerField(source="assignment.restarts", default=0)
 
 
+REPLICAS_ERRORS: dict[str, Any] = dict.fromkeys(
+    ("min_value", "max_value", "invalid"), f"expected a whole number of replicas from 0 to {MAX_REPLICAS}"
+)
+
+
 class ScaleSerializer(serializers.Serializer[Any]):
     replicas = serializers.DictField(
-        child=serializers.IntegerField(min_value=0, max_value=MAX_REPLICAS),
+        child=serializers.IntegerField(min_value=0, max_value=MAX_REPLICAS, error_messages=REPLICAS_ERRORS),
         allow_empty=False,
         help_text='{"web": 5}',
     )

@@ -14,9 +14,11 @@ from apps.billing.models import EdgeTraffic
 from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica, ReplicaState, Service
 from apps.deployments.status import DeploymentStatus, status_of
 from apps.money import ZERO
+from apps.teams.audit import ROUTINE
 from apps.teams.models import AuditLine
 
 TRAFFIC_MINUTES = 30
+TIMELINE_LINES = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class ServiceSheet:
     @property
     def healthy(self) -> int:
         return sum(sheet.replica.state == ReplicaState.HEALTHY for sheet in self.replicas)
+
+    @property
+    def url(self) -> str | None:
+        """Where it answers; None while no replica is healthy."""
+        return self.service.url if self.healthy else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +135,14 @@ def _is_shown(replica: Replica, service: Service) -> bool:
     return replica.index <= service.replicas_wanted or replica.state != ReplicaState.STOPPED
 
 
-def events_of(deployment: Deployment, *, limit: int = 25) -> QuerySet[AuditLine]:
+def events_of(deployment: Deployment, *, limit: int | None) -> QuerySet[AuditLine]:
     """What happened to it and to all that was made for it, newest first."""
     return AuditLine.objects.filter(team=deployment.team_id, noun_id__in=_ids_of(deployment))[:limit]
+
+
+def timeline_of(deployment: Deployment) -> QuerySet[AuditLine]:
+    """The same for people: without the steps that only repeat what replicas tell."""
+    return events_of(deployment, limit=None).exclude(noun__in=ROUTINE)[:TIMELINE_LINES]
 
 
 def _ids_of(deployment: Deployment) -> list[str]:
@@ -138,7 +150,11 @@ def _ids_of(deployment: Deployment) -> list[str]:
         "pk", "demand_id", "hold_id"
     )
     services = deployment.services.values_list("pk", flat=True)
-    ids: Iterable[object] = (deployment.pk, *services, *(noun for row in replicas for noun in row if noun))
+    agreements = Assignment.objects.filter(replica__service__deployment=deployment).values_list(
+        "agreement_id", flat=True
+    )
+    made_for_it = (noun for row in replicas for noun in row if noun)
+    ids: Iterable[object] = (deployment.pk, *services, *agreements, *made_for_it)
     return [str(noun) for noun in ids]
 
 

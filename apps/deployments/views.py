@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.deployments import applying
+from apps.deployments.affording import first_leases_glm
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
-from apps.deployments.showing import events_of, sheet_of, sheets_of, traffic_of
+from apps.deployments.showing import sheet_of, sheets_of, timeline_of, traffic_of
 from apps.nodes.models import Node
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
@@ -28,7 +29,7 @@ MAX_REPLICAS = 1000
 
 class PlanForm(forms.Form):
     name = forms.CharField(max_length=40, required=False, validators=[SLUG])
-    source = forms.CharField(strip=False, max_length=256 * 1024, widget=forms.Textarea)
+    source = forms.CharField(strip=False, required=False, max_length=256 * 1024, widget=forms.Textarea)
     file_name = forms.CharField(max_length=200, required=False)
 
 
@@ -76,8 +77,12 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
 @login_required
 def plan(request: HttpRequest, pk: str) -> HttpResponse:
     found = get_object_or_404(Plan.objects.select_related("team"), pk=pk, team__in=reachable_teams(request))
+    needed_glm, available_glm = first_leases_glm(found), found.available_glm
     context = {
         "plan": found,
+        "needed_glm": needed_glm,
+        "available_glm": available_glm,
+        "is_affordable": needed_glm <= available_glm,
         "placements": _with_names(found.placements),
         "team": remember_team(request, found.team),
         "expired": found.expires_at <= timezone.now(),
@@ -161,7 +166,7 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
         "deployment": sheet.deployment,
         "sheet": sheet,
         "traffic": traffic_of(deployment),
-        "events": events_of(deployment),
+        "events": timeline_of(deployment),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -23,6 +24,7 @@ class OfferSerializer(serializers.ModelSerializer[Offer]):
     second_glm = Glm()
     egress_gib_glm = Glm()
     price_per_hour_glm = serializers.SerializerMethodField(help_text="Of all it offers, every thread busy.")
+    price_per_thread_hour_glm = serializers.SerializerMethodField(help_text="Of one busy thread.")
 
     class Meta:
         model = Offer
@@ -36,11 +38,15 @@ class OfferSerializer(serializers.ModelSerializer[Offer]):
             "second_glm",
             "egress_gib_glm",
             "price_per_hour_glm",
+            "price_per_thread_hour_glm",
             "deadline_at",
         )
 
     def get_price_per_hour_glm(self, offer: Offer) -> str:
         return Glm().to_representation(offer.price_per_hour_glm(offer.cpu_threads))
+
+    def get_price_per_thread_hour_glm(self, offer: Offer) -> str:
+        return Glm().to_representation(offer.price_per_hour_glm(Decimal(1)))
 
 
 class OwnerFactsSerializer(serializers.ModelSerializer[Node]):
@@ -156,7 +162,9 @@ class EnrolmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Generic
         asked.is_valid(raise_exception=True)
         approves = asked.validated_data["approves"]
         if approves and not getattr(request.user, "is_staff", False):
-            raise PermissionDenied("only an operator's enrolment approves a node; leave `approves` out")
+            raise PermissionDenied(
+                "only an operator's enrolment approves a node; leave `approves` (--approve) out"
+            )
         valid = timedelta(hours=asked.validated_data["valid_hours"])
         enrolment, text = Enrolment.issue(owner=request.user, approves=approves, valid=valid)
         enrolment.token = text  # type: ignore[attr-defined]

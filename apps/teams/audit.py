@@ -7,6 +7,9 @@ from typing import Self
 
 from django.db import models
 
+ROUTINE = ("assignment", "debitnote", "demand", "hold", "proposal")
+"""Nouns whose every step would drown what people want to see at a glance."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

@@ -9,7 +9,8 @@ import click
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.following import finish, wait_options
-from hive_client.manifests import STDIN, manifest_options, read_manifest, show_plan
+from hive_client.manifests import STDIN, manifest_options, obstacles, read_manifest, show_plan
+from hive_client.nouns import Plan
 from hive_client.output import JSON, output_option
 from hive_client.variables import read_variables
 
@@ -48,5 +49,13 @@ def deploy(
     if output != JSON or not yes:
         show_plan(plan, err=output == JSON)
     if not yes:
-        click.confirm("Apply it?", default=True, abort=True, err=True)
+        _ask(plan)
     finish(hive, hive.apply(plan), wait=wait, timeout=timeout, output=output)
+
+
+def _ask(plan: Plan) -> None:
+    """What would wait is applied on an outspoken yes alone. Raises click.Abort on a no."""
+    if obstacles(plan):
+        click.confirm("Apply it all the same? It will wait.", default=False, abort=True, err=True)
+    else:
+        click.confirm("Apply it?", default=True, abort=True, err=True)

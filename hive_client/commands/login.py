@@ -42,7 +42,15 @@ def login(url: str, token: str | None, output: str) -> None:
 def _token(given: str | None) -> str:
     if given == "-":
         return sys.stdin.readline().strip()
-    return given or str(click.prompt("Token", hide_input=True, err=True)).strip()
+    return given or _asked()
+
+
+def _asked() -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "no terminal to ask on: give --token, or --token - to read it from standard input"
+        )
+    return str(click.prompt("Token", hide_input=True, err=True)).strip()
 
 
 def _who(me: Me) -> str:

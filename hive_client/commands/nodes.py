@@ -9,7 +9,8 @@ from hive_client.examples import examples
 from hive_client.nouns import Node
 from hive_client.output import JSON, glm, output_option, print_json, print_table, short, when
 
-COLUMNS = ("Node", "Id", "State", "Scheduling", "Runtimes", "cpu free", "gib free", "glm/h from", "Seen")
+PRICE = "glm per thread and hour, from"
+COLUMNS = ("Node", "Id", "State", "Scheduling", "Runtimes", "cpu free", "gib free", PRICE, "Seen")
 
 
 @click.command(
@@ -36,7 +37,7 @@ def nodes(node_id: str | None, mine: bool, output: str) -> None:
 
 
 def _row(node: Node, *, full: bool) -> tuple[str, ...]:
-    cheapest = min((offer.price_per_hour_glm for offer in node.offers), default=None)
+    cheapest = min((offer.price_per_thread_hour_glm for offer in node.offers), default=None)
     return (
         node.name,
         node.id if full else short(node.id),

@@ -37,8 +37,8 @@ def _deployment(row: Deployment) -> tuple[str, ...]:
     healthy = sum(service.replicas_healthy for service in row.services)
     wanted = sum(service.replicas_wanted for service in row.services) if row.wanted == "running" else 0
     counts = f"{healthy}/{wanted}"
-    price = glm(row.price_per_hour_glm)
-    return row.name, row.status, counts, price, row.url or "-", when(row.created_at), row.reason
+    price, address = glm(row.price_per_hour_glm), next(iter(row.answers_at), "-")
+    return row.name, row.status, counts, price, address, when(row.created_at), row.reason
 
 
 def _replica(row: Replica) -> tuple[str, ...]:

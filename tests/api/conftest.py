@@ -75,7 +75,7 @@ def plan(team: Team, owner: User) -> Plan:
         author=owner,
         name="hello",
         source="",
-        manifest={},
+        manifest={"name": "hello", "services": {}},
         placements=[],
         price_per_hour_glm=Decimal("0.01"),
         expires_at=timezone.now() - timedelta(minutes=1),

@@ -50,6 +50,34 @@ def test_it_names_services_that_do_not_exist(deployment: Deployment, owner: User
     assert response.json()["error"]["message"] == "replicas.wbe: no such service; there is web"
 
 
+def test_it_names_the_limit_of_a_service(deployment: Deployment, owner: User, as_: As) -> None:
+    body = {"replicas": {"web": 5000}}
+    response = as_(owner).post("/api/v1/deployments/hello/scale/", body, format="json")
+    expected = "replicas.web: expected a whole number of replicas from 0 to 1000"
+    assert response.json()["error"]["message"] == expected
+
+
+def test_it_names_an_empty_file(owner: User, as_: As) -> None:
+    body = {"source": "", "file_name": "shop.yaml"}
+    error = as_(owner).post("/api/v1/plans/", body, format="json").json()["error"]
+    assert error["message"] == "the file is empty: name what should run under services (shop.yaml)"
+
+
+@pytest.mark.parametrize(
+    ("path", "noun"),
+    [
+        ("invoices/nope", "invoice"),
+        ("nodes/nope", "node"),
+        ("budgets/nope", "budget"),
+        ("tokens/nope", "api token"),
+    ],
+)
+def test_it_names_what_is_missing(owner: User, as_: As, path: str, noun: str) -> None:
+    response = as_(owner).get(f"/api/v1/{path}/")
+    assert response.status_code == 404
+    assert response.json()["error"]["message"] == f"no {noun} nope within reach of your team"
+
+
 @pytest.mark.parametrize(
     ("path", "told"),
     [

@@ -6,10 +6,12 @@ from typing import Any
 
 from apps.billing.models import Budget, Invoice, UsageRecord
 from apps.deployments.models import Deployment
+from apps.market.models import Agreement
 from apps.nodes.models import Enrolment, Node, NodeState, Offer
 from apps.teams.models import Member, Role, Team, User
 from apps.teams.rest import Glm
 from tests.api.conftest import As
+from tests.cast import posted_usage
 
 
 def test_it_writes_money_exactly() -> None:
@@ -150,7 +152,17 @@ def test_it_finds_an_invoice_by_number(invoice: Invoice, owner: User, as_: As) -
     assert (shown["id"], shown["total_glm"]) == (str(invoice.pk), "0.1")
 
 
-def test_it_draws_up_an_invoice_now(owner: User, as_: As) -> None:
+def test_it_draws_up_an_invoice_now(agreement: Agreement, owner: User, as_: As) -> None:
+    posted_usage(agreement)
     made = as_(owner).post("/api/v1/invoices/")
     assert made.status_code == 201
-    assert made.json()["total_glm"] == "0"
+    assert made.json()["total_glm"] == "0.1"
+
+
+def test_it_draws_up_no_invoice_over_nothing(invoice: Invoice, owner: User, as_: As) -> None:
+    answer = as_(owner).post("/api/v1/invoices/")
+    assert answer.status_code == 409
+    assert answer.json()["error"] == {
+        "code": "nothing_to_invoice",
+        "message": f"nothing was used since {invoice.number}",
+    }

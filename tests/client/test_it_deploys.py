@@ -25,7 +25,8 @@ def test_it_shows_where_replicas_would_go(hive: Run, double: DoubleOfTheHive, ho
     double.answers("POST", "plans/", (201, plan()))
     told = hive("plan").stdout
     assert "anna 0x1111…1111" in told
-    assert "waits: no bee offers 64 CPU threads" in told
+    assert "cannot be placed: no bee offers 64 CPU threads" in told
+    assert "1 of 2 replicas cannot be placed now." in told
     assert "0.004 GLM per hour" in told and "10 GLM, enough for 104 d" in told
     assert double.asked == [
         ("POST", "/api/v1/plans/", {"source": "name: hello\n", "file_name": "compose.yaml"})
@@ -48,7 +49,7 @@ def test_it_prints_one_fault_a_line(hive: Run, double: DoubleOfTheHive) -> None:
     double.answers("POST", "plans/", refusal(400, "manifest", "\n".join(faults), problems=problems))
     result = hive("plan", "-f", "-", stdin="x")
     assert result.exit_code == 5
-    assert result.stderr.splitlines() == faults
+    assert result.stderr.splitlines() == [f"Error: {fault}" for fault in faults]
 
 
 def test_it_follows_until_all_is_healthy(hive: Run, double: DoubleOfTheHive) -> None:
@@ -71,6 +72,28 @@ def test_it_fails_with_the_reason(hive: Run, double: DoubleOfTheHive) -> None:
     result = hive("deploy", "-f", "-", "--yes", stdin="x")
     assert result.exit_code == 1
     assert result.stderr.endswith("Error: hello failed: web-1: no such image\n")
+
+
+def test_it_tells_programs_how_it_was_seen_last(hive: Run, double: DoubleOfTheHive) -> None:
+    _growing(double, deployment(status="waiting", reason="web-1: no bee offers 64 CPU threads"))
+    result = hive("deploy", "-f", "-", "--yes", "--timeout", "0", "-o", "json", stdin="x")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["status"], told["reason"]) == ("waiting", "web-1: no bee offers 64 CPU threads")
+
+
+def test_it_says_that_the_budget_is_too_small(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("POST", "plans/", (201, plan(first_leases_glm="10.0000001", available_glm="9.9999999")))
+    told = hive("plan", "-f", "-", stdin="x").stdout
+    assert "Budget too small: the first lease needs 10 GLM, the budget has 9.99999 GLM." in told
+
+
+def test_it_gives_no_address_before_a_replica_is_healthy(hive: Run, double: DoubleOfTheHive) -> None:
+    web = deployment()["services"][0] | {"replicas_healthy": 0}
+    _growing(double, deployment())
+    double.answers("POST", APPLY, (201, deployment(status="waiting", services=[web])))
+    told = hive("deploy", "-f", "-", "--yes", "--no-wait", stdin="x").stdout
+    assert told.endswith("hello is waiting.\n")
 
 
 def test_it_stops_following_in_time(hive: Run, double: DoubleOfTheHive) -> None:

@@ -32,11 +32,21 @@ def test_it_reads_the_token_from_standard_input(double: DoubleOfTheHive) -> None
     assert double.tokens == {"Bearer hive_piped"}
 
 
-def test_it_asks_for_the_token_without_showing_it(double: DoubleOfTheHive) -> None:
+def test_it_asks_for_the_token_without_showing_it(
+    double: DoubleOfTheHive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: True, raising=False)
     double.answers("GET", "me/", (200, ME))
     code, told = _login(double, stdin="hive_typed\n")
     assert code == 0
     assert "hive_typed" not in told
+
+
+def test_it_says_what_to_do_without_a_terminal(double: DoubleOfTheHive) -> None:
+    code, told = _login(double, stdin="hive_typed\n")
+    assert code == 2
+    assert "no terminal to ask on: give --token, or --token - to read it from standard input" in told
+    assert not double.asked
 
 
 def test_it_saves_no_token_that_is_refused(double: DoubleOfTheHive) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from apps.market.models import Agreement
 from apps.nodes.models import Node, Offer
 from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role, Team, User
 from hive_client import Hive, HiveError
 from hive_client.cli import main
+from tests.cast import posted_usage
 
 COMPOSE = """
 name: hello
@@ -74,15 +76,21 @@ def test_it_goes_from_a_compose_file_to_a_deployment(
     assert read("start", "hello", "--no-wait")["wanted"] == "running"
 
 
-def test_it_writes_tables_of_all_that(token: Token, compose: None, offer: Offer, owner: User) -> None:
+def test_it_writes_tables_of_all_that(
+    token: Token, compose: None, offer: Offer, agreement: Agreement, owner: User
+) -> None:
     token(owner)
+    posted_usage(agreement)
     assert f"{offer.node.name} " in hive("plan").stdout
-    assert "hello is waiting. It answers at http://web.hello." in hive("deploy", "-y", "--no-wait").stdout
+    assert hive("deploy", "-y", "--no-wait").stdout.endswith("hello is waiting.\n")
     assert hive("ps").stdout.splitlines()[1].split()[:3] == ["hello", "waiting", "0/2"]
     assert hive("ps", "hello").stdout.splitlines()[1].split()[:2] == ["web-1", "pending"]
-    assert "4 of 4" in hive("nodes").stdout
+    assert "3.5 of 4" in hive("nodes").stdout
     assert "HIVE-" in hive("invoices", "--draw-up").stdout
     assert "HIVE-" in hive("invoices").stdout
+    again = hive("invoices", "--draw-up")
+    assert again.exit_code == 6
+    assert again.stderr.startswith("Error: nothing was used since HIVE-")
     assert "hive agent join http://" in hive("enrol").stdout
 
 
@@ -118,8 +126,11 @@ def test_it_is_refused_as_a_viewer(token: Token, compose: None, owner: User) -> 
     assert "you are a viewer" in result.stderr
 
 
-def test_it_serves_programs(live_server: Any, token: Token, offer: Offer, owner: User, node: Node) -> None:
+def test_it_serves_programs(
+    live_server: Any, token: Token, agreement: Agreement, owner: User, node: Node
+) -> None:
     """The SDK, one call of each kind."""
+    posted_usage(agreement)
     with Hive(live_server.url, token(owner)) as sdk:
         deployment = sdk.deploy(COMPOSE, wait=False)
         assert sdk.deployments.get("hello") == deployment
@@ -132,7 +143,7 @@ def test_it_serves_programs(live_server: Any, token: Token, offer: Offer, owner:
         assert [sdk.draw_up_invoice()] == list(sdk.invoices())
         budget = next(sdk.budgets())
         assert sdk.register_wallet(budget, "0x" + "AB" * 20).address == "0x" + "ab" * 20
-        assert (list(sdk.agreements()), list(sdk.usage())) == ([], [])
+        assert [each.id for each in sdk.agreements()] == [each.agreement for each in sdk.usage()]
         made = sdk.issue_token("ci", valid_days=1)
         sdk.revoke_token(made)
         assert {each.name: each.revoked_at is None for each in sdk.tokens()} == {"ci": False, "test": True}

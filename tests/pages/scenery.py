@@ -414,6 +414,7 @@ def _post(agreement: Agreement, amount_glm: Decimal) -> None:
 def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
     placements: list[dict[str, Any]] = [
         {
+            "service": "web",
             "replica": f"web-{i}",
             "node_id": nodes[i].pk,
             "offer_id": str(uuid.uuid4()),
@@ -424,6 +425,7 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
     ]
     placements.append(
         {
+            "service": "worker",
             "replica": "worker-1",
             "node_id": None,
             "offer_id": None,
@@ -436,7 +438,11 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
         author=user,
         name="hello",
         source=COMPOSE,
-        manifest={"notes": []},
+        manifest={
+            "name": "hello",
+            "services": {name: {"image": "hive/hello:1"} for name in ("web", "worker")},
+            "notes": [],
+        },
         placements=placements,
         price_per_hour_glm=Decimal("0.0216"),
         signature="0x",
