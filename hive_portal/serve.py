@@ -88,7 +88,7 @@ class Hive:
         return {
             "portal": f"{self.portal_url}/",
             "admin": f"{self.portal_url}/admin/",
-            "api": f"{self.portal_url}/api/schema/",
+            "api": f"{self.portal_url}/api/docs/",
             "edge": self.edge_url,
             "chain": self.env.get("HIVE_RPC_URL", ""),
         }

@@ -12,7 +12,7 @@
   const terminal = new Terminal({
     cursorBlink: true,
     fontFamily: getComputedStyle(document.documentElement).getPropertyValue("--mono"),
-    fontSize: 14,
+    fontSize: window.innerWidth < 600 ? 12 : 14,
     scrollback: 5000,
     theme: { background: "#15120e", foreground: "#ece6dd", cursor: "#f5b041", selectionBackground: "#5b4a2a" },
   });
@@ -51,7 +51,8 @@
 
   const heard = {
     open() { show("open", "Connected"); resize(); terminal.focus(); },
-    exit(message) { show("closed", `Ended with exit code ${message.status}`); },
+    // A shell's exit code is only that of the last command typed in it.
+    exit() { show("closed", "Session ended"); },
     error(message) { show("failed", message.message); },
     pong() {},
   };

@@ -90,7 +90,7 @@ async def test_it_types_into_a_console(scenery: Scenery, owner: User, tmp_path: 
         await expect(page.get_by_role("status")).to_have_text("Connected")
         await page.keyboard.type("echo $((6 * 7)); exit 5\n")
         await expect(page.locator(".xterm-rows")).to_contain_text("42")
-        await expect(page.get_by_role("status")).to_have_text("Ended with exit code 5")
+        await expect(page.get_by_role("status")).to_have_text("Session ended")
         await expect(page.get_by_role("button", name="Connect again")).to_be_visible()
 
 
