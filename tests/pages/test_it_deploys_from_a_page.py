@@ -7,7 +7,8 @@ from datetime import timedelta
 from django.test import Client
 from django.utils import timezone
 
-from apps.deployments.models import Deployment, Plan
+from apps.deployments.models import Deployment, Plan, ReplicaState
+from apps.deployments.showing import timeline_of
 from tests.pages.scenery import COMPOSE, Scenery
 
 
@@ -77,3 +78,30 @@ def test_it_shows_a_token_once(scenery: Scenery, as_owner: Client) -> None:
 def test_it_gives_the_one_line_with_which_a_machine_joins(scenery: Scenery, as_owner: Client) -> None:
     page = as_owner.post("/nodes/enrol/").content.decode()
     assert "hive agent join http://localhost:8000 bee_" in page
+
+
+def test_it_says_what_cannot_be_placed_and_that_the_budget_is_too_small(
+    scenery: Scenery, as_owner: Client
+) -> None:
+    path = f"/plans/{scenery.plan.pk}/"
+    page = as_owner.get(path).content.decode()
+    assert "1 of 4 replicas cannot be placed now." in page
+    assert "Budget too small" not in page
+
+    dear = [each | {"price_per_hour_glm": "1000"} for each in scenery.plan.placements if each["node_id"]]
+    Plan.objects.filter(pk=scenery.plan.pk).update(placements=dear, name="another")
+    page = as_owner.get(path).content.decode()
+    assert "cannot be placed" not in page
+    assert "Budget too small: the first lease needs" in page
+
+
+def test_it_keeps_routine_out_of_the_timeline(scenery: Scenery, as_owner: Client) -> None:
+    told = timeline_of(scenery.deployment)
+    assert {line.noun for line in told} == {"replica"}
+
+
+def test_it_gives_an_address_once_a_replica_is_healthy(scenery: Scenery, as_owner: Client) -> None:
+    path = f"/deployments/{scenery.deployment.pk}/"
+    assert f'href="{scenery.service.url}"' in as_owner.get(path).content.decode()
+    scenery.service.replicas.update(state=ReplicaState.UNHEALTHY)
+    assert f'href="{scenery.service.url}"' not in as_owner.get(path).content.decode()
