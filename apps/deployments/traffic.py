@@ -1,7 +1,8 @@
 """Counting what the edge carried: its access log becomes `EdgeTraffic`, the third side of the metering.
 
 Each line counts once: how far a log is read moves in the transaction that stores what was read. When a log
-has grown large it is renamed, Envoy is asked to open a new one, and the old one goes when it is counted.
+has grown large it is renamed, Envoy is asked to open a new one, and the old one goes once all that was
+counted in it is committed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from time import time
 from typing import Any
@@ -40,6 +41,16 @@ class Count:
     egress_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: one request that reached a replica."""
+
+    endpoint: str
+    minute: datetime
+    failed: bool
+    egress_bytes: int
+
+
 Counts = dict[tuple[str, datetime], Count]
 """By (endpoint, minute)."""
 
@@ -55,32 +66,41 @@ def count_edge_traffic() -> int:
 
 
 def tally(lines: Iterable[bytes]) -> Counts:
-    """Pure. A line that is no request to a replica, or no JSON, is passed over."""
+    """Pure. A line that is no request to a replica, or that can't be read, is passed over."""
     counts: Counts = defaultdict(Count)
-    for line in lines:
-        entry = _entry(line)
-        if entry and entry.get("upstream_host") not in {None, "", "-"}:
-            count = counts[entry["upstream_host"], _minute(entry["time"])]
-            count.requests += 1
-            count.failed += int(entry.get("response_code") or 0) >= 500
-            count.egress_bytes += int(entry.get("bytes_sent") or 0)
+    for entry in filter(None, map(_entry, lines)):
+        count = counts[entry.endpoint, entry.minute]
+        count.requests += 1
+        count.failed += entry.failed
+        count.egress_bytes += entry.egress_bytes
     return counts
 
 
-def _entry(line: bytes) -> dict[str, Any] | None:
+def _entry(line: bytes) -> Entry | None:
+    """Whatever a line holds, it must not keep the lines behind it from being counted."""
     try:
-        entry = json.loads(line)
-    except ValueError:
+        fields = json.loads(line)
+        if not isinstance(fields, dict) or fields.get("upstream_host") in {None, "", "-"}:
+            return None
+        return Entry(
+            endpoint=str(fields["upstream_host"]),
+            minute=_minute(fields["time"]),
+            failed=int(fields.get("response_code") or 0) >= 500,
+            egress_bytes=int(fields.get("bytes_sent") or 0),
+        )
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
-    return entry if isinstance(entry, dict) and "time" in entry else None
 
 
 def _minute(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(second=0, microsecond=0)
+    return datetime.fromisoformat(text).astimezone(UTC).replace(second=0, microsecond=0)
 
 
 def _count_file(path: Path, *, final: bool = False) -> int:
-    """`final`: nothing new comes, so it is removed once it is counted to its end."""
+    """`final`: nothing new comes, so it is removed by the first run that finds it read to its end.
+
+    That run counts nothing itself: what it removes is committed. A last line cut short stays unread.
+    """
     if not path.exists():
         return 0
     with transaction.atomic():
@@ -92,9 +112,10 @@ def _count_file(path: Path, *, final: bool = False) -> int:
         counts = tally(chunk.splitlines())
         _store(counts)
         EdgeLog.objects.filter(pk=position.pk).update(offset=offset + len(chunk))
-        if final and offset + len(chunk) >= size and time() - path.stat().st_mtime > QUIET_S:
-            position.delete()
+        if final and not chunk and time() - path.stat().st_mtime > QUIET_S:
+            # The file first: a row without a file does no harm, a file without a row is counted again.
             path.unlink()
+            position.delete()
     return sum(count.requests for count in counts.values())
 
 

@@ -7,8 +7,10 @@ import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from apps.billing.models import EdgeTraffic
@@ -48,6 +50,24 @@ def test_it_tallies_by_endpoint_and_minute() -> None:
 )
 def test_it_passes_over_what_reached_no_replica(text: bytes) -> None:
     assert traffic.tally([text]) == {}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        line(time="half past nine"),
+        line(time=None),
+        line(time="0001-01-01T00:00:00+23:59"),
+        line(response_code="tea"),
+        line(bytes_sent=["many"]),
+        line(bytes_sent=float("inf")),
+        line(upstream_host={}),
+        line()[:30] + b"\n",
+    ],
+)
+def test_it_counts_on_behind_a_line_it_cannot_read(bad: bytes) -> None:
+    counts = traffic.tally([bad, line(at=AT)])
+    assert [count.requests for count in counts.values()] == [1]
 
 
 @pytest.fixture
@@ -133,6 +153,36 @@ def test_it_turns_a_large_log_over_without_losing_a_line(
     assert not old.exists()
     assert EdgeLog.objects.count() == 1
     assert total() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_a_renamed_log_until_its_counts_are_committed(
+    running: Deployment, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = log.with_name("access.log.old")
+    old.write_bytes(line(active(running)[0].endpoint) * 3)
+    os.utime(old, (0, 0))
+    with monkeypatch.context() as patch, pytest.raises(OperationalError):
+        patch.setattr(connection, "_commit", Mock(side_effect=OperationalError))
+        traffic.count_edge_traffic()
+    assert old.exists()
+    traffic.count_edge_traffic()
+    traffic.count_edge_traffic()
+    assert not old.exists()
+    assert total() == 3
+
+
+@pytest.mark.django_db
+def test_it_removes_a_renamed_log_whose_last_line_was_cut(running: Deployment, log: Path) -> None:
+    whole = line(active(running)[0].endpoint)
+    old = log.with_name("access.log.old")
+    old.write_bytes(whole * 2 + whole[:20])
+    os.utime(old, (0, 0))
+    traffic.count_edge_traffic()
+    traffic.count_edge_traffic()
+    assert not old.exists()
+    assert not EdgeLog.objects.exists()
+    assert total() == 2
 
 
 @pytest.mark.django_db
