@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.db import transaction
+
+from apps.nodes.telling import tell
 
 
 def group_of(deployment_id: uuid.UUID) -> str:
@@ -18,10 +18,4 @@ def announce(*deployment_ids: uuid.UUID) -> None:
     """Once this transaction is committed, tell the open pages of these deployments."""
     groups = sorted(group_of(deployment_id) for deployment_id in set(deployment_ids))
     if groups:
-        transaction.on_commit(lambda: async_to_sync(_tell)(groups), robust=True)
-
-
-async def _tell(groups: list[str]) -> None:
-    layer = get_channel_layer()
-    for group in groups:
-        await layer.group_send(group, {"type": "changed"})
+        transaction.on_commit(lambda: tell(groups, {"type": "changed"}), robust=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
 from agent.protocol import OpenStream, encode
+from apps.nodes.telling import tell
 
 
 def group_of(node_id: str) -> str:
@@ -16,16 +16,10 @@ def group_of(node_id: str) -> str:
 
 def nudge(*node_ids: str) -> None:
     """Once this transaction is committed, have the nodes' wanted sets sent again."""
-    wanted = sorted(set(node_ids))
-    if wanted:
+    groups = [group_of(node_id) for node_id in sorted(set(node_ids))]
+    if groups:
         # Robust: a hint that can't be sent must not fail what it hints at.
-        transaction.on_commit(lambda: async_to_sync(_nudge_now)(wanted), robust=True)
-
-
-async def _nudge_now(node_ids: list[str]) -> None:
-    layer = get_channel_layer()
-    for node_id in node_ids:
-        await layer.group_send(group_of(node_id), {"type": "nudge"})
+        transaction.on_commit(lambda: tell(groups, {"type": "nudge"}), robust=True)
 
 
 async def ask_for_stream(node_id: str, request: OpenStream) -> None:
