@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from unfold.decorators import display
 
-from apps.billing.chain import chain
 from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer
 from apps.billing.posting import balance
-from apps.billing.settlement import UNSENT, push
-from apps.teams.admin_parts import Shown, register, verb
+from apps.billing.settlement import send_again
+from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
 
@@ -80,6 +79,4 @@ class PaymentAdmin(Shown):
     @verb("Send again")
     def resend(self, payment: Payment, actor: Actor) -> None:
         """The same signed transaction: sending it twice can't pay twice."""
-        if payment.state not in UNSENT:
-            raise ValueError(f"it is {payment.get_state_display().lower()}: there is nothing to send")
-        push(chain(), payment)
+        send_again(payment, actor=actor, reason=by_hand(actor))

@@ -24,7 +24,7 @@ from apps.billing.locks import queue_for
 from apps.billing.posting import balance, house_account, transfer, undo
 from apps.money import ZERO, plain
 from apps.nodes.queen import queen_address, queen_key
-from apps.teams.audit import Actor
+from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 
 log = logging.getLogger("hive.settlement")
@@ -135,15 +135,32 @@ def resend_due(chain: Chain) -> int:
 
 
 def _push_one(chain: Chain, payment: Payment) -> None:
-    """One of many: that the watcher, or an operator, moved it meanwhile must not hold up the others."""
+    """One of many: that the chain is silent, or somebody moved it meanwhile, must not hold up the others."""
     try:
         push(chain, payment)
     except StaleState as news:
         log.info("%s: %s", payment, news)
+    except (ChainRefused, ChainUnreachable) as trouble:
+        log.warning("%s: not sent, looked at again in %d s: %s", payment, RESEND_AFTER.seconds, trouble)
+
+
+def send_again(payment: Payment, *, actor: Actor, reason: str) -> None:
+    """Send it now, whenever it is due. ValueError says why it was not sent; it stays in line."""
+    if payment.state not in UNSENT:
+        raise ValueError(f"it is {payment.get_state_display().lower()}: there is nothing to send")
+    AuditLine.write(payment, before=payment.state, after="send again", actor=actor, reason=reason)
+    try:
+        push(chain(), payment)
+    except (ChainRefused, ChainUnreachable) as trouble:
+        raise ValueError(f"not sent: {trouble}") from trouble
 
 
 def push(chain: Chain, payment: Payment) -> None:
-    """See to it that the chain has the transaction. Safe to repeat: it is the same transaction every time."""
+    """See to it that the chain has the transaction. Safe to repeat: it is the same transaction every time.
+
+    Raises ChainUnreachable, and ChainRefused for what the chain does not take; a payment that it never will
+    take has failed by then.
+    """
     try:
         receipt = chain.receipt(payment.tx_hash)
         if receipt is None:
@@ -151,12 +168,10 @@ def push(chain: Chain, payment: Payment) -> None:
         elif not receipt.succeeded and _is_final(chain, receipt.block_number):
             fail_payment(payment, reason=f"refused by the token in block {receipt.block_number}")
             return
-    except ChainUnreachable as trouble:
-        log.warning("%s: not sent, tried again in %d s: %s", payment, RESEND_AFTER.seconds, trouble)
-        return
     except ChainRefused as refusal:
-        if not _is_underway(chain, payment, str(refusal)):
-            return
+        if not _is_known(refusal):
+            _fail_if_overtaken(chain, payment)
+            raise
     if payment.state == PaymentState.SIGNED:
         payment.move_to(
             PaymentState.SENT,
@@ -166,16 +181,17 @@ def push(chain: Chain, payment: Payment) -> None:
         )
 
 
-def _is_underway(chain: Chain, payment: Payment, refusal: str) -> bool:
-    """Was it refused because the chain has it already? If its nonce is gone for good, it failed."""
-    if "already known" in refusal.lower() or "already imported" in refusal.lower():
-        return True
-    log.warning("%s: refused, tried again in %d s: %s", payment, RESEND_AFTER.seconds, refusal)
+def _is_known(refusal: ChainRefused) -> bool:
+    """Was it refused because the chain has it already?"""
+    return any(words in str(refusal).lower() for words in ("already known", "already imported"))
+
+
+def _fail_if_overtaken(chain: Chain, payment: Payment) -> None:
+    """A payment whose nonce is gone for good can never happen."""
     final_height = max(chain.height() - settings.HIVE_FINALITY + 1, 0)
     nonce_is_gone = chain.nonce(payment.sender, block=final_height) > payment.nonce
     if nonce_is_gone and chain.receipt(payment.tx_hash) is None:
         fail_payment(payment, reason=f"nonce {payment.nonce} was used by another transaction")
-    return False
 
 
 def _is_final(chain: Chain, block_number: int) -> bool:

@@ -9,7 +9,7 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 
 from apps.billing import settlement
-from apps.billing.chain import Chain, ChainUnreachable
+from apps.billing.chain import Chain, ChainRefused, ChainUnreachable
 from apps.billing.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.metering import store_usage
 from apps.billing.models import AccountKind, DebitNote, DebitNoteState, Payment, PaymentState, Transfer
@@ -21,6 +21,7 @@ from apps.billing.wallets import register_wallet
 from apps.billing.watcher import watch_chain
 from apps.money import to_wei
 from apps.nodes.queen import queen_address, queen_key
+from apps.teams.audit import Actor, AuditLine
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
@@ -253,3 +254,49 @@ def test_it_pays_the_others_when_one_was_moved_meanwhile(anvil, owed, hold, node
     assert len(pay_providers(minimum_glm=NOTHING)) == 2
 
     assert sorted(Payment.objects.values_list("state", flat=True)) == ["confirmed", "sent"]
+
+
+def test_it_pays_the_others_when_the_chain_falls_silent_after_a_refusal(
+    anvil, owed, hold, make_node, monkeypatch, caplog
+):
+    owe(hold, make_node(), Decimal("0.1"))
+    send = Chain.send
+
+    def refuse_and_fall_silent(chain, raw):
+        monkeypatch.setattr(Chain, "send", send)
+        monkeypatch.setattr(Chain, "height", fall_silent_once)
+        raise ChainRefused("nonce too low")
+
+    def fall_silent_once(chain):
+        monkeypatch.undo()
+        raise ChainUnreachable("gone")
+
+    monkeypatch.setattr(Chain, "send", refuse_and_fall_silent)
+
+    assert len(pay_providers(minimum_glm=NOTHING)) == 2
+
+    assert sorted(Payment.objects.values_list("state", flat=True)) == ["sent", "signed"]
+    assert "not sent, looked at again in 15 s: gone" in caplog.text
+
+
+@pytest.mark.parametrize("trouble", [ChainUnreachable("gone"), ChainRefused("fee too low")])
+def test_it_tells_the_operator_why_it_was_not_sent(anvil, owed, monkeypatch, trouble):
+    def refuse(chain, raw):
+        raise trouble
+
+    monkeypatch.setattr(Chain, "send", refuse)
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    with pytest.raises(ValueError, match=f"not sent: {trouble}"):
+        settlement.send_again(payment, actor=Actor("user", "otto"), reason="asked for")
+    assert payment.state == PaymentState.SIGNED
+
+
+def test_it_sends_again_for_the_operator_and_writes_it_down(anvil, owed, node, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", unreachable)
+        [payment] = pay_providers(minimum_glm=NOTHING)
+    settlement.send_again(payment, actor=Actor("user", "otto"), reason="asked for")
+    assert payment.state == PaymentState.SENT
+    line = AuditLine.objects.get(noun="payment", actor="user:otto")
+    assert (line.before, line.after, line.reason) == ("signed", "send again", "asked for")
+    settled(anvil, node)
