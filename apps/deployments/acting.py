@@ -16,7 +16,7 @@ from apps.deployments import assignments, funding
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
 from apps.deployments.edge import publish_edge
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
-from apps.deployments.spread import quote_for
+from apps.deployments.spread import group_of, quote_for
 from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.negotiation import cancel, open_demand
 from apps.teams.audit import Actor
@@ -89,7 +89,7 @@ def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
         strategy=spec.strategy,
         avoid_nodes=avoid_nodes,
-        spread_group=f"service:{replica.service_id}",
+        spread_group=group_of(replica.service_id),
         give_up_at=replica.deadline_at,
     )
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import Prefetch, QuerySet, Sum
+from django.db.models import CharField, Prefetch, Q, QuerySet, Sum
+from django.db.models.functions import Cast
 from django.utils import timezone
 
-from apps.billing.models import EdgeTraffic
+from apps.billing.models import EdgeTraffic, Hold
 from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica, ReplicaState, Service
+from apps.deployments.spread import group_of
 from apps.deployments.status import DeploymentStatus, status_of
+from apps.market.models import Agreement, Demand
 from apps.money import ZERO
 from apps.teams.audit import ROUTINE
 from apps.teams.models import AuditLine
@@ -136,8 +140,12 @@ def _is_shown(replica: Replica, service: Service) -> bool:
 
 
 def events_of(deployment: Deployment, *, limit: int | None) -> QuerySet[AuditLine]:
-    """What happened to it and to all that was made for it, newest first."""
-    return AuditLine.objects.filter(team=deployment.team_id, noun_id__in=_ids_of(deployment))[:limit]
+    """What happened to it and to all that was made for it, in every generation, newest first."""
+    services = list(deployment.services.values_list("pk", flat=True))
+    itself = [str(noun) for noun in (deployment.pk, *services)]
+    first, *others = _made_for(services)
+    ours = Q(noun_id__in=itself) | Q(noun_id__in=first.union(*others, all=True))
+    return AuditLine.objects.filter(ours, team=deployment.team_id)[:limit]
 
 
 def timeline_of(deployment: Deployment) -> QuerySet[AuditLine]:
@@ -145,17 +153,20 @@ def timeline_of(deployment: Deployment) -> QuerySet[AuditLine]:
     return events_of(deployment, limit=None).exclude(noun__in=ROUTINE)[:TIMELINE_LINES]
 
 
-def _ids_of(deployment: Deployment) -> list[str]:
-    replicas = Replica.objects.filter(service__deployment=deployment).values_list(
-        "pk", "demand_id", "hold_id"
-    )
-    services = deployment.services.values_list("pk", flat=True)
-    agreements = Assignment.objects.filter(replica__service__deployment=deployment).values_list(
-        "agreement_id", flat=True
-    )
-    made_for_it = (noun for row in replicas for noun in row if noun)
-    ids: Iterable[object] = (deployment.pk, *services, *agreements, *made_for_it)
-    return [str(noun) for noun in ids]
+def _made_for(services: list[uuid.UUID]) -> list[QuerySet[Any, Any]]:
+    """Ids, as the audit trail has them: as subqueries, for a deployment may have thousands."""
+    demands = Demand.objects.filter(spread_group__in=map(group_of, services))
+    return [
+        _noun_ids(Replica.objects.filter(service__in=services)),
+        _noun_ids(demands),
+        _noun_ids(Hold.objects.filter(reference__in=demands.values("reference"))),
+        _noun_ids(Agreement.objects.filter(demand__in=demands)),
+        _noun_ids(Assignment.objects.filter(replica__service__in=services)),
+    ]
+
+
+def _noun_ids(nouns: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
+    return nouns.order_by().values_list(Cast("pk", CharField()), flat=True)
 
 
 def traffic_of(deployment: Deployment) -> Traffic:

@@ -6,6 +6,7 @@ best first, so that enough is held for it, and the nodes on which it has just fa
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 from django.db.models import Q
@@ -21,6 +22,11 @@ FORGET_FAILURE = timedelta(minutes=10)
 
 LOOK_AHEAD = 50
 """For so many waiting siblings at once the choice is spread; beyond that it starts from the best again."""
+
+
+def group_of(service_id: uuid.UUID) -> str:
+    """`Demand.spread_group` of a service's replicas, in every generation."""
+    return f"service:{service_id}"
 
 
 def quote_for(replica: Replica) -> tuple[Quote, list[str]]:
