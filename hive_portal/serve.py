@@ -20,6 +20,8 @@ from hive_portal.stack.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
 CELERY_PROCESSES = 2
+DATABASE_POOL = "16"
+"""For each web process: the embedded PostgreSQL takes 200 connections in all."""
 PORT = click.IntRange(1, 65535)
 
 
@@ -164,7 +166,8 @@ class Hive:
         }
         words = [str(word) for option in options.items() for word in option]
         command = [sys.executable, "-m", "uvicorn", "hive_portal.asgi:application", *words]
-        return Child(self.home, "portal", command, environ=self.env, cwd=ROOT)
+        environ = {"HIVE_DATABASE_POOL": DATABASE_POOL, **self.env}
+        return Child(self.home, "portal", command, environ=environ, cwd=ROOT)
 
     def _work(self) -> Child:
         command = [sys.executable, "-m", "celery", "-A", "hive_portal.celery", "worker", "--beat"]

@@ -98,9 +98,19 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 # -- where things are -------------------------------------------------------------------------------------
 
-DATABASES = {
-    "default": dj_database_url.config(default="postgres:///hive", conn_max_age=60, conn_health_checks=True)
-}
+DATABASES = {"default": dj_database_url.config(default="postgres:///hive", conn_health_checks=True)}
+HIVE_DATABASE_POOL = int(env.number("HIVE_DATABASE_POOL", 0))
+"""How many connections a web process keeps and lends to its requests; 0 makes a new one for each request.
+
+Under ASGI each request has a thread of its own, so CONN_MAX_AGE would keep nothing. Not for Celery: it closes
+a pool after each task, and what a killed worker locked has to end with its session.
+"""
+if HIVE_DATABASE_POOL:
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+        "min_size": 1,
+        "max_size": HIVE_DATABASE_POOL,
+        "timeout": 10,
+    }
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHANNEL_LAYERS = {
     "default": {

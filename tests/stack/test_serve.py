@@ -9,9 +9,11 @@ from collections.abc import Iterator
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from hive_portal.stack import HiveHome, ports
+from hive_portal.stack.postgres import Postgres
 
 pytestmark = pytest.mark.real
 
@@ -97,6 +99,34 @@ def test_it_starts_a_killed_portal_again_and_says_so(hive: subprocess.Popen[str]
     assert hive.stdout.readline().startswith("portal ended with status -9: started again in 0.5 s")
     give_up_at = time.monotonic() + 20
     while status(port, "/admin/login/") != 200:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.1)
+
+
+def lent(home: HiveHome, port: int) -> set[int]:
+    """The connections that answered /healthz last and are still open."""
+    assert status(port, "/healthz") == 200
+    with psycopg.connect(Postgres(home).url) as connection:
+        rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE query = 'select 1'")
+        return {pid for (pid,) in rows}
+
+
+@pytest.mark.usefixtures("hive")
+def test_its_portal_keeps_connections(home: HiveHome, port: int) -> None:
+    give_up_at = time.monotonic() + 20
+    before: set[int] = set()
+    while not before & (before := lent(home, port)):  # now and then another query comes between
+        assert time.monotonic() < give_up_at
+
+
+def test_its_portal_survives_a_killed_database(hive: subprocess.Popen[str], port: int) -> None:
+    assert status(port, "/healthz") == 200
+    [database] = [child for child in psutil.Process(hive.pid).children() if child.name() == "postgres"]
+    database.kill()
+    assert hive.stdout is not None
+    assert hive.stdout.readline().startswith("postgres ended")
+    give_up_at = time.monotonic() + 30
+    while status(port, "/healthz") != 200:
         assert time.monotonic() < give_up_at
         time.sleep(0.1)
 
