@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.decorators import display
 
+from apps.billing.debit_notes import accept_as_rated
 from apps.billing.holding import release_hold
 from apps.billing.invoicing import draw_up_invoice
 from apps.billing.models import (
@@ -126,6 +127,11 @@ class DebitNoteAdmin(Shown):
     list_filter = ("state", "final")
     search_fields = ("id", "agreement__id", "agreement__node__id")
     list_select_related = ("agreement", "payment")
+    actions = ("accept",)
+
+    @verb("Accept at what we rated")
+    def accept(self, note: DebitNote, actor: Actor) -> None:
+        accept_as_rated(note, actor=actor, reason=by_hand(actor))
 
 
 @register(Invoice)

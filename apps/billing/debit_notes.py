@@ -9,10 +9,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
 from agent import protocol, typed_data
+from apps.billing.covering import mark_if_covered
 from apps.billing.faults import Fault, write_faults
 from apps.billing.invoices import DebitNote, DebitNoteState
 from apps.billing.posting import LIMIT_GLM
@@ -78,8 +80,16 @@ def review_debit_notes() -> int:
     return decided
 
 
+@transaction.atomic
+def accept_as_rated(note: DebitNote, *, actor: Actor, reason: str) -> None:
+    """End a dispute by our own rating: accepted is what was rated up to its report, not what it asks."""
+    covered = _covered(note)
+    rated = _rated(note.agreement_id, covered.sequence) if covered else ZERO
+    _decide(note, DebitNoteState.ACCEPTED, accepted=min(note.amount, rated), actor=actor, reason=reason)
+
+
 def _review(note: DebitNote) -> bool:
-    covered = UsageRecord.objects.filter(agreement=note.agreement_id, hash=note.usage_hash).first()
+    covered = _covered(note)
     if covered is None or covered.state != UsageState.POSTED:
         return _give_up(note) if note.deadline_at and note.deadline_at < timezone.now() else False
     rated = _rated(note.agreement_id, covered.sequence)
@@ -107,11 +117,19 @@ def _give_up(note: DebitNote) -> bool:
     return True
 
 
-def _decide(note: DebitNote, state: str, *, accepted: Decimal, reason: str) -> None:
+def _decide(note: DebitNote, state: str, *, accepted: Decimal, reason: str, actor: Actor = REVIEW) -> None:
+    """What it asks for may have been paid before: payments wait for no note."""
     within = PAY_WITHIN if state == DebitNoteState.ACCEPTED else SETTLE_DISPUTE_WITHIN
     note.move_to(
-        state, actor=REVIEW, reason=reason, deadline_at=timezone.now() + within, amount_accepted=accepted
+        state, actor=actor, reason=reason, deadline_at=timezone.now() + within, amount_accepted=accepted
     )
+    if state == DebitNoteState.ACCEPTED:
+        mark_if_covered(note)
+
+
+def _covered(note: DebitNote) -> UsageRecord | None:
+    """The report up to which it asks, if we know it."""
+    return UsageRecord.objects.filter(agreement=note.agreement_id, hash=note.usage_hash).first()
 
 
 def _rated(agreement_id: uuid.UUID, sequence: int) -> Decimal:

@@ -19,11 +19,11 @@ class DebitNoteState(models.TextChoices):
     RECEIVED = "received", "Received"
     """Signed by the node; waits to be held against our own rating."""
     ACCEPTED = "accepted", "Accepted"
-    """Agrees with our rating to the last digit; payable."""
+    """Asks at most what was rated, or was conceded by an operator; payable."""
     DISPUTED = "disputed", "Disputed"
     """Asks for more than was rated; `reason` says by how much. What was rated stays payable."""
     PAID = "paid", "Paid"
-    """Its payment is final on the chain."""
+    """Payments that are final on the chain cover all that was rated up to its report."""
 
 
 class DebitNote(Stateful):

@@ -245,7 +245,7 @@ def _post(records: list[UsageRecord], hold: Hold) -> None:
     post_all(
         [
             Transfer(
-                key=f"usage:{record.agreement_id}:{record.sequence}",
+                key=record.posting_key,
                 kind=TransferKind.USAGE,
                 debit=hold.budget.held,
                 credit=payable,

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from apps.billing.chain import Chain, ChainRefused, ChainUnreachable, Gas, chain
 from apps.billing.chain_models import Payment, PaymentState
+from apps.billing.covering import mark_paid_notes
 from apps.billing.invoices import DebitNote, DebitNoteState
 from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
 from apps.billing.locks import queue_for
@@ -213,7 +214,7 @@ def confirm_payment(payment: Payment, *, block_number: int) -> None:
 
 @transaction.atomic
 def finish_payment(payment: Payment) -> None:
-    """It is final: the ledger says that the GLM left, and the debit notes it covers are paid."""
+    """It is final: the ledger says that the GLM left, and debit notes that are covered now are paid."""
     payment.move_to(PaymentState.FINAL, actor=SETTLEMENT, reason=f"final in block {payment.block_number}")
     transfer(
         key=f"settlement:{payment.id}",
@@ -223,8 +224,7 @@ def finish_payment(payment: Payment) -> None:
         amount_glm=payment.amount,
         reference=f"payment:{payment.id}",
     )
-    for note in payment.debit_notes.filter(state=DebitNoteState.ACCEPTED):
-        note.move_to(DebitNoteState.PAID, actor=SETTLEMENT, reason=f"paid in {payment.tx_hash}")
+    mark_paid_notes(node_id=payment.node_id)
 
 
 def back_to_sent(payment: Payment, *, reason: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
+from apps.billing.covering import mark_paid_notes
 from apps.billing.debit_notes import review_debit_notes
 from apps.billing.holding import free_ended_holds
 from apps.billing.rating import rate_usage
@@ -27,3 +28,4 @@ def watch() -> None:
 @shared_task(name="billing.settle")
 def settle() -> None:
     pay_providers(minimum_glm=settings.HIVE_PAYOUT_THRESHOLD_GLM)
+    mark_paid_notes()

@@ -70,6 +70,11 @@ class UsageRecord(models.Model):
     def __str__(self) -> str:
         return f"usage {self.sequence} of {str(self.agreement_id)[:8]}"
 
+    @property
+    def posting_key(self) -> str:
+        """The key of the transfer that pays for it; there is none for a report over nothing."""
+        return f"usage:{self.agreement_id}:{self.sequence}"
+
 
 class MeteringFaultKind(models.TextChoices):
     SIGNATURE = "signature", "Bad signature"

@@ -5,10 +5,22 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from apps.billing.debit_notes import note_acks, review_debit_notes, store_debit_notes
+from apps.billing.covering import mark_paid_notes
+from apps.billing.debit_notes import accept_as_rated, note_acks, review_debit_notes, store_debit_notes
 from apps.billing.metering import store_usage
-from apps.billing.models import DebitNote, DebitNoteState, MeteringFault, MeteringFaultKind
+from apps.billing.models import (
+    AccountKind,
+    DebitNote,
+    DebitNoteState,
+    MeteringFault,
+    MeteringFaultKind,
+    Payment,
+)
+from apps.billing.posting import balance, house_account, payable_account, transfer
 from apps.billing.rating import rate_usage
+from apps.billing.settlement import finish_payment
+from apps.teams.audit import Actor, AuditLine
+from apps.teams.states import StateError
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +95,92 @@ def test_it_refuses_a_note_that_was_not_signed_so(rated, node, change, kind):
 
 def test_it_refuses_a_note_of_another_node(rated, make_node):
     assert take_in(make_node(), rated.note("0.000226")) == []
+
+
+def pay(node):
+    """As if the chain had carried a payment over all that is payable to the end."""
+    account = payable_account(node)
+    amount, number = balance(account), Payment.objects.count()
+    payment = Payment.objects.create(
+        node=node,
+        chain_id=31337,
+        sender="0x" + "11" * 20,
+        recipient=node.id,
+        nonce=number,
+        amount=amount,
+        raw_transaction="0x",
+        tx_hash=f"0x{number:064x}",
+        state="confirmed",
+        block_number=number,
+        deadline_at=timezone.now(),
+    )
+    in_flight = house_account(AccountKind.IN_FLIGHT)
+    transfer(key=f"payout:{payment.id}", kind="payout", debit=account, credit=in_flight, amount_glm=amount)
+    return payment
+
+
+def test_it_is_paid_when_it_comes_after_the_payment(rated, node):
+    finish_payment(payment := pay(node))
+    [note] = take_in(node, rated.note("0.000226"))
+    assert (note.state, note.payment) == (DebitNoteState.PAID, payment)
+
+
+def test_it_is_paid_only_when_the_payment_is_final(rated, node):
+    payment = pay(node)
+    [note] = take_in(node, rated.note("0.000226"))
+    assert (note.state, mark_paid_notes()) == (DebitNoteState.ACCEPTED, 0)
+    finish_payment(payment)
+    note.refresh_from_db()
+    assert (note.state, note.payment) == (DebitNoteState.PAID, payment)
+
+
+def test_it_is_not_paid_by_a_payment_for_what_came_before(rated, node):
+    finish_payment(pay(node))
+    store_usage(node_id=node.id, reports=[rated.report()])
+    rate_usage()
+    [note] = take_in(node, rated.note("0.000352"))
+    assert (note.state, mark_paid_notes()) == (DebitNoteState.ACCEPTED, 0)
+    finish_payment(pay(node))
+    note.refresh_from_db()
+    assert note.state == DebitNoteState.PAID
+
+
+def test_it_is_paid_though_more_was_posted_since(rated, node):
+    [note] = take_in(node, rated.note("0.000226"))
+    payment = pay(node)
+    store_usage(node_id=node.id, reports=[rated.report()])
+    rate_usage()
+    finish_payment(payment)
+    note.refresh_from_db()
+    assert note.state == DebitNoteState.PAID
+
+
+def test_an_operator_ends_a_dispute_by_our_rating(rated, node):
+    [note] = take_in(node, rated.note("0.000227"))
+    accept_as_rated(note, actor=Actor("user", "otto"), reason="agreed by mail")
+    assert (note.state, note.amount_accepted) == (DebitNoteState.ACCEPTED, Decimal("0.000226"))
+    line = AuditLine.objects.filter(noun="debitnote").first()
+    assert (line.actor, line.before, line.after, line.reason) == (
+        "user:otto",
+        "disputed",
+        "accepted",
+        "agreed by mail",
+    )
+    finish_payment(pay(node))
+    note.refresh_from_db()
+    assert note.state == DebitNoteState.PAID
+
+
+def test_a_dispute_over_what_is_paid_ends_paid(rated, node):
+    [note] = take_in(node, rated.note("0.000227"))
+    finish_payment(pay(node))
+    note.refresh_from_db()
+    assert note.state == DebitNoteState.DISPUTED
+    accept_as_rated(note, actor=Actor("user", "otto"), reason="agreed by mail")
+    assert note.state == DebitNoteState.PAID
+
+
+def test_only_a_dispute_can_be_ended(rated, node):
+    [note] = take_in(node, rated.note("0.000226"))
+    with pytest.raises(StateError):
+        accept_as_rated(note, actor=Actor("user", "otto"), reason="agreed by mail")
