@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
+from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -24,7 +24,7 @@ from apps.billing.models import (
     UsageRecord,
     Wallet,
 )
-from apps.billing.wallets import WalletTaken, register_wallet
+from apps.billing.wallets import register_wallet
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -51,7 +51,7 @@ class BudgetAdmin(Shown):
 
     @verb("Draw up the team's invoice until now")
     def draw_up(self, budget: Budget, actor: Actor) -> None:
-        draw_up_invoice(team=budget.team, until=timezone.now())
+        draw_up_invoice(team=budget.team, actor=actor, until=timezone.now())
 
 
 @register(Hold)
@@ -153,6 +153,12 @@ class InvoiceSeriesAdmin(Shown):
     list_display = ("prefix", "last_number")
 
 
+class WalletForm(forms.ModelForm):
+    def clean_address(self) -> str:
+        """As wallets show it, in upper and lower case, or as we keep it."""
+        return str(self.cleaned_data["address"]).strip().lower()
+
+
 @register(Wallet)
 class WalletAdmin(Shown):
     """Registered here for teams whose owner can't; the budget opens with it."""
@@ -161,6 +167,7 @@ class WalletAdmin(Shown):
     list_filter = ("team",)
     search_fields = ("address", "team__slug")
     list_select_related = ("team", "budget")
+    form = WalletForm
     fields = ("team", "address")
     autocomplete_fields = ("team",)
 
@@ -168,11 +175,8 @@ class WalletAdmin(Shown):
         return bool(request.user.has_perm("billing.add_wallet"))
 
     def save_model(self, request: HttpRequest, obj: Wallet, form: Any, change: bool) -> None:
-        try:
-            obj.pk = register_wallet(obj.team, obj.address).pk
-            obj.refresh_from_db()
-        except WalletTaken as error:
-            self.message_user(request, str(error), messages.ERROR)
+        obj.pk = register_wallet(obj.team, obj.address).pk
+        obj.refresh_from_db()
 
 
 # The ledger and the chain register themselves.

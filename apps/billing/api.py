@@ -18,7 +18,8 @@ from apps.billing.invoicing import draw_up_invoice
 from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
 from apps.billing.wallets import register_wallet
 from apps.nodes.queen import queen_address
-from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid
+from apps.teams.audit import Actor
+from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of
 
 AGREEMENT = OpenApiParameter("agreement", OpenApiTypes.UUID, description="Of this agreement alone.")
 
@@ -149,5 +150,6 @@ class InvoiceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScope
     @extend_schema(request=None, responses={201: InvoiceSerializer}, parameters=[TEAM])
     def create(self, request: Request) -> Response:
         """Draw up an invoice of all that was rated and not invoiced yet."""
-        invoice = draw_up_invoice(team=acting_team(request), until=timezone.now())
+        team, actor = acting_team(request), Actor.user(user_of(request))
+        invoice = draw_up_invoice(team=team, actor=actor, until=timezone.now())
         return Response(InvoiceSerializer(invoice).data, status.HTTP_201_CREATED)

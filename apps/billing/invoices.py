@@ -104,3 +104,7 @@ class Invoice(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    @property
+    def audit_team_id(self) -> int:
+        return self.team_id

@@ -16,6 +16,7 @@ from apps.billing.invoices import Invoice, InvoiceSeries
 from apps.billing.usage import UsageRecord, UsageState
 from apps.market.models import Agreement
 from apps.money import ZERO, plain
+from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
 
 __all__ = ["NothingToInvoice", "draw_up_invoice", "review_debit_notes"]
@@ -26,7 +27,7 @@ class NothingToInvoice(ValueError):
 
 
 @transaction.atomic
-def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetime) -> Invoice:
+def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, until: datetime) -> Invoice:
     """Put usage that was posted and never invoiced on an invoice: each report on one invoice, once.
 
     Without `since` it is all that ended until `until`, late reports of earlier periods included.
@@ -46,7 +47,7 @@ def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetim
     if not _claimable(team, since=since, until=until).update(invoice=invoice_id):
         raise NothingToInvoice(_nothing(team, since=since))
     lines = _lines(UsageRecord.objects.filter(invoice=invoice_id))
-    return Invoice.objects.create(
+    invoice = Invoice.objects.create(
         id=invoice_id,
         number=str(series),
         team=team,
@@ -55,6 +56,9 @@ def draw_up_invoice(*, team: Team, since: datetime | None = None, until: datetim
         total_glm=sum((Decimal(line["cost_glm"]) for line in lines), ZERO),
         lines=lines,
     )
+    reason = f"{plain(invoice.total_glm)} GLM from {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S}"
+    AuditLine.write(invoice, before="", after="drawn up", actor=actor, reason=reason)
+    return invoice
 
 
 def _nothing(team: Team, *, since: datetime | None) -> str:

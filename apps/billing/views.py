@@ -18,6 +18,7 @@ from apps.billing.models import Invoice
 from apps.billing.movements import movements_of
 from apps.billing.wallets import register_wallet
 from apps.nodes.queen import queen_address
+from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
 from apps.teams.models import Role, Team
 from apps.teams.reach import owned_teams, reachable_teams
@@ -50,7 +51,9 @@ def draw_up(request: HttpRequest, slug: str) -> HttpResponse:
     """An invoice of everything rated since the last one."""
     team = choose_team(request, slug, to_change=True)
     try:
-        drawn_up = draw_up_invoice(team=team, until=timezone.now())
+        drawn_up = draw_up_invoice(
+            team=team, actor=Actor.user(membership(request, team).user), until=timezone.now()
+        )
     except ValueError as error:
         messages.warning(request, f"No invoice was drawn up: {error}")
         return redirect("billing:overview", slug=slug)

@@ -110,7 +110,12 @@ class Node(Stateful):
             return
         self.approved_at = timezone.now()
         if self.state != NodeState.PENDING:
-            self.save(update_fields=["approved_at"])
+            with transaction.atomic():
+                if (
+                    Node.objects.filter(pk=self.pk, approved_at=None).update(approved_at=self.approved_at)
+                    == 1
+                ):
+                    AuditLine.write(self, before=self.state, after="approved", actor=actor, reason="approved")
         elif self.sessions.filter(closed_at=None).exists():
             self.move_to(
                 NodeState.ONLINE,

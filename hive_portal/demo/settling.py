@@ -21,6 +21,7 @@ from apps.billing.posting import ledger_sum
 from apps.billing.reconciliation import reconcile
 from apps.billing.settlement import pay_providers
 from apps.money import ZERO, plain
+from apps.teams.audit import Actor
 from apps.teams.models import Team
 from hive_portal.demo.receipt import Receipt
 from hive_portal.demo.waiting import until
@@ -73,7 +74,7 @@ def pay_and_wait(since: datetime) -> list[Payment]:
 def settle(team: Team, since: datetime, receipt: Receipt) -> Invoice:
     wait_for_usage(team, since)
     receipt.usage = usage_since(team, since)
-    invoice = draw_up_invoice(team=team, until=timezone.now())
+    invoice = draw_up_invoice(team=team, actor=Actor.queen("demo"), until=timezone.now())
     receipt.invoice = {"number": invoice.number, "total_glm": plain(invoice.total_glm)}
     receipt.payments = [
         {

@@ -66,7 +66,7 @@ def test_it_never_changes_an_audit_line(team):
 
 def test_it_never_changes_an_invoice(team, agreement, now):
     posted_usage(agreement)
-    draw_up_invoice(team=team, until=now)
+    draw_up_invoice(team=team, actor=Actor.queen("test"), until=now)
     refused("UPDATE billing_invoice SET total_glm = 0", because="corrected by a credit note")
     refused("DELETE FROM billing_invoice", because="corrected by a credit note")
 

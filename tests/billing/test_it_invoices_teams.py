@@ -10,8 +10,11 @@ from apps.billing.invoicing import NothingToInvoice, draw_up_invoice
 from apps.billing.metering import store_usage
 from apps.billing.models import Invoice, InvoiceSeries, UsageRecord
 from apps.billing.rating import rate_usage
+from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
 from tests.cast import posted_usage
+
+CLERK = Actor("user", "clerk")
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def used(meter, node):
 
 @pytest.mark.django_db
 def test_it_takes_a_snapshot_of_what_was_posted(used, team, agreement, budget, now):
-    invoice = draw_up_invoice(team=team, until=now)
+    invoice = draw_up_invoice(team=team, actor=CLERK, until=now)
     [line] = invoice.lines
     assert invoice.number == f"HIVE-{now:%Y}-000001"
     assert invoice.total_glm == budget.spent_glm == Decimal("0.000352")
@@ -54,12 +57,20 @@ def test_it_takes_a_snapshot_of_what_was_posted(used, team, agreement, budget, n
 
 
 @pytest.mark.django_db
+def test_it_writes_down_who_drew_it_up(used, team, now):
+    invoice = draw_up_invoice(team=team, actor=CLERK, until=now)
+    line = AuditLine.objects.get(noun="invoice")
+    assert (line.team, line.label, line.after, line.actor) == (team, invoice.number, "drawn up", "user:clerk")
+    assert line.reason.startswith("0.000352 GLM from ")
+
+
+@pytest.mark.django_db
 def test_it_invoices_each_report_once(used, team, node, budget, now):
-    first = draw_up_invoice(team=team, until=now)
+    first = draw_up_invoice(team=team, actor=CLERK, until=now)
     late = used.report()  # of the first invoice's period, rated after it
     store_usage(node_id=node.id, reports=[late])
     rate_usage()
-    second = draw_up_invoice(team=team, until=now + timedelta(seconds=1))
+    second = draw_up_invoice(team=team, actor=CLERK, until=now + timedelta(seconds=1))
     assert second.period_start == first.period_end
     assert second.lines[0]["first_sequence"] == 3
     assert first.total_glm + second.total_glm == budget.spent_glm
@@ -69,22 +80,22 @@ def test_it_invoices_each_report_once(used, team, node, budget, now):
 @pytest.mark.django_db
 def test_it_leaves_other_teams_usage_alone(used, other_team):
     with pytest.raises(NothingToInvoice, match="nothing was used yet"):
-        draw_up_invoice(team=other_team, until=timezone.now())
+        draw_up_invoice(team=other_team, actor=CLERK, until=timezone.now())
     assert UsageRecord.objects.filter(invoice=None).count() == 2
 
 
 @pytest.mark.django_db
 def test_it_takes_no_number_for_an_invoice_over_nothing(used, team, now):
-    first = draw_up_invoice(team=team, until=now)
+    first = draw_up_invoice(team=team, actor=CLERK, until=now)
     with pytest.raises(NothingToInvoice, match=f"nothing was used since {first.number}"):
-        draw_up_invoice(team=team, until=now + timedelta(seconds=1))
+        draw_up_invoice(team=team, actor=CLERK, until=now + timedelta(seconds=1))
     assert InvoiceSeries.objects.get().last_number == 1
 
 
 @pytest.mark.django_db
 def test_it_refuses_a_period_that_ends_before_it_starts(team, now):
     with pytest.raises(ValueError, match="expected a time after"):
-        draw_up_invoice(team=team, since=now, until=now)
+        draw_up_invoice(team=team, actor=CLERK, since=now, until=now)
     assert not InvoiceSeries.objects.exists()
 
 
@@ -112,7 +123,7 @@ def _draw_up_some(team, until):
             at = until + timedelta(seconds=number)
             start = at if number % 2 else None  # every second one is refused, and takes no number
             try:
-                draw_up_invoice(team=team, since=start, until=at)
+                draw_up_invoice(team=team, actor=CLERK, since=start, until=at)
             except ValueError:
                 continue
     finally:

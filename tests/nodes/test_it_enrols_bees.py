@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -72,3 +73,14 @@ def test_it_turns_a_banned_key_away_with_the_reason(node: Node, owner: User) -> 
 
     with pytest.raises(NodeBanned, match="mines on the side"):
         node_for(node_id=node.id, info=INFO)
+
+
+def test_it_writes_down_who_approved_a_node_that_is_away(make_node: Callable[..., Node]) -> None:
+    node = make_node(state=NodeState.OFFLINE, approved_at=None, deadline_at=None)
+    late = Node.objects.get(pk=node.pk)
+    node.approve(actor=Actor("user", "otto"))
+    late.approve(actor=Actor("user", "anna"))
+
+    line = AuditLine.objects.get(noun="node", noun_id=node.pk, after="approved")
+    assert (line.before, line.actor) == ("offline", "user:otto")
+    assert Node.objects.get(pk=node.pk).is_approved

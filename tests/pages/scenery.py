@@ -124,7 +124,7 @@ def paint(team: Team, user: User) -> Scenery:
     _stopped(team, user, budget)
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
-    invoice = draw_up_invoice(team=team, until=timezone.now())
+    invoice = draw_up_invoice(team=team, actor=Actor.user(user), until=timezone.now())
     plan = _plan(team, user, nodes)
     token, _ = ApiToken.issue(team=team, user=user, name="ci")
     Enrolment.issue(owner=user)
