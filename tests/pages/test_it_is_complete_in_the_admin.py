@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from apps.billing.models import Hold, Invoice, Payment, Transfer
+from apps.billing.models import Hold, Invoice, Payment, Transfer, Wallet
 from apps.deployments.models import Deployment
 from apps.nodes.models import Node
 from apps.teams.models import ApiToken, AuditLine
@@ -94,6 +94,16 @@ def test_it_releases_a_hold_by_the_verb(scenery: Scenery, as_operator: Client) -
 def test_it_sends_no_payment_that_is_final(scenery: Scenery, as_operator: Client) -> None:
     payment = Payment.objects.get()
     assert "there is nothing to send" in act(as_operator, "resend", payment)
+
+
+def test_it_takes_a_wallet_as_people_paste_it(scenery: Scenery, as_operator: Client) -> None:
+    pasted = {"team": scenery.team.pk, "address": " 0x52908400098527886E0F7030069857D2E4169EE7 "}
+    path = reverse("admin:billing_wallet_add")
+    assert as_operator.post(path, pasted).status_code == 302
+    assert Wallet.objects.get(address=pasted["address"].strip().lower()).team == scenery.team
+    again = as_operator.post(path, pasted)
+    assert (again.status_code, "already exists" in again.content.decode()) == (200, True)
+    assert "an Ethereum address" in as_operator.post(path, pasted | {"address": "0xAB"}).content.decode()
 
 
 def test_it_keeps_members_out(scenery: Scenery, as_owner: Client) -> None:
