@@ -44,9 +44,9 @@ def _one_of_many(deepen_one: Callable[[ChainTransfer], None], each: ChainTransfe
     try:
         deepen_one(each)
     except StaleState as news:
-        log.info("%s: %s", _event(each), news)
+        log.info("%s: %s", event_of(each), news)
     except StateError as trouble:
-        log.error("%s can't be booked: %s", _event(each), trouble)
+        log.error("%s can't be booked: %s", event_of(each), trouble)
 
 
 def revert_after(block_number: int) -> None:
@@ -65,6 +65,11 @@ def revert_after(block_number: int) -> None:
 
 def deposit_key(each: ChainTransfer) -> str:
     return f"deposit:{each.pk}"
+
+
+def event_of(each: ChainTransfer) -> str:
+    """Its name in the ledger; the same in whichever block it appears."""
+    return f"chain:{each.tx_hash}:{each.log_index}"
 
 
 def is_deposit(each: ChainTransfer) -> bool:
@@ -132,7 +137,7 @@ def _deposit(each: ChainTransfer, key: str, account: Account, amount_glm: Decima
             debit=house_account(AccountKind.TREASURY),
             credit=account,
             amount_glm=amount_glm,
-            reference=_event(each),
+            reference=event_of(each),
         )
 
 
@@ -148,7 +153,7 @@ def _take_back(each: ChainTransfer) -> None:
 
 def _bear(each: ChainTransfer, caused: Transfer, *, left: Decimal) -> None:
     rest = caused.amount - left
-    log.error("%s: %s GLM of a reverted deposit are spent: suspense bears them", _event(each), plain(rest))
+    log.error("%s: %s GLM of a reverted deposit are spent: suspense bears them", event_of(each), plain(rest))
     parts = [
         ("undone", caused.credit, left, caused),
         ("borne", house_account(AccountKind.SUSPENSE), rest, None),
@@ -161,7 +166,7 @@ def _bear(each: ChainTransfer, caused: Transfer, *, left: Decimal) -> None:
                 debit=account,
                 credit=caused.debit,
                 amount_glm=amount,
-                reference=_event(each),
+                reference=event_of(each),
                 undoes=undoes,
             )
 
@@ -170,11 +175,7 @@ def _borne(each: ChainTransfer) -> Decimal:
     """What suspense still lacks for earlier appearances of this same event in blocks that are gone."""
     suspense = house_account(AccountKind.SUSPENSE)
     out, back = (
-        side.filter(reference=_event(each)).aggregate(all=Sum("amount"))["all"] or ZERO
+        side.filter(reference=event_of(each)).aggregate(all=Sum("amount"))["all"] or ZERO
         for side in (suspense.debits, suspense.credits)
     )
     return max(out - back, ZERO)
-
-
-def _event(each: ChainTransfer) -> str:
-    return f"chain:{each.tx_hash}:{each.log_index}"

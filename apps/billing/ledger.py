@@ -2,7 +2,7 @@
 
 A transfer moves one positive amount from its debit to its credit account, so it sums to zero by its shape.
 Guarded accounts carry a balance that only a database trigger writes, under a CHECK that it is never negative;
-the others (treasury, payables, fees) are sums of their transfers and so are never a hot row.
+the others (treasury, fees, suspense) are sums of their transfers and so are never a hot row.
 Source of the shape: TigerBeetle's data model, https://docs.tigerbeetle.com/coding/data-modeling/
 """
 
@@ -85,7 +85,7 @@ class Account(models.Model):
 
 class TransferKind(models.TextChoices):
     DEPOSIT = "deposit", "Deposit"
-    """treasury -> available (or suspense): GLM came in on the chain."""
+    """treasury -> available (or suspense): GLM came in. suspense -> available: its owner is found."""
     HOLD = "hold", "Hold"
     """available -> held."""
     RELEASE = "release", "Release"

@@ -7,6 +7,7 @@ from unfold.decorators import display
 from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer
 from apps.billing.posting import balance
 from apps.billing.settlement import send_again
+from apps.billing.stray import credit_stray_deposit
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -56,6 +57,11 @@ class ChainTransferAdmin(Shown):
     list_filter = ("state", "chain_id")
     search_fields = ("tx_hash", "sender", "recipient")
     list_select_related = ("wallet__team", "payment")
+    actions = ("credit",)
+
+    @verb("Credit to a team's budget: that of the sender's wallet")
+    def credit(self, deposit: ChainTransfer, actor: Actor) -> None:
+        credit_stray_deposit(deposit, actor=actor, reason=by_hand(actor))
 
 
 @register(Payment)

@@ -13,9 +13,11 @@ from apps.billing.holding import place_hold
 from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
 from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
 from apps.billing.reconciliation import reconcile
+from apps.billing.stray import credit_stray_deposit
 from apps.billing.wallets import WalletTaken, register_wallet
 from apps.billing.watcher import watch_chain
 from apps.nodes.queen import queen_address
+from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 from hive_portal.stack.glm import DevelopmentGlm
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
@@ -23,6 +25,7 @@ from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
 
 WALLET = Account.from_key("0x" + "77" * 32)
+OTTO = Actor("user", "otto")
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +90,37 @@ def test_it_puts_a_strangers_deposit_into_suspense(anvil):
     anvil.grow(CONFIRMATIONS)
     assert balance(house_account(AccountKind.SUSPENSE)) == 1
     assert reconcile().agrees
+
+
+def test_an_operator_credits_a_strangers_deposit_once_its_wallet_is_known(anvil, team):
+    send(anvil, "1")
+    anvil.grow(CONFIRMATIONS)
+    stray = ChainTransfer.objects.get()
+    refused(stray, "it is confirmed: only a final deposit can be credited")
+    anvil.grow(FINALITY)
+    stray.refresh_from_db()
+    refused(stray, "is no team's wallet: register it first")
+    budget = register_wallet(team, WALLET.address).budget
+
+    credit_stray_deposit(stray, actor=OTTO, reason="asked for")
+
+    assert (budget.available_glm, balance(house_account(AccountKind.SUSPENSE))) == (1, 0)
+    line = AuditLine.objects.get(actor="user:otto")
+    assert (line.team, line.before, line.after) == (team, "in suspense", "credited")
+    assert line.reason == "1 GLM to bakery/main: asked for"
+    refused(ChainTransfer.objects.get(), "it was credited already")
+    assert reconcile().agrees
+
+
+def test_an_operator_credits_no_deposit_that_has_its_budget(anvil, purse):
+    send(anvil, "1")
+    anvil.grow(FINALITY)
+    refused(ChainTransfer.objects.get(), "nothing of it lies in suspense")
+
+
+def refused(deposit, because):
+    with pytest.raises(ValueError, match=because):
+        credit_stray_deposit(deposit, actor=OTTO, reason="asked for")
 
 
 def test_it_undoes_a_deposit_whose_block_is_gone_and_credits_it_anew(anvil, purse):
