@@ -162,7 +162,7 @@ HIVE_PLACEMENT_TIMEOUT_S = env.number("HIVE_PLACEMENT_TIMEOUT_S", 600)
 HIVE_AGREEMENT_S = env.number("HIVE_AGREEMENT_S", 30 * 24 * 3600)
 HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
 HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
-"""How often accepted debit notes are paid out."""
+"""How often what is payable to nodes is paid out."""
 HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
 
 # -- work -------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def transfer(
         kind=kind,
         debit=debit,
         credit=credit,
-        amount=exact(amount_glm),
+        amount=amount_glm,
         reference=reference,
         undoes=undoes,
     )
@@ -63,7 +63,12 @@ def transfer(
 
 
 def post_all(transfers: Sequence[Transfer]) -> None:
-    """Write many transfers in one statement, leaving out keys that exist. Raises InsufficientFunds."""
+    """Write many transfers in one statement, leaving out keys that exist.
+
+    Raises InsufficientFunds, and ValueError for an amount that `transfer` would not take.
+    """
+    for each in transfers:
+        exact(each.amount)
     try:
         with transaction.atomic():
             Transfer.objects.bulk_create(transfers, ignore_conflicts=True)

@@ -16,6 +16,7 @@ from apps.billing.posting import (
     check_ledger,
     house_account,
     ledger_sum,
+    post_all,
     transfer,
     undo,
 )
@@ -149,6 +150,18 @@ def test_it_leaves_accounts_that_are_not_guarded_alone(budget):
     treasury = house_account(AccountKind.TREASURY)
     assert balance(treasury) == -10
     assert Account.objects.get(pk=treasury.pk).guarded_balance is None
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "NaN", "1e10", "1e-19"])
+def test_it_writes_none_of_many_when_one_amount_is_wrong(budget, amount):
+    move = {"kind": TransferKind.HOLD, "debit": budget.available, "credit": budget.held}
+    good, bad = (
+        Transfer(key="a", amount=Decimal(1), **move),
+        Transfer(key="b", amount=Decimal(amount), **move),
+    )
+    with pytest.raises(ValueError, match="expected"):
+        post_all([good, bad])
+    assert not Transfer.objects.filter(key="a").exists()
 
 
 def test_it_undoes_by_a_counter_entry(budget):
