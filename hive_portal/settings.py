@@ -186,6 +186,7 @@ CELERY_BEAT_SCHEDULE = {
         "billing.rate_usage": 2.0,
         "billing.watch_chain": 1.0,
         "billing.settle": HIVE_SETTLE_INTERVAL_S,
+        "billing.prove_books": 3600.0,
     }.items()
 }
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
+from django.apps import apps
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.billing.models import DebitNote, DebitNoteState, MeteringFault, Payment, PaymentState
 from apps.billing.posting import ledger_sum
+from apps.billing.proof import PROVEN, latest_proof
 from apps.deployments.models import Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.nodes.models import Node, NodeState
 from apps.teams.models import AuditLine
+from apps.teams.states import Stateful
+
+PROOF_HOLDS = timedelta(hours=2)
+"""The books are proven every hour; after twice as long somebody should look why they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ def standing(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def figures() -> list[Figure]:
-    return [*_machines(), *_work(), *_money()]
+    return [*_machines(), *_work(), *_money(), _books(), _overdue()]
 
 
 def _machines() -> list[Figure]:
@@ -97,6 +107,41 @@ def _money() -> list[Figure]:
             not (disputed + faults),
         ),
     ]
+
+
+def _books() -> Figure:
+    """The hourly proof is shown as it stands: to prove all of it anew takes too long for a page."""
+    proof, link = latest_proof(), f"{_list('teams_auditline')}?noun=account"
+    if proof is None:
+        return Figure("Books", "not proven yet", "proven once an hour", link)
+    is_old = proof.at < timezone.now() - PROOF_HOLDS
+    told = f"at {proof.at:%Y-%m-%d %H:%M}: {proof.reason}"
+    return Figure("Books", proof.after, told, link, proof.after == PROVEN and not is_old)
+
+
+def _overdue() -> Figure:
+    """What has not left its state by its deadline, of all nouns that have one."""
+    now = timezone.now()
+    late = [(model, count) for model in _stateful() if (count := _late(model, now))]
+    told = ", ".join(f"{count} {_called(model, count)}" for model, count in late)
+    first = late[0][0] if late else Payment
+    query = urlencode({"deadline_at__lt": now.isoformat()})
+    link = f"{_list(f'{first._meta.app_label}_{first._meta.model_name}')}?{query}"
+    return Figure("Overdue", str(sum(count for _, count in late)), told or "none", link, not late)
+
+
+def _stateful() -> list[type[Stateful]]:
+    return [model for model in apps.get_models() if issubclass(model, Stateful)]
+
+
+def _late(model: type[Stateful], now: datetime) -> int:
+    late = model._default_manager.filter(deadline_at__lt=now)
+    return late.exclude(Q(state__in=model.terminal_states())).count()
+
+
+def _called(model: type[Stateful], count: int) -> str:
+    names = model._meta
+    return str(names.verbose_name if count == 1 else names.verbose_name_plural)
 
 
 def _list(model: str) -> str:

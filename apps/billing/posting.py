@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -136,10 +137,12 @@ def ledger_sum() -> Decimal:
 
 def check_ledger() -> list[str]:
     """What does not add up, one sentence each; empty when all is well."""
+    credited, debited = _totals("credit"), _totals("debit")
     found = [
         f"{account}: its balance says {account.guarded_balance}, its transfers say {total}"
         for account in Account.objects.filter(kind__in=GUARDED_KINDS).select_related("team", "node")
-        if (total := _sum(account.credits.all()) - _sum(account.debits.all())) != account.guarded_balance
+        if (total := credited.get(account.pk, ZERO) - debited.get(account.pk, ZERO))
+        != account.guarded_balance
     ]
     total = ledger_sum()
     return found + ([f"the ledger sums to {total} GLM instead of zero"] if total else []) + _stray_holds()
@@ -155,6 +158,11 @@ def _stray_holds() -> list[str]:
         for account in held
         if (account.left or ZERO) != account.guarded_balance
     ]
+
+
+def _totals(side: str) -> dict[uuid.UUID, Decimal]:
+    """What all transfers add up to for each account on this side of them."""
+    return dict(Transfer.objects.order_by().values_list(side).annotate(Sum("amount")))
 
 
 def _sum(transfers: Any) -> Decimal:

@@ -8,6 +8,7 @@ from django.conf import settings
 from apps.billing.covering import mark_paid_notes
 from apps.billing.debit_notes import review_debit_notes
 from apps.billing.holding import free_ended_holds
+from apps.billing.proof import prove_books
 from apps.billing.rating import rate_usage
 from apps.billing.settlement import pay_providers
 from apps.billing.watcher import watch_chain
@@ -29,3 +30,8 @@ def watch() -> None:
 def settle() -> None:
     pay_providers(minimum_glm=settings.HIVE_PAYOUT_THRESHOLD_GLM)
     mark_paid_notes()
+
+
+@shared_task(name="billing.prove_books")
+def prove() -> None:
+    prove_books()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.billing.models import Hold, Invoice, Payment, Transfer, Wallet
+from apps.billing.proof import prove_books
 from apps.deployments.models import Deployment
 from apps.nodes.models import Node
 from apps.teams.models import ApiToken, AuditLine
+from hive_portal import standing
+from hive_portal.standing import Figure, figures
 from tests.pages.scenery import Scenery
 
 ROOMS = ("teams", "nodes", "market", "billing", "deployments")
@@ -44,6 +51,31 @@ def test_it_shows_how_the_hive_stands(scenery: Scenery, as_operator: Client) -> 
     page = as_operator.get(reverse("admin:index")).content.decode()
     assert "Ledger sum" in page
     assert "zero, as it must be" in page
+    assert "not proven yet" in page
+
+
+def figure(title: str) -> Figure:
+    return next(each for each in figures() if each.title == title)
+
+
+def test_it_tells_whether_the_books_were_proven(scenery: Scenery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "HIVE_GLM_TOKEN", "")
+    prove_books()
+    assert (figure("Books").value, figure("Books").fine) == ("proven", True)
+    assert "the ledger adds up" in figure("Books").hint
+    monkeypatch.setattr(standing, "PROOF_HOLDS", timedelta(0))
+    assert not figure("Books").fine
+
+
+def test_it_tells_what_is_overdue_and_where(scenery: Scenery, as_operator: Client) -> None:
+    assert (figure("Overdue").value, figure("Overdue").fine) == ("0", True)
+    hold = Hold.objects.filter(state="held").first()
+    assert hold is not None
+    Hold.objects.filter(pk=hold.pk).update(deadline_at=timezone.now() - timedelta(seconds=1))
+    overdue = figure("Overdue")
+    assert (overdue.value, overdue.hint, overdue.fine) == ("1", "1 hold", False)
+    page = as_operator.get(overdue.link)
+    assert [row.pk for row in page.context["cl"].result_list] == [hold.pk]
 
 
 @pytest.mark.parametrize("model", [Transfer, AuditLine, Invoice])
