@@ -36,6 +36,7 @@ class Receipt:
             "a payment is not final": any(payment["state"] != "final" for payment in self.payments),
             "the chain and the books differ": self.reconciliation.get("unmatched") != 0,
             "the ledger does not sum to zero": self.ledger.get("sum") != "0",
+            "the books can't be proven": self.ledger.get("differences") != [],
         }
         return [complaint for complaint, holds in wrong.items() if holds]
 

@@ -18,6 +18,7 @@ from apps.billing.models import (
     UsageState,
 )
 from apps.billing.posting import ledger_sum
+from apps.billing.proof import prove_books
 from apps.billing.reconciliation import reconcile
 from apps.billing.settlement import pay_providers
 from apps.money import ZERO, plain
@@ -88,5 +89,5 @@ def settle(team: Team, since: datetime, receipt: Receipt) -> Invoice:
     ]
     result = reconcile()
     receipt.reconciliation = {"matched": result.matched, "unmatched": result.unmatched}
-    receipt.ledger = {"sum": plain(ledger_sum())}
+    receipt.ledger = {"sum": plain(ledger_sum()), "differences": prove_books()}
     return invoice

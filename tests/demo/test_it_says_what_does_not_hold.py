@@ -18,7 +18,7 @@ GOOD = Receipt(
     invoice={"number": "HIVE-2026-000001", "total_glm": "0.1"},
     payments=[{"state": "final"}],
     reconciliation={"matched": 2, "unmatched": 0},
-    ledger={"sum": "0"},
+    ledger={"sum": "0", "differences": []},
 )
 
 
@@ -38,7 +38,8 @@ def test_it_is_content_with_a_good_receipt() -> None:
         ({"payments": []}, "no payment was made"),
         ({"payments": [{"state": "sent"}]}, "a payment is not final"),
         ({"reconciliation": {"unmatched": 1}}, "the chain and the books differ"),
-        ({"ledger": {"sum": "0.1"}}, "the ledger does not sum to zero"),
+        ({"ledger": GOOD.ledger | {"sum": "0.1"}}, "the ledger does not sum to zero"),
+        ({"ledger": GOOD.ledger | {"differences": ["1 GLM"]}}, "the books can't be proven"),
     ],
 )
 def test_it_names_what_is_wrong(change: dict[str, Any], complaint: str) -> None:
