@@ -9,6 +9,9 @@ from asgiref.testing import ApplicationCommunicator
 
 from hive_portal.origins import OwnOrigins
 
+# The consumer that refuses has a channel of its own, so Redis must be there.
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("stack")]
+
 
 async def greet(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.accept"})
