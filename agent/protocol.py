@@ -28,6 +28,9 @@ Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Millis = Annotated[int, Meta(ge=0, lt=1 << 62)]
 _CENTURY_S = 100 * 365 * 24 * 3600
 Seconds = Annotated[float, Meta(ge=0, le=_CENTURY_S)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Bytes = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Rate = Annotated[float, Meta(ge=0, lt=1e15)]
 """What a message may bear: whatever is read can be stored and reckoned with."""
 
 
@@ -79,6 +82,8 @@ class Welcome(Message):
     approved: bool
     heartbeat_s: float
     metering_interval_s: float
+    now_ms: Millis = 0
+    """The Queen's clock, by which usage and agreements are dated: a Bee whose own is wrong keeps to it."""
 
 
 class RefusalCode(StrEnum):
@@ -136,6 +141,8 @@ class Terms(Part):
     price: Price
     valid_from_ms: Millis
     expires_at_ms: Millis
+    team: str = ""
+    """Short name of the team for which the requestor rents: the owner's rules may name teams."""
 
 
 class Proposal(Part):
@@ -187,6 +194,17 @@ class HealthCheck(Part):
     start_period_s: Seconds = 0.0
 
 
+class ImageSignature(Part):
+    """Somebody vouches for an image: `signature` over the bytes of `payload`, both in base64.
+
+    `payload` is cosign's "simple signing" document, which names the image's digest; the signature is ECDSA
+    P-256 with SHA-256 (cosign's) or Ed25519. Source: sigstore/cosign, specs/SIGNATURE_SPEC.md.
+    """
+
+    payload: Annotated[str, Meta(max_length=8192)]
+    signature: Annotated[str, Meta(max_length=1024)]
+
+
 class Workload(Part):
     """What to run: the part of a Compose service that a Bee needs. `port` is inside the container."""
 
@@ -200,6 +218,9 @@ class Workload(Part):
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     health: HealthCheck | None = None
     stop_grace_s: Seconds = 10.0
+    read_only: bool = False
+    """The root file system can't be written to; /tmp can."""
+    signatures: Annotated[list[ImageSignature], Meta(max_length=16)] = []
 
 
 class Assignment(Part):
@@ -260,6 +281,8 @@ class Wanted(Message):
     heartbeat_s: float
     metering_interval_s: float
     approved: bool
+    now_ms: Millis = 0
+    """As in `Welcome`."""
     assignments: list[Assignment] = []
     proposals: list[Proposal] = []
     agreements: list[AgreementToSign] = []
@@ -268,12 +291,16 @@ class Wanted(Message):
 
 
 class Stats(Part):
-    """Measured on the Bee; percentages are of the whole machine."""
+    """Measured on the Bee; percentages are of the whole machine, rates are since the last heartbeat."""
 
-    cpu_percent: float = 0.0
-    mem_used_bytes: int = 0
-    disk_used_bytes: int = 0
-    running: int = 0
+    cpu_percent: Percent = 0.0
+    mem_used_bytes: Bytes = 0
+    disk_used_bytes: Bytes = 0
+    sent_bytes_s: Rate = 0.0
+    received_bytes_s: Rate = 0.0
+    running: Count = 0
+    temperature_c: Annotated[float, Meta(ge=-273, le=1000)] | None = None
+    """Of the hottest sensor; None where there is none."""
 
 
 class Observed(Message):
@@ -283,6 +310,42 @@ class Observed(Message):
     at_ms: int
     assignments: list[ObservedAssignment]
     stats: Stats = Stats()
+
+
+# -- benchmarks -------------------------------------------------------------------------------------------
+
+MAX_PROBE_BYTES = 512 * 1024
+
+
+class Probe(Message):
+    """Bee: echo `padding`, so that the way to the Queen can be timed. Rarely: the Queen answers a few."""
+
+    probe_id: Count
+    padding: Annotated[str, Meta(max_length=MAX_PROBE_BYTES)] = ""
+    echo_bytes: Annotated[int, Meta(ge=0, le=MAX_PROBE_BYTES)] = 0
+    """How much padding the echo should have."""
+
+
+class Echo(Message):
+    """Queen: the answer to a `Probe`."""
+
+    probe_id: Count
+    padding: str = ""
+
+
+class Benchmarks(Message):
+    """Bee: what it measured of itself, newest only; a figure that could not be measured is 0."""
+
+    at_ms: Millis
+    cpu_single: Rate = 0.0
+    """Work of one thread and of all threads, in the units of `agent/benchmark.py`."""
+    cpu_all: Rate = 0.0
+    mem_gib_s: Rate = 0.0
+    disk_write_mib_s: Rate = 0.0
+    disk_read_mib_s: Rate = 0.0
+    up_mbit_s: Rate = 0.0
+    down_mbit_s: Rate = 0.0
+    round_trip_ms: Rate = 0.0
 
 
 # -- metering ---------------------------------------------------------------------------------------------
@@ -339,8 +402,8 @@ class OpenStream(Message):
     generation: int
 
 
-FromBee = Hello | Offers | Answers | Observed | UsageReports | DebitNotes
-FromQueen = Challenge | Welcome | Refused | Wanted | OpenStream
+FromBee = Hello | Offers | Answers | Observed | UsageReports | DebitNotes | Probe | Benchmarks
+FromQueen = Challenge | Welcome | Refused | Wanted | OpenStream | Echo
 
 M = TypeVar("M")
 

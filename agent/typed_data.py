@@ -51,6 +51,7 @@ TYPES: dict[str, list[dict[str, str]]] = {
         *_PRICE,
         {"name": "validFromMs", "type": "uint64"},
         {"name": "expiresAtMs", "type": "uint64"},
+        {"name": "team", "type": "string"},
     ],
     "Usage": [
         {"name": "agreementId", "type": "string"},
@@ -108,6 +109,7 @@ def agreement(terms: Terms, *, chain_id: int) -> SignableMessage:
         **_price(terms.price),
         "validFromMs": terms.valid_from_ms,
         "expiresAtMs": terms.expires_at_ms,
+        "team": terms.team,
     }
     return _encode("Agreement", message, chain_id)
 

@@ -16,7 +16,7 @@ from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enro
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
 from apps.nodes.silence import REATTACH_S
-from hive_portal.wanted import interval_s
+from hive_portal.wanted import interval_s, now_ms
 
 ADDRESS = re.compile(r"0x[0-9a-f]{40}\Z")
 
@@ -96,4 +96,5 @@ def _welcome(node: Node) -> Welcome:
         approved=node.is_approved,
         heartbeat_s=interval_s(),
         metering_interval_s=settings.HIVE_METERING_INTERVAL_S,
+        now_ms=now_ms(),
     )

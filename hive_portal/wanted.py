@@ -7,6 +7,7 @@ import random
 import msgspec
 from django.conf import settings
 from django.db.models import F
+from django.utils import timezone
 
 from agent.protocol import Wanted
 from apps.billing.metering import note_acks, usage_acks
@@ -35,6 +36,7 @@ def wanted_for(node_id: str, *, before: Wanted | None = None) -> Wanted:
         revision=before.revision if before else 0,
         heartbeat_s=interval_s(),
         metering_interval_s=settings.HIVE_METERING_INTERVAL_S,
+        now_ms=now_ms(),
         approved=node.is_approved,
         assignments=wanted_assignments(node_id),
         proposals=proposals,
@@ -53,10 +55,15 @@ def interval_s() -> float:
     return heartbeat_s(online_count()) * (1 - JITTER * random.random())
 
 
+def now_ms() -> int:
+    """The Queen's clock, in Unix milliseconds."""
+    return int(timezone.now().timestamp() * 1000)
+
+
 def _content(wanted: Wanted) -> Wanted:
     """Without what is different each time it is told: leases count from the moment of sending."""
     leases = [msgspec.structs.replace(one, lease_s=0) for one in wanted.assignments]
-    return msgspec.structs.replace(wanted, revision=0, heartbeat_s=0, assignments=leases)
+    return msgspec.structs.replace(wanted, revision=0, heartbeat_s=0, now_ms=0, assignments=leases)
 
 
 def _next_revision(node_id: str) -> int:

@@ -46,6 +46,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     alive: bool
+    paused: bool = False
     reason: str = ""
     """Why it ended, when it did: `exited with status 1`."""
     ended_s: float | None = None
@@ -113,6 +114,16 @@ class Runtime(Protocol):
 
     async def stop(self, run: Run, grace_s: float) -> None:
         """SIGTERM, then SIGKILL after `grace_s`; returns when nothing of it runs."""
+        ...
+
+    async def pause(self, run: Run) -> None:
+        """Freeze it: it keeps its memory and gets no CPU. Pausing twice is pausing once."""
+        ...
+
+    async def resume(self, run: Run) -> None: ...
+
+    async def logs(self, run: Run, tail: int) -> bytes:
+        """The last `tail` lines of what it wrote, both streams together in the order they came."""
         ...
 
     async def remove(self, run: Run) -> None:

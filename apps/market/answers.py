@@ -30,8 +30,10 @@ def pending_for(node_id: str) -> tuple[list[protocol.Proposal], list[protocol.Ag
     now = timezone.now()
     asked = Proposal.objects.filter(
         offer__node=node_id, state=ProposalState.SENT, deadline_at__gt=now
-    ).select_related("offer", "demand")
-    drawn_up = Agreement.objects.filter(node=node_id, state=AgreementState.PROPOSED, deadline_at__gt=now)
+    ).select_related("offer", "demand__team")
+    drawn_up = Agreement.objects.filter(
+        node=node_id, state=AgreementState.PROPOSED, deadline_at__gt=now
+    ).select_related("team")
     return (
         [_question(proposal) for proposal in asked],
         [
@@ -144,6 +146,7 @@ def _question(proposal: Proposal) -> protocol.Proposal:
         price=proposal.price,
         valid_from_ms=int(now.timestamp() * 1000),
         expires_at_ms=int((now + timedelta(seconds=settings.HIVE_AGREEMENT_S)).timestamp() * 1000),
+        team=demand.team.slug,
     )
     return protocol.Proposal(proposal_id=str(proposal.id), round=proposal.round, terms=terms)
 

@@ -262,4 +262,5 @@ class Agreement(Stateful):
             price=self.price,
             valid_from_ms=int(self.valid_from.timestamp() * 1000),
             expires_at_ms=int(self.expires_at.timestamp() * 1000),
+            team=self.team.slug,
         )

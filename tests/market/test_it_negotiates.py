@@ -86,6 +86,7 @@ def _signer_of(terms: Terms, signature: str) -> str:
         **price,
         "validFromMs": terms.valid_from_ms,
         "expiresAtMs": terms.expires_at_ms,
+        "team": terms.team,
     }
     domain = {"name": "Golem Hive", "version": "1", "chainId": settings.HIVE_CHAIN_ID}
     types = {"Agreement": typed_data.TYPES["Agreement"]}
