@@ -1,82 +1,26 @@
-"""`hive agent`: join a Hive with one command, then run."""
+"""`hive agent join`: enrol with a token, write bee.toml."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import socket
-import sys
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any
 
 import click
 
 from agent import machine
+from agent.cli.exits import or_exit
+from agent.cli.options import AMOUNT, PORTAL_URL, home_option
 from agent.config import RUNTIMES, Config, Prices, Rent, Rules, write_config
 from agent.errors import AgentError
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-HOME_VARIABLE = "HIVE_BEE_HOME"
-DEFAULT_HOME = "~/.hive-bee"
-
-
-class _PortalUrl(click.ParamType):
-    """Where a Hive's portal is, without the slash at the end."""
-
-    name = "URL"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not str(value).startswith(("http://", "https://")):
-            self.fail(f"{value!r}: expected http:// or https:// and the portal's host", param, ctx)
-        return str(value).rstrip("/")
-
-
-class _Amount(click.ParamType):
-    """A decimal number that is not negative; never a float."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        try:
-            amount = Decimal(value)
-        except InvalidOperation:
-            self.fail(f"{value!r} is not a number", param, ctx)
-        if not amount.is_finite() or amount < 0:
-            self.fail(f"{value} is not a number from 0 up", param, ctx)
-        return amount
-
-
-AMOUNT, PORTAL_URL = _Amount(), _PortalUrl()
 _PRICES = Prices()
 
-home_option = click.option(
-    "--home",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=DEFAULT_HOME,
-    envvar=HOME_VARIABLE,
-    show_default=True,
-    show_envvar=True,
-    callback=lambda ctx, param, value: value.expanduser().absolute(),
-    help="Folder of the bee: its key, its rules, its images, its journal.",
-)
 
-
-@click.group("agent")
-def agent_group() -> None:
-    """Rent out this machine: be a bee.
-
-    \b
-    Exit status: 0 well, 1 something must be put right, 2 wrong usage, 3 refused by
-    the Hive for good (token used or expired, banned, replaced), 7 no Hive answers.
-    """
-
-
-@agent_group.command()
+@click.command()
 @click.argument("url", type=PORTAL_URL)
 @click.argument("token")
 @home_option
@@ -161,36 +105,8 @@ def join(url: str, token: str, home: Path, output: str, force: bool, **chosen: A
         raise click.UsageError(
             f"{home / 'bee.toml'} exists: this bee has joined already. --force writes it anew."
         )
-    welcome = _or_exit(lambda: _join(url, token, home, chosen))
+    welcome = or_exit(lambda: _join(url, token, home, chosen))
     click.echo(json.dumps(welcome) if output == "json" else _next_steps(welcome, home))
-
-
-@agent_group.command()
-@home_option
-@click.option(
-    "--url",
-    type=PORTAL_URL,
-    envvar="HIVE_BEE_URL",
-    show_envvar=True,
-    help="Where the portal is now, if it has moved since bee.toml was written.",
-)
-@click.option(
-    "--stop-replicas",
-    is_flag=True,
-    help="On SIGTERM or Ctrl-C stop what runs here, too; else it is adopted at the next start.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Say more.")
-def run(home: Path, url: str | None, stop_replicas: bool, verbose: bool) -> None:
-    """Work for the Hive that was joined, until SIGTERM or Ctrl-C.
-
-    The link is kept up for ever, with growing pauses; what runs goes on without it until its leases run out.
-    """
-    from agent.life import live
-
-    _log_to_stderr(verbose)
-    if not home.is_dir():
-        _fail(AgentError(f"{home} does not exist: join a Hive first with `hive agent join URL TOKEN`"))
-    _or_exit(lambda: asyncio.run(live(home, stop_replicas=stop_replicas, url=url)))
 
 
 def _join(url: str, token: str, home: Path, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -269,22 +185,3 @@ def _next_steps(welcome: dict[str, Any], home: Path) -> str:
         f"Your rules and prices: {home / 'bee.toml'}\n"
         f"Start it with: hive agent run --home {home}"
     )
-
-
-def _or_exit(work: Callable[[], T]) -> T:
-    try:
-        return work()
-    except AgentError as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-def _fail(error: AgentError) -> NoReturn:
-    click.echo(f"hive agent: {error}", err=True)
-    sys.exit(error.exit_code)
-
-
-def _log_to_stderr(verbose: bool) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)-7s %(message)s", level=logging.WARNING)
-    logging.getLogger("hive").setLevel(logging.DEBUG if verbose else logging.INFO)

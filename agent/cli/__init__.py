@@ -1,0 +1,22 @@
+"""`hive agent`: join a Hive with one command, then run."""
+
+from __future__ import annotations
+
+import click
+
+from agent.cli.join import join
+from agent.cli.run import run
+
+
+@click.group("agent")
+def agent_group() -> None:
+    """Rent out this machine: be a bee.
+
+    \b
+    Exit status: 0 well, 1 something must be put right, 2 wrong usage, 3 refused by
+    the Hive for good (token used or expired, banned, replaced), 7 no Hive answers.
+    """
+
+
+for command in (join, run):
+    agent_group.add_command(command)
