@@ -298,14 +298,16 @@ class Bee:
     # -- consoles -------------------------------------------------------------------------------------------
 
     def access_to(self, stream: OpenStream) -> Access:
-        """To which run a console leads, by the owner's rules."""
+        """To which run a console leads; by the owner's rules perhaps to its log alone."""
         run = self.keeper.run_of(stream.assignment_id, stream.generation)
         if run is None:
             return Access(None, None, "this replica does not run here now")
         runtime = self.runtimes[run.runtime]
         allowed = self.config.rules.console
         if not (runtime.confines_console(run) if allowed is None else allowed):
-            return Access(None, None, "the owner of this bee allows no shells (rules.console in bee.toml)")
+            return Access(
+                run, runtime, "the owner of this bee allows no shells (rules.console in bee.toml)"
+            )
         return Access(run, runtime)
 
 

@@ -20,6 +20,7 @@ import asyncssh
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from agent import logs
 from agent.access import Access
 from agent.protocol import OpenStream
 from agent.runtimes.base import RuntimeFault, Terminal
@@ -50,7 +51,7 @@ async def serve_ssh(
         connection = await asyncssh.run_server(
             far,
             server_factory=lambda: _Server(stream),
-            process_factory=lambda process: _serve_shell(process, access),
+            process_factory=lambda process: _serve(process, access),
             server_host_keys=[str(host_key)],
             encoding=None,
             line_editor=False,
@@ -79,8 +80,17 @@ class _Server(asyncssh.SSHServer):
         return known and username == self._stream.assignment_id
 
 
+async def _serve(process: asyncssh.SSHServerProcess[bytes], access: Access) -> None:
+    if process.subsystem is None:
+        await _serve_shell(process, access)
+    elif process.subsystem == logs.SUBSYSTEM:
+        await logs.serve_logs(process, access)
+    else:
+        await _refuse(process, f"this bee has no subsystem {process.subsystem}")
+
+
 async def _serve_shell(process: asyncssh.SSHServerProcess[bytes], access: Access) -> None:
-    if access.run is None or access.runtime is None:
+    if access.run is None or access.runtime is None or access.refusal:
         return await _refuse(process, access.refusal)
     columns, rows, *_ = process.term_size
     try:

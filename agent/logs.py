@@ -1,0 +1,41 @@
+"""What a replica wrote, told over the console's stream: the SSH subsystem `hive-logs`.
+
+The renting team's own words: no rule of the machine's owner keeps them back, as one may keep back a shell.
+"""
+
+from __future__ import annotations
+
+import asyncssh
+
+from agent.access import Access
+from agent.runtimes.base import RuntimeFault
+
+SUBSYSTEM = "hive-logs"
+TAIL_VARIABLE = "HIVE_TAIL"
+"""How many lines are asked for; an SSH subsystem has no arguments, but an environment."""
+LINES = 200
+MOST_LINES = 10_000
+MOST_BYTES = 4 * 1024 * 1024
+
+
+async def serve_logs(process: asyncssh.SSHServerProcess[bytes], access: Access) -> None:
+    """The last lines on the output, or why there are none on the error stream with status 1."""
+    if access.run is None or access.runtime is None:
+        return _refuse(process, access.refusal)
+    try:
+        said = await access.runtime.logs(access.run, wanted_lines(process.env.get(TAIL_VARIABLE, "")))
+    except RuntimeFault as fault:
+        return _refuse(process, str(fault))
+    process.stdout.write(said[-MOST_BYTES:])
+    await process.stdout.drain()
+    process.exit(0)
+
+
+def wanted_lines(asked: str) -> int:
+    """At least one and at most MOST_LINES; LINES for what is no number."""
+    return min(max(int(asked), 1), MOST_LINES) if asked.isdecimal() else LINES
+
+
+def _refuse(process: asyncssh.SSHServerProcess[bytes], reason: str) -> None:
+    process.stderr.write(reason.encode())
+    process.exit(1)
