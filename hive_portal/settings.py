@@ -178,6 +178,7 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"expires": max(every_s, 1)}}
     for name, every_s in {
         "nodes.sweep_silent": 1.0,
+        "nodes.roll_up_statistics": 60.0,
         "market.negotiate_due": 1.0,
         "deployments.reconcile_due": 0.5,
         "deployments.renew_leases": 5.0,

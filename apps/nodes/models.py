@@ -19,6 +19,7 @@ from django.utils import timezone
 from agent.protocol import Price
 from apps.money import ZERO, GlmField
 from apps.nodes.links import nudge
+from apps.nodes.measured import Statistic as Statistic
 from apps.nodes.silence import silent_from
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import digest_of

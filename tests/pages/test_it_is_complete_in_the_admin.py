@@ -16,14 +16,16 @@ from django.utils import timezone
 from apps.billing.models import Hold, Invoice, Payment, Transfer, Wallet
 from apps.billing.proof import prove_books
 from apps.deployments.models import Deployment
-from apps.nodes.models import Node
+from apps.nodes.models import Node, Statistic
 from apps.teams.models import ApiToken, AuditLine
 from hive_portal import standing
 from hive_portal.standing import Figure, figures
 from tests.pages.scenery import Scenery
 
 ROOMS = ("teams", "nodes", "market", "billing", "deployments")
-MODELS = [model for room in ROOMS for model in apps.get_app_config(room).get_models()]
+CHARTED = {Statistic}
+"""Rows with a key of several columns, which the admin can't open: their node's page draws them."""
+MODELS = [model for room in ROOMS for model in apps.get_app_config(room).get_models() if model not in CHARTED]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)

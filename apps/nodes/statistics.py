@@ -1,0 +1,103 @@
+"""The series of what heartbeats measured: recent fine, older coarse, the oldest gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from agent.protocol import Observed
+from apps.nodes.measured import Span, Statistic
+
+KEPT = {
+    Span.HEARTBEAT: timedelta(hours=1),
+    Span.FIVE_MINUTES: timedelta(days=2),
+    Span.HOUR: timedelta(days=90),
+}
+"""How long rows of each span are kept: 720, 576 and 2,160 of a node that reports every five seconds."""
+_SETTLES = timedelta(seconds=10)
+"""A heartbeat may be written so long after the instant that it bears."""
+
+
+def record(seen: Mapping[str, Observed]) -> None:
+    """Keep what these nodes measured, by node id: one statement, however many they are."""
+    stats = [observed.stats for observed in seen.values()]
+    columns = [[getattr(each, figure) for each in stats] for figure in Statistic.FIGURES]
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, [Span.HEARTBEAT, timezone.now(), list(seen), *columns])
+
+
+def roll_up() -> int:
+    """Average what is complete into the coarser spans, then forget what is too old. Returns rows written.
+
+    Whatever was missed while nobody called it is made up for, as long as the finer rows are there: they are
+    forgotten here alone, and never before they were averaged.
+    """
+    now = timezone.now()
+    written = _average(Span.HEARTBEAT, Span.FIVE_MINUTES, now=now)
+    written += _average(Span.FIVE_MINUTES, Span.HOUR, now=now)
+    for span, kept in KEPT.items():
+        Statistic.objects.filter(span_s=span, at__lt=now - kept).delete()
+    return written
+
+
+def _average(fine: Span, coarse: Span, *, now: datetime) -> int:
+    since, until = _beginning(fine, coarse), _floor(now - _SETTLES, coarse)
+    if since is None or since >= until:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_AVERAGE, {"fine": fine, "coarse": coarse, "since": since, "until": until})
+        return cursor.rowcount
+
+
+def _beginning(fine: Span, coarse: Span) -> datetime | None:
+    """The first span that was not averaged yet; None when there is nothing to average."""
+    newest = Statistic.objects.filter(span_s=coarse).aggregate(at=Max("at"))["at"]
+    if newest is not None:
+        return newest + timedelta(seconds=coarse)
+    oldest = Statistic.objects.filter(span_s=fine).aggregate(at=Min("at"))["at"]
+    return oldest and _floor(oldest, coarse)
+
+
+def _floor(at: datetime, span: Span) -> datetime:
+    seconds = int(at.timestamp())
+    return at.replace(microsecond=0) - timedelta(seconds=seconds % span)
+
+
+_RECORD = """
+INSERT INTO nodes_statistic (
+    span_s, at, samples, node_id, cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s,
+    running, temperature_c
+)
+SELECT %s, %s, 1, seen.*
+FROM unnest(
+    %s::text[], %s::float8[], %s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::float8[]
+) AS seen
+ON CONFLICT DO NOTHING
+"""
+
+_AVERAGE = """
+INSERT INTO nodes_statistic (
+    node_id, span_s, at, samples, cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s,
+    running, temperature_c
+)
+SELECT
+    node_id,
+    %(coarse)s,
+    date_bin(make_interval(secs => %(coarse)s), at, 'epoch') AS begins,
+    sum(samples),
+    sum(cpu_percent * samples) / sum(samples),
+    sum(mem_used_bytes * samples::numeric) / sum(samples),
+    sum(disk_used_bytes * samples::numeric) / sum(samples),
+    sum(sent_bytes_s * samples) / sum(samples),
+    sum(received_bytes_s * samples) / sum(samples),
+    sum(running * samples) / sum(samples),
+    sum(temperature_c * samples) / sum(samples) FILTER (WHERE temperature_c IS NOT NULL)
+FROM nodes_statistic
+WHERE span_s = %(fine)s AND at >= %(since)s AND at < %(until)s
+GROUP BY node_id, begins
+ON CONFLICT DO NOTHING
+"""
