@@ -69,20 +69,21 @@ def _floor(at: datetime, span: Span) -> datetime:
 
 _RECORD = """
 INSERT INTO nodes_statistic (
-    span_s, at, samples, node_id, cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s,
-    running, temperature_c
+    span_s, at, samples,
+    node_id, cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s, running, temperature_c
 )
 SELECT %s, %s, 1, seen.*
 FROM unnest(
-    %s::text[], %s::float8[], %s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::float8[]
+    %s::text[], %s::float8[], %s::bigint[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[],
+    %s::float8[]
 ) AS seen
 ON CONFLICT DO NOTHING
 """
 
 _AVERAGE = """
 INSERT INTO nodes_statistic (
-    node_id, span_s, at, samples, cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s,
-    running, temperature_c
+    node_id, span_s, at, samples,
+    cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s, running, temperature_c
 )
 SELECT
     node_id,
