@@ -16,6 +16,7 @@ from pathlib import Path
 from agent import clock, machine, negotiate, offers, stats, typed_data
 from agent.access import Access
 from agent.bookkeeper import Bookkeeper
+from agent.clock import HiveClock
 from agent.config import Config
 from agent.host_key import public_key_line
 from agent.identity import load_or_make_key, node_id
@@ -65,7 +66,8 @@ class Bee:
         self.key = load_or_make_key(home)
         self.node_id = node_id(self.key)
         self.journal = Journal(home / "journal.sqlite3")
-        self.books = Bookkeeper(journal=self.journal, key=self.key, config=config)
+        self.clock = HiveClock()
+        self.books = Bookkeeper(journal=self.journal, key=self.key, config=config, now_ms=self.clock.now_ms)
         self.keeper = Keeper(
             runtimes=runtimes,
             journal=self.journal,
@@ -110,6 +112,7 @@ class Bee:
 
     def welcomed(self, welcome: Welcome) -> None:
         """A new link: say everything again, since nobody knows what of it arrived."""
+        self.clock.hear(welcome.now_ms)
         self._pace(welcome.heartbeat_s, welcome.metering_interval_s)
         self._note_approval(welcome.approved)
         self.greeted.set()
@@ -128,6 +131,7 @@ class Bee:
     # -- listening ------------------------------------------------------------------------------------------
 
     def take_wanted(self, wanted: Wanted) -> None:
+        self.clock.hear(wanted.now_ms)
         self._revision = wanted.revision
         self._pace(wanted.heartbeat_s, wanted.metering_interval_s)
         self._note_approval(wanted.approved)
@@ -146,7 +150,7 @@ class Bee:
         rejections = wanted.rejections if isinstance(wanted, Sifted) else []
         if not (wanted.proposals or wanted.agreements or rejections):
             return
-        now_ms = clock.wall_ms()
+        now_ms = self.clock.now_ms()
         # One after the other: each signature takes away from what the next may have.
         self._answers = [
             *rejections,
@@ -254,7 +258,7 @@ class Bee:
             self._offered_s = now
             self._newest_offers = self._make_offers()
             self._offers = {
-                id: each for id, each in self._offers.items() if _ends_ms(each) > clock.wall_ms()
+                id: each for id, each in self._offers.items() if _ends_ms(each) > self.clock.now_ms()
             } | {each.offer_id: each for each in self._newest_offers}
             self._offers_due = True
         if not self._offers_due:
@@ -269,13 +273,13 @@ class Bee:
             machine=machine.properties(self.config.name, self.home),
             key=self.key,
             chain_id=self._chain_id,
-            now_ms=clock.wall_ms(),
+            now_ms=self.clock.now_ms(),
         )
 
     def _observation(self) -> Observed:
         return Observed(
             revision=self._revision,
-            at_ms=clock.wall_ms(),
+            at_ms=self.clock.now_ms(),
             assignments=self.keeper.observed(),
             stats=stats.measure(folder=self.home, running=len(self.keeper.runs())),
         )
@@ -305,9 +309,7 @@ class Bee:
         runtime = self.runtimes[run.runtime]
         allowed = self.config.rules.console
         if not (runtime.confines_console(run) if allowed is None else allowed):
-            return Access(
-                run, runtime, "the owner of this bee allows no shells (rules.console in bee.toml)"
-            )
+            return Access(run, runtime, "the owner of this bee allows no shells (rules.console in bee.toml)")
         return Access(run, runtime)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from eth_account.signers.local import LocalAccount
 from msgspec.structs import replace
@@ -19,8 +19,11 @@ log = logging.getLogger("hive.agent")
 
 
 class Bookkeeper:
-    def __init__(self, *, journal: Journal, key: LocalAccount, config: Config) -> None:
-        self._journal, self._key, self._config = journal, key, config
+    def __init__(
+        self, *, journal: Journal, key: LocalAccount, config: Config, now_ms: Callable[[], int]
+    ) -> None:
+        """`now_ms`: the Queen's clock, by which reports are dated."""
+        self._journal, self._key, self._config, self._now_ms = journal, key, config, now_ms
         self._meters: dict[str, Meter] = {
             meter.agreement_id: meter for meter in journal.meters() if not meter.closed
         }
@@ -34,7 +37,7 @@ class Bookkeeper:
     def open(self, terms: Terms) -> None:
         """Something is assigned under this agreement: it has a meter from now on."""
         if terms.agreement_id not in self._meters:
-            self._keep(metering.open_meter(terms, clock.wall_ms()))
+            self._keep(metering.open_meter(terms, self._now_ms()))
 
     def run_started(self, run: Run) -> None:
         if meter := self._meters.get(run.agreement_id):
@@ -91,7 +94,7 @@ class Bookkeeper:
         if not self.chain_id:
             return
         report, after = metering.cut(
-            meter, wall_ms=clock.wall_ms(), final=final, key=self._key, chain_id=self.chain_id
+            meter, wall_ms=self._now_ms(), final=final, key=self._key, chain_id=self.chain_id
         )
         self._journal.report(report, after)
         if after.closed:

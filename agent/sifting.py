@@ -21,6 +21,7 @@ from agent.protocol import (
     Answer,
     Assignment,
     FromQueen,
+    Millis,
     NoteAck,
     Proposal,
     ProtocolError,
@@ -51,6 +52,7 @@ class _Frame(msgspec.Struct, tag_field="type", tag="Wanted"):
     heartbeat_s: float
     metering_interval_s: float
     approved: bool
+    now_ms: Millis = 0
     assignments: list[msgspec.Raw] = []
     proposals: list[msgspec.Raw] = []
     agreements: list[msgspec.Raw] = []
@@ -82,6 +84,7 @@ def _sift(frame: _Frame) -> Sifted:
         heartbeat_s=frame.heartbeat_s,
         metering_interval_s=frame.metering_interval_s,
         approved=frame.approved,
+        now_ms=frame.now_ms,
         assignments=assignments + [each for each, _ in unread],
         proposals=proposals,
         agreements=agreements,

@@ -56,6 +56,8 @@ CHAIN_ID = 31337
 class QueenDouble:
     heartbeat_s: float = 0.2
     metering_interval_s: float = 0.5
+    ahead_s: float = 0
+    """By how much her clock is ahead of that of the machine."""
     refusal: Refused | None = None
     is_deaf: bool = False
     """Acknowledges no usage."""
@@ -113,8 +115,8 @@ class QueenDouble:
             cpu_threads=Decimal(threads),
             mem_gib=Decimal(mem),
             price=offer.price,
-            valid_from_ms=clock.wall_ms(),
-            expires_at_ms=clock.wall_ms() + 3_600_000,
+            valid_from_ms=self.now_ms(),
+            expires_at_ms=self.now_ms() + 3_600_000,
         )
         terms = replace(terms, **changes)
         signature = typed_data.sign(typed_data.agreement(terms, chain_id=CHAIN_ID), self.key)
@@ -160,12 +162,16 @@ class QueenDouble:
         seen = self.seen(assignment)
         return seen if seen and seen.state == state else None
 
+    def now_ms(self) -> int:
+        return clock.wall_ms() + int(self.ahead_s * 1000)
+
     def wanted(self) -> Wanted:
         return Wanted(
             revision=self.revision,
             heartbeat_s=self.heartbeat_s,
             metering_interval_s=self.metering_interval_s,
             approved=True,
+            now_ms=self.now_ms(),
             assignments=self.assignments,
             agreements=list(self.agreements.values()),
             usage_acks=[] if self.is_deaf else [self._ack(id, chain) for id, chain in self.usage.items()],
@@ -229,7 +235,10 @@ class QueenDouble:
         await websocket.send(
             encode(
                 Welcome(
-                    approved=True, heartbeat_s=self.heartbeat_s, metering_interval_s=self.metering_interval_s
+                    approved=True,
+                    heartbeat_s=self.heartbeat_s,
+                    metering_interval_s=self.metering_interval_s,
+                    now_ms=self.now_ms(),
                 )
             )
         )

@@ -185,7 +185,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def books_of(journal: Journal) -> Bookkeeper:
-    books = Bookkeeper(journal=journal, key=KEY, config=CONFIG)
+    books = Bookkeeper(journal=journal, key=KEY, config=CONFIG, now_ms=clock.wall_ms)
     books.chain_id = CHAIN_ID
     return books
 
