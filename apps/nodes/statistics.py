@@ -69,8 +69,8 @@ def _floor(at: datetime, span: Span) -> datetime:
 
 _RECORD = """
 INSERT INTO nodes_statistic (
-    span_s, at, samples,
-    node_id, cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s, running, temperature_c
+    span_s, at, samples, node_id,
+    cpu_percent, mem_used_bytes, disk_used_bytes, sent_bytes_s, received_bytes_s, running, temperature_c
 )
 SELECT %s, %s, 1, seen.*
 FROM unnest(
