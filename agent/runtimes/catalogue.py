@@ -1,6 +1,7 @@
-"""Native images: what a Bee's owner has put into `<home>/images/<name>/<tag>/` for the process runtime.
+"""Native images: what a Bee's owner has put into `<home>/images/<name>/<tag>/`.
 
-The Queen can only name one: `hive/hello:1` is the folder `hive/hello/1`. Its `image.json`:
+The Queen can only name one: `hive/hello:1` is the folder `hive/hello/1`. Its `image.json`, for the process
+runtime (others describe theirs in words of their own, see `find`):
 
     {
       "entrypoint": ["./hello", "--verbose"],
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -30,9 +32,12 @@ _RESERVED = re.compile(r"LD_.*|PATH|PORT|HIVE_.*|PYTHON.*|NODE_OPTIONS|BASH_ENV|
 
 
 class NativeImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    entrypoint: list[str]
+    entrypoint: Annotated[list[str], msgspec.Meta(min_length=1)]
     env: dict[str, str] = {}
     takes_command: bool = False
+
+
+T = TypeVar("T")
 
 
 def folder_of(catalogue: Path, reference: str) -> Path:
@@ -43,18 +48,15 @@ def folder_of(catalogue: Path, reference: str) -> Path:
     return catalogue.joinpath(*match["name"].split("/"), match["tag"] or "latest")
 
 
-def find(catalogue: Path, reference: str) -> tuple[Path, NativeImage]:
-    """(folder, image). Raises ImageMissing with a reason for the team that rents."""
+def find(catalogue: Path, reference: str, kind: type[T]) -> tuple[Path, T]:
+    """(folder, its image.json as `kind`). Raises ImageMissing with a reason for the team that rents."""
     folder = folder_of(catalogue, reference)
     try:
-        image = msgspec.json.decode((folder / "image.json").read_bytes(), type=NativeImage)
+        return folder, msgspec.json.decode((folder / "image.json").read_bytes(), type=kind)
     except (FileNotFoundError, NotADirectoryError):
         raise ImageMissing(f"image {reference} is not in this bee's catalogue") from None
     except (msgspec.DecodeError, OSError) as error:
         raise ImageMissing(f"image {reference}: its image.json can't be used ({error})") from None
-    if not image.entrypoint:
-        raise ImageMissing(f"image {reference}: its entrypoint is empty")
-    return folder, image
 
 
 def command_line(folder: Path, image: NativeImage, workload: Workload) -> list[str]:

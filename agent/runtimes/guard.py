@@ -98,8 +98,9 @@ def watch(payload: int, spec: Spec, folder: str) -> tuple[int | None, str]:
 
 
 def stop(payload: int, grace_s: float) -> int | None:
-    """SIGTERM to the payload's group, and time to obey."""
+    """SIGTERM to the payload's group, and time to obey; what is paused wakes up to hear it."""
     signal_group(payload, signal.SIGTERM)
+    proctree.thaw(os.getpid())
     give_up_at = boot_s() + grace_s
     while boot_s() < give_up_at:
         signal.sigtimedwait({signal.SIGCHLD}, 0.05)

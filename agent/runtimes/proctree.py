@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from contextlib import suppress
 
 _TICK_MS = 1000 // os.sysconf("SC_CLK_TCK")
@@ -46,6 +48,30 @@ def resident_bytes(pid: int) -> int:
         with suppress(OSError, ValueError, IndexError), open(f"/proc/{each}/statm") as file:
             total += int(file.read().split()[1]) * _PAGE_BYTES
     return total
+
+
+def freeze(guard: int) -> None:
+    """Stop everything below a guard. What forks meanwhile is met in the next round."""
+    while running := [pid for pid in descendants(guard) if _state(pid) not in "TtZX"]:
+        for pid in running:
+            _signal(pid, signal.SIGSTOP)
+        time.sleep(0.002)
+
+
+def thaw(guard: int) -> None:
+    for pid in descendants(guard):
+        _signal(pid, signal.SIGCONT)
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _state(pid: int) -> str:
+    """One letter, `X` for what is gone."""
+    fields = _stat(pid)
+    return fields[0] if fields else "X"
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from agent import clock
 from agent.health import problem_with
 from agent.protocol import Assignment, HealthCheck, Workload
-from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault
+from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault, Status
 from agent.runtimes.process import ProcessRuntime
 from tests.agent.conftest import SERVER, put_image
 from tests.needs import needs_root
@@ -34,12 +34,22 @@ if os.fork() == 0:
 time.sleep(600)
 """
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+TALKER = (
+    "import sys\nfor i in range(10): print('line', i)\nprint('said on the other stream', file=sys.stderr)"
+)
 HUNGRY = "import time; held = bytearray(200 << 20); time.sleep(600)"
+PROGRAMS = {
+    "server": SERVER,
+    "forker": FORKER,
+    "stubborn": STUBBORN,
+    "talker": TALKER,
+    "hungry": HUNGRY,
+}
 
 
 @pytest.fixture
 def runtime(home: Path) -> ProcessRuntime:
-    for name, program in {"server": SERVER, "forker": FORKER, "stubborn": STUBBORN, "hungry": HUNGRY}.items():
+    for name, program in PROGRAMS.items():
         put_image(home, f"test/{name}:1", program)
     return ProcessRuntime(home)
 
@@ -245,7 +255,7 @@ async def test_it_gives_each_replica_a_user_of_its_own_where_it_can(
     image = runtime._catalogue / "test" / "sleeper" / "1"
     image.mkdir(parents=True)
     (image / "image.json").write_text('{"entrypoint": ["/bin/sleep", "600"]}')
-    home = runtime._work.parent
+    home = runtime._work.parents[1]
     for folder in (home, *home.parents[:-2]):
         if not folder.stat().st_mode & 1:
             folder.chmod(0o711)
@@ -270,7 +280,7 @@ async def test_it_lets_no_team_choose_the_user(
     image = runtime._catalogue / "test" / "shell" / "1"
     image.mkdir(parents=True)
     (image / "image.json").write_text('{"entrypoint": ["/bin/sh", "-c", "sleep 600"], "takes_command": true}')
-    for folder in (runtime._work.parent, *runtime._work.parent.parents[:-2]):
+    for folder in (runtime._work.parents[1], *runtime._work.parents[1].parents[:-2]):
         folder.chmod(folder.stat().st_mode | 0o011)
     secret = tmp_path_factory.mktemp("secret")
     secret.chmod(0o700)
@@ -286,6 +296,35 @@ async def test_it_calls_no_shell_confined_that_has_the_agents_own_user(runtime: 
     assert payload_of(run).uids().real == os.getuid()
     assert not runtime.confines_console(run)
     await runtime.stop(run, 1)
+
+
+async def test_it_pauses_the_whole_tree_and_lets_it_go_on(runtime: ProcessRuntime) -> None:
+    run = await runtime.start(order("forker"))
+    tree = await until(lambda: _tree_with_daemon(run))
+    await runtime.pause(run)
+    await runtime.pause(run)
+    assert {each.status() for each in tree} == {psutil.STATUS_STOPPED}
+    assert (await runtime.status(run)).paused
+    await runtime.resume(run)
+    assert psutil.STATUS_STOPPED not in {each.status() for each in tree}
+    assert (await runtime.status(run)) == Status(alive=True)
+    await runtime.stop(run, 1)
+
+
+async def test_it_stops_what_is_paused(runtime: ProcessRuntime) -> None:
+    run = await runtime.start(order("server"))
+    await until(lambda: _passes(run, HealthCheck(), runtime))
+    await runtime.pause(run)
+    began = time.monotonic()
+    await runtime.stop(run, 5)
+    assert time.monotonic() - began < 3, "it heard SIGTERM, and was not killed"
+
+
+async def test_it_tells_the_last_lines_it_wrote(runtime: ProcessRuntime) -> None:
+    run = await runtime.start(order("talker"))
+    assert (await end_of(runtime, run)).endswith("said on the other stream")
+    assert await runtime.logs(run, 2) == b"line 9\nsaid on the other stream\n"
+    assert await runtime.logs(run, 0) == b""
 
 
 async def test_it_opens_a_shell_on_a_terminal(runtime: ProcessRuntime) -> None:

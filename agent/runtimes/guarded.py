@@ -1,0 +1,271 @@
+"""What the runtimes of this machine's own programs share: a payload under a guard, between walls.
+
+A runtime adds what the payload is (`payload`) and where its image comes from (`prepare`). It gets: a work
+folder and a guard that outlive the agent, the tree's end when its lease ends, a user, limits and CPUs of its
+own (see `confinement.py`), usage that the kernel counted, pause and resume, logs, commands and shells inside.
+Egress is not counted: without a network of its own a process can't be told from its neighbours, so it
+reports 0 bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent import clock
+from agent.protocol import Workload
+from agent.runtimes import confinement, proctree, work_folder
+from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
+from agent.runtimes.pseudo_terminal import open_pseudo_terminal
+from agent.runtimes.work_folder import folder_of
+
+_GUARD = Path(__file__).with_name("guard.py")
+_GUARD_COMMAND = [sys.executable, "-I", "-S", str(_GUARD)]
+_PATIENCE_S = 5.0
+_STEP_S = 0.01
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True):
+    """What a runtime wants to have run for one replica."""
+
+    command: list[str]
+    env: dict[str, str]
+    reads: list[Path]
+    """What it must be able to read besides the system's own folders."""
+    devices: list[str] = []
+    overhead_bytes: int = 0
+    """Memory the runtime itself needs, on top of what is rented."""
+    sandboxed: bool = True
+    """False: it brings its own walls, and gets user, limits and CPUs only."""
+
+
+class Guarded:
+    name: str
+    version: str
+
+    def __init__(self, home: Path) -> None:
+        self._work = home / "work" / self.name
+        self._work.mkdir(parents=True, exist_ok=True)
+        for folder in (self._work.parent, self._work):
+            folder.chmod(0o711)
+        self._guards: dict[str, subprocess.Popen[bytes]] = {}
+        """Those started by this very agent, to be waited for; adopted ones are waited for by init."""
+
+    # -- what a runtime adds --------------------------------------------------------------------------------
+
+    async def prepare(self, workload: Workload) -> None:
+        """Raises ImageMissing with the reason."""
+        raise NotImplementedError
+
+    def payload(self, order: Order, folder: Path, port: int | None) -> Payload:
+        """Called in a thread; `folder/files` is the replica's own. Raises RuntimeFault."""
+        raise NotImplementedError
+
+    # -- what they share ------------------------------------------------------------------------------------
+
+    def confines_console(self, run: Run) -> bool:
+        """Only where this very run has a user of its own: it depends on its image, too."""
+        return work_folder.read_spec(folder_of(run)).get("uid") is not None
+
+    async def start(self, order: Order) -> Run:
+        folder = self._work / order.assignment.assignment_id
+        try:
+            await asyncio.to_thread(self._lay_out, order, folder)
+            return await self._launch(folder, order.node_id)
+        except RuntimeFault:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+            raise
+
+    def _lay_out(self, order: Order, folder: Path) -> None:
+        workload = order.assignment.workload
+        port = free_port(order.advertise) if workload.port else None
+        run = Run(
+            run_id=uuid.uuid4().hex,
+            assignment_id=order.assignment.assignment_id,
+            agreement_id=order.assignment.agreement_id,
+            runtime=self.name,
+            endpoint=f"{order.advertise}:{port}" if port else "",
+            detail={"folder": str(folder), "boot_id": clock.boot_id()},
+        )
+        files = work_folder.make(folder)
+        payload = self.payload(order, folder, port)
+        payload = msgspec.structs.replace(payload, env=payload.env | _variables(order, port, files))
+        work_folder.write_spec(folder, self._spec(run, workload, payload), order.lease_until_s)
+
+    def _spec(self, run: Run, workload: Workload, payload: Payload) -> dict[str, Any]:
+        uid = _own_uid(run, [self._work, *payload.reads])
+        return {
+            "run": msgspec.to_builtins(run),
+            "command": payload.command,
+            "env": payload.env,
+            "cwd": str(folder_of(run) / "files"),
+            "uid": uid,
+            "cpus": confinement.cpus(run.assignment_id, workload.cpu_threads),
+            "limits": confinement.limits(own_user=uid is not None),
+            "mem_bytes": int(workload.mem_gib * (1 << 30)) + payload.overhead_bytes,
+            "grace_s": workload.stop_grace_s,
+        }
+
+    async def _launch(self, folder: Path, node_id: str) -> Run:
+        # HIVE_NODE in its environment tells whoever cleans up after a Bee whose guard this is.
+        environment = {"PATH": os.defpath, "HIVE_NODE": node_id}
+        with (folder / "guard.log").open("ab") as log:
+            guard = subprocess.Popen(
+                [*_GUARD_COMMAND, str(folder)],
+                env=environment,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        for _ in range(int(_PATIENCE_S / _STEP_S)):
+            if (run := work_folder.read_run(folder)) is not None:
+                self._guards[run.run_id] = guard
+                return run
+            if guard.poll() is not None:
+                break
+            await asyncio.sleep(_STEP_S)
+        guard.kill()
+        guard.wait()
+        said = work_folder.last_word(folder / "guard.log")
+        raise RuntimeFault(f"its guard did not start: {said or 'no word from it'}")
+
+    async def renew(self, run: Run, lease_until_s: float) -> None:
+        work_folder.write_number(folder_of(run) / "lease", lease_until_s)
+
+    async def status(self, run: Run) -> Status:
+        folder = folder_of(run)
+        if _is_alive(run):
+            return Status(alive=True, paused=(folder / "paused").exists())
+        end = work_folder.read_end(folder)
+        said = work_folder.last_word(folder / "log")
+        reason = str(end.get("reason", "killed together with its guard"))
+        return Status(alive=False, reason=f"{reason}: {said}" if said else reason, ended_s=end.get("ended_s"))
+
+    async def usage(self, run: Run) -> Counters:
+        if _is_alive(run):
+            return Counters(cpu_ms=proctree.cpu_ms(_guard_pid(run)))
+        return Counters(cpu_ms=int(work_folder.read_end(folder_of(run)).get("cpu_ms", 0)))
+
+    async def pause(self, run: Run) -> None:
+        if _is_alive(run):
+            (folder_of(run) / "paused").touch()
+            proctree.freeze(_guard_pid(run))
+
+    async def resume(self, run: Run) -> None:
+        if _is_alive(run):
+            proctree.thaw(_guard_pid(run))
+        (folder_of(run) / "paused").unlink(missing_ok=True)
+
+    async def logs(self, run: Run, tail: int) -> bytes:
+        return await asyncio.to_thread(work_folder.last_lines, folder_of(run) / "log", tail)
+
+    async def stop(self, run: Run, grace_s: float) -> None:
+        work_folder.write_number(folder_of(run) / "grace", grace_s)
+        _signal_guard(run, signal.SIGTERM)
+        give_up_at = clock.boot_s() + grace_s + _PATIENCE_S
+        while _is_alive(run):
+            if clock.boot_s() > give_up_at:
+                _signal_guard(run, signal.SIGKILL)
+            await asyncio.sleep(_STEP_S)
+
+    async def remove(self, run: Run) -> None:
+        if guard := self._guards.pop(run.run_id, None):
+            guard.wait()
+        await asyncio.to_thread(shutil.rmtree, folder_of(run), True)
+
+    async def execute(self, run: Run, command: list[str], timeout_s: float) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *_GUARD_COMMAND,
+            "--run",
+            str(folder_of(run) / "spec.json"),
+            *command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    async def terminal(self, run: Run, command: str | None, columns: int, rows: int) -> Terminal:
+        shell = [
+            *_GUARD_COMMAND,
+            "--shell",
+            str(folder_of(run) / "spec.json"),
+            *([command] if command else []),
+        ]
+        return open_pseudo_terminal(shell, columns, rows)
+
+    async def adopt(self) -> list[Run]:
+        found = []
+        for folder in self._work.iterdir():
+            run = await _await_run(folder)
+            if run is None:
+                await asyncio.to_thread(shutil.rmtree, folder, True)
+            else:
+                found.append(run)
+        return found
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on now. A race lost is a crash, and the next start takes another."""
+    with socket.create_server(("" if host not in ("127.0.0.1", "localhost") else "127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _variables(order: Order, port: int | None, files: Path) -> dict[str, str]:
+    own = {
+        "PATH": os.defpath,
+        "HOME": str(files),
+        "TMPDIR": str(files),
+        "HIVE_REPLICA": order.assignment.replica,
+        "HIVE_NODE": order.node_id,
+        "HIVE_GENERATION": str(order.assignment.generation),
+    }
+    return own | ({"PORT": str(port)} if port else {})
+
+
+def _own_uid(run: Run, needed: list[Path]) -> int | None:
+    there = [path for path in needed if path.is_absolute() and path.exists()]
+    return confinement.own_uid(run.assignment_id) if confinement.gives_own_user(there) else None
+
+
+def _guard_pid(run: Run) -> int:
+    return int(run.detail["guard_pid"])
+
+
+def _is_alive(run: Run) -> bool:
+    """The guard lives and is the very process that was started: pids come round again, also after a boot."""
+    same_boot = run.detail["boot_id"] == clock.boot_id()
+    return same_boot and proctree.started_ticks(_guard_pid(run)) == run.detail["guard_started"]
+
+
+def _signal_guard(run: Run, number: signal.Signals) -> None:
+    if _is_alive(run):
+        with suppress(ProcessLookupError):
+            os.kill(_guard_pid(run), number)
+
+
+async def _await_run(folder: Path) -> Run | None:
+    """An agent killed in the middle of a start leaves a guard that is about to write its run."""
+    for _ in range(int(1 / _STEP_S)):
+        if (run := work_folder.read_run(folder)) is not None or not (folder / "spec.json").exists():
+            return run
+        await asyncio.sleep(_STEP_S)
+    return None
