@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from agent import clock, machine, negotiate, offers, stats, typed_data
+from agent import clock, hardware, machine, negotiate, offers, typed_data
 from agent.access import Access
 from agent.bookkeeper import Bookkeeper
 from agent.clock import HiveClock
@@ -49,6 +49,7 @@ from agent.sifting import Sifted, spared
 from agent.slots import (
     WantedSet,
 )
+from agent.stats import Gauge
 
 log = logging.getLogger("hive.agent")
 
@@ -91,6 +92,7 @@ class Bee:
         self._answers: list[Answer] = []
         self._offers_due = self._observed_due = self._papers_due = False
         self._heartbeat_at = 0.0
+        self._gauge = Gauge(home)
 
     # -- greeting -------------------------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class Bee:
             agent_version=_version(),
             runtimes=sorted(self.runtimes),
             ssh_host_key=public_key_line(self.home),
-            properties=machine.properties(self.config.name, self.home),
+            properties=machine.properties(self.config.name, self.home) | hardware.properties(),
         )
 
     # -- listening ------------------------------------------------------------------------------------------
@@ -281,7 +283,7 @@ class Bee:
             revision=self._revision,
             at_ms=self.clock.now_ms(),
             assignments=self.keeper.observed(),
-            stats=stats.measure(folder=self.home, running=len(self.keeper.runs())),
+            stats=self._gauge.read(running=len(self.keeper.runs())),
         )
 
     def _papers(self) -> list[Message]:

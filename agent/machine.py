@@ -38,6 +38,7 @@ def rentable_mem_gib() -> Decimal:
 
 
 def properties(name: str, folder: Path) -> dict[str, Any]:
+    """What every offer repeats; `hardware.properties` has the rest."""
     return {
         "golem.node.id.name": name,
         "golem.inf.cpu.architecture": platform.machine(),
@@ -45,7 +46,6 @@ def properties(name: str, folder: Path) -> dict[str, Any]:
         "golem.inf.cpu.threads": int(cpu_threads()),
         "golem.inf.mem.gib": float(mem_gib()),
         "golem.inf.storage.gib": float(storage_gib(folder)),
-        "hive.inf.os.name": platform.platform(terse=True),
     }
 
 
