@@ -66,7 +66,7 @@ async def start_up(home: Path, wake: asyncio.Event, url: str | None) -> Bee:
     if url:
         config = replace(config, url=url)
     key = load_or_make_key(home)
-    runtimes = detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
+    runtimes = await detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
     if not runtimes:
         raise AgentError(f"none of the runtimes in {home / 'bee.toml'} works on this machine")
     bee = Bee(home=home, config=config, runtimes=runtimes, poke=wake.set)

@@ -120,7 +120,7 @@ def _join(url: str, token: str, home: Path, chosen: dict[str, Any]) -> dict[str,
     with only_one(home):
         config = _config(url, home, chosen)
         key = load_or_make_key(home)
-        runtimes = detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
+        runtimes = asyncio.run(detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key)))
         if not runtimes:
             raise AgentError("none of the chosen runtimes works on this machine")
         config = _with_runtimes(config, tuple(sorted(runtimes)))

@@ -96,6 +96,10 @@ class Runtime(Protocol):
         """True where a shell inside this replica can't reach what belongs to the machine's owner."""
         ...
 
+    async def self_test(self) -> None:
+        """Run something small, just as a replica would be run. Raises RuntimeFault with what did not work."""
+        ...
+
     async def prepare(self, workload: Workload) -> None:
         """Get the image. Raises ImageMissing with the reason."""
         ...

@@ -69,8 +69,8 @@ def command_line(folder: Path, image: NativeImage, workload: Workload) -> list[s
     return own + list(workload.command or [])
 
 
-def environment(image: NativeImage, workload: Workload) -> dict[str, str]:
-    """The image's variables and the team's. Raises RuntimeFault for one that is reserved."""
+def environment(own: dict[str, str], workload: Workload) -> dict[str, str]:
+    """The image's own variables and the team's. Raises RuntimeFault for one that is reserved."""
     if reserved := sorted(name for name in workload.environment if _RESERVED.fullmatch(name)):
         raise RuntimeFault(f"environment: {', '.join(reserved)} can't be set for a native image")
-    return {**workload.environment, **image.env}
+    return {**workload.environment, **own}

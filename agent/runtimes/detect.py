@@ -12,23 +12,33 @@ from agent.runtimes.process import ProcessRuntime
 log = logging.getLogger("hive.agent")
 
 
-def detect_runtimes(allowed: Iterable[str], *, home: Path, node_id: str) -> dict[str, Runtime]:
-    """Those of `allowed` that work, by name."""
+async def detect_runtimes(allowed: Iterable[str], *, home: Path, node_id: str) -> dict[str, Runtime]:
+    """Those of `allowed` that are there and pass their self-test, by name."""
     found: dict[str, Runtime] = {}
     for name in allowed:
         try:
-            found[name] = _detect(name, home, node_id)
+            runtime = _make(name, home, node_id)
+            await runtime.self_test()
+            found[name] = runtime
         except RuntimeFault as fault:
             log.warning("runtime %s is not offered: %s", name, fault)
     return found
 
 
-def _detect(name: str, home: Path, node_id: str) -> Runtime:
+def _make(name: str, home: Path, node_id: str) -> Runtime:
+    """Imported where it is allowed only: the Docker SDK alone costs 8 MB."""
     if name == "process":
         return ProcessRuntime(home)
     if name == "docker":
-        # Imported where it is allowed only: the SDK costs 8 MB.
         from agent.runtimes.docker import DockerRuntime
 
-        return DockerRuntime.detect(node_id)
+        return DockerRuntime.detect(node_id, home=home)
+    if name == "qemu":
+        from agent.runtimes.qemu import QemuRuntime
+
+        return QemuRuntime(home)
+    if name == "wasm":
+        from agent.runtimes.wasm import WasmRuntime
+
+        return WasmRuntime(home)
     raise RuntimeFault(f"there is no runtime {name!r}")

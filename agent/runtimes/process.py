@@ -10,6 +10,7 @@ from agent.runtimes import catalogue
 from agent.runtimes.base import Order
 from agent.runtimes.catalogue import NativeImage
 from agent.runtimes.guarded import Guarded, Payload
+from agent.runtimes.trial import try_out
 
 
 class ProcessRuntime(Guarded):
@@ -18,8 +19,13 @@ class ProcessRuntime(Guarded):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
+        self._home = home
         self._catalogue = home / "images"
         self._catalogue.mkdir(parents=True, exist_ok=True)
+
+    async def self_test(self) -> None:
+        """Run a program that does nothing. Raises RuntimeFault."""
+        await try_out(self._home, Payload(command=["/bin/true"], env={}, reads=[]))
 
     async def prepare(self, workload: Workload) -> None:
         catalogue.find(self._catalogue, workload.image, NativeImage)
@@ -32,6 +38,6 @@ class ProcessRuntime(Guarded):
         programs = map(Path, command[: len(image.entrypoint)])
         return Payload(
             command=command,
-            env=catalogue.environment(image, workload),
+            env=catalogue.environment(image.env, workload),
             reads=[image_folder, *(path for path in programs if path.is_absolute() and path.exists())],
         )
