@@ -108,6 +108,7 @@ def parse_manifest(
     if file is None or source.problems:
         raise ManifestError(source.problems)
     services = {name: _spec(service, file.hive) for name, service in file.services.items()}
+    _check_ports(services, source)
     _check_sizes(services, source)
     return Manifest(
         name=file.name,
@@ -139,6 +140,13 @@ def _checked(root: Any, source: Source) -> compose.ComposeFile | None:
     except ValidationError as error:
         explain(error, source)
         return None
+
+
+def _check_ports(services: Mapping[str, ServiceSpec], source: Source) -> None:
+    for name, spec in services.items():
+        if spec.port and "wasm" in spec.runtimes:
+            path = ("services", name, "ports")
+            source.add(path, "a wasm module has no network: take the port out, or wasm out of x-hive.runtime")
 
 
 def _check_sizes(services: Mapping[str, ServiceSpec], source: Source) -> None:

@@ -78,7 +78,7 @@ def problem(below_web: str) -> str:
         ("restart: sometimes", "expected no, always, on-failure or unless-stopped"),
         ("command: a 'b", "can't be split into words"),
         ("command: {a: b}", "expected a command line or a list of words, got a map"),
-        ("x-hive: {runtime: podman}", 'runtime: expected one of docker, process, got "podman"'),
+        ("x-hive: {runtime: podman}", 'runtime: expected one of docker, process, qemu, wasm, got "podman"'),
         ("x-hive: {max_price_per_hour: free}", 'expected GLM per hour such as "0.05", got "free"'),
         ("x-hive: {max_price_per_hour: -1}", "expected a price above 0, got -1"),
         ("x-hive: {max_price_per_hour: 1e-19}", "at most 18 digits after the point"),
@@ -150,6 +150,10 @@ def test_it_tells_everything_at_once_in_the_order_of_lines() -> None:
         ("services: {web: }", "services.web.image: missing: every service needs an image"),
         ("services: {web: {image: [a]}}", "expected an image"),
         ("services: {web: {image: }}", "expected an image"),
+        (
+            'services: {job: {image: app, ports: ["80"], x-hive: {runtime: [docker, wasm]}}}',
+            "services.job.ports: a wasm module has no network: take the port out, or wasm out of x-hive.runtime",
+        ),
         ("services: {? [a, b] : {image: app}}", "expected a name before the colon"),
     ],
 )

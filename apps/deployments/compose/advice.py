@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-RUNTIMES: Final = ("docker", "process")
+RUNTIMES: Final = ("docker", "process", "qemu", "wasm")
 STRATEGIES: Final = ("cheapest",)
 
 _OWN_NAMES = "left out: each replica has a name of its own, such as web-1"
