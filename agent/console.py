@@ -14,6 +14,7 @@ import asyncio
 import hmac
 import logging
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
@@ -140,9 +141,10 @@ async def _pump(websocket: ClientConnection, near: socket.socket) -> None:
             await websocket.send(data)
 
     async def inward() -> None:
-        async for frame in websocket:
-            writer.write(frame if isinstance(frame, bytes) else frame.encode())
-            await writer.drain()
+        with suppress(ConnectionError):  # the SSH server has hung up
+            async for frame in websocket:
+                writer.write(frame if isinstance(frame, bytes) else frame.encode())
+                await writer.drain()
 
     try:
         ways = [asyncio.create_task(outward()), asyncio.create_task(inward())]

@@ -14,6 +14,7 @@ COMMANDS = {
     ),
     "deploy": Lazy("hive_client.commands.deploy:deploy", "Run a Compose file and wait until it is healthy"),
     "ps": Lazy("hive_client.commands.ps:ps", "List deployments, or the replicas of one"),
+    "logs": Lazy("hive_client.commands.logs:logs", "Show what the replicas of a deployment wrote"),
     "scale": Lazy("hive_client.commands.scale:scale", "Change how many replicas a service has"),
     "stop": Lazy("hive_client.commands.stop:stop", "Stop a deployment"),
     "start": Lazy("hive_client.commands.start:start", "Start a stopped deployment again"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from hive_client.nouns import Deployment, Event, Replica
+from hive_client.nouns import Deployment, Event, Log, Replica
 from hive_client.reading import read
 from hive_client.session import Session
 
@@ -22,6 +22,10 @@ class Deployments:
 
     def replicas(self, name: str) -> list[Replica]:
         return [read(Replica, row) for row in self._session.get(_path(name, "replicas"))]
+
+    def log(self, name: str, replica: str, *, tail: int | None = None) -> Log:
+        """The last lines that a replica, `web-1` say, wrote: 200 unless said otherwise."""
+        return read(Log, self._session.get(_path(name, "replicas", replica, "logs"), tail=tail))
 
     def events(self, name: str) -> Iterator[Event]:
         """What happened to it and to its replicas, newest first."""
@@ -41,4 +45,4 @@ class Deployments:
 
 
 def _path(name: str, *steps: str) -> str:
-    return "/".join(("deployments", quote(name, safe=""), *steps, ""))
+    return "/".join(("deployments", *(quote(step, safe="") for step in (name, *steps)), ""))

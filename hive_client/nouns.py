@@ -135,6 +135,17 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class Log:
+    """The last lines of what a replica wrote, as its Bee had them when they were asked for."""
+
+    replica: str
+    generation: int
+    node_id: str
+    node_name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Event:
     """One line of the audit trail."""
 

@@ -16,6 +16,7 @@ from apps.billing.invoicing import NothingToInvoice
 from apps.billing.posting import InsufficientFunds
 from apps.billing.wallets import WalletTaken
 from apps.deployments.applying import PlanExpired, PlanRefused
+from apps.deployments.logs import LogUnavailable
 from apps.deployments.manifest import ManifestError
 from apps.teams.states import StateError
 
@@ -27,6 +28,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     PlanRefused: (409, "plan_refused"),
     WalletTaken: (409, "wallet_taken"),
     NothingToInvoice: (409, "nothing_to_invoice"),
+    LogUnavailable: (409, "no_log"),
     StateError: (409, "conflict"),
 }
 """Errors of the rooms that users should know of -> HTTP status and code, the first that fits."""

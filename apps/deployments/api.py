@@ -16,11 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.deployments import applying
+from apps.deployments.logs import log_of
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.serializers import (
     DeploymentSerializer,
     EventSerializer,
+    LogQuerySerializer,
+    LogSerializer,
     NewPlanSerializer,
     PlanSerializer,
     ReasonSerializer,
@@ -28,7 +31,7 @@ from apps.deployments.serializers import (
     ScaleSerializer,
     WholePlanSerializer,
 )
-from apps.deployments.showing import events_of, sheet_of, sheets_of
+from apps.deployments.showing import ReplicaSheet, events_of, sheet_of, sheets_of
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, TeamScoped, acting_team, is_uuid, user_of
 
@@ -36,6 +39,7 @@ EVENTS_KEPT = 1000
 """How far back `events` looks; the audit trail itself is kept whole."""
 
 NAME = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, description="Its name or its id.")
+REPLICA = OpenApiParameter("replica", OpenApiTypes.STR, OpenApiParameter.PATH, description="`web-1`.")
 
 
 @extend_schema_view(list=extend_schema(parameters=[TEAM]))
@@ -134,6 +138,15 @@ class DeploymentViewSet(TeamScoped[Deployment]):
         """Where each replica runs, what it waits for, and until when."""
         return Response(ReplicaSerializer(sheet_of(self.get_object()).replicas, many=True).data)
 
+    @extend_schema(parameters=[LogQuerySerializer, REPLICA], responses=LogSerializer)
+    @action(detail=True, url_path="replicas/(?P<replica>[^/]+)/logs")
+    def logs(self, request: Request, pk: str, replica: str) -> Response:
+        """The last lines of what a replica wrote, asked of its Bee now; those of its newest generation."""
+        asked = LogQuerySerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        found = _named(sheet_of(self.get_object()).replicas, replica)
+        return Response(LogSerializer(log_of(found.replica, tail=asked.validated_data["tail"])).data)
+
     @extend_schema(responses=EventSerializer(many=True))
     @action(detail=True)
     def events(self, request: Request, pk: str) -> Response:
@@ -144,6 +157,15 @@ class DeploymentViewSet(TeamScoped[Deployment]):
 
     def _shown(self, deployment: Deployment) -> Response:
         return Response(DeploymentSerializer(sheet_of(deployment)).data)
+
+
+def _named(replicas: list[ReplicaSheet], name: str) -> ReplicaSheet:
+    for each in replicas:
+        if each.replica.name == name:
+            return each
+    raise NotFound(
+        f"there is no replica {name}; there is {', '.join(each.replica.name for each in replicas)}"
+    )
 
 
 @transaction.atomic

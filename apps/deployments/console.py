@@ -94,7 +94,7 @@ async def open_console(
     Raises:
         ConsoleError: with what went wrong.
     """
-    connection = await _connect(sock, host_key, user, password)
+    connection = await connect(sock, host_key, user, password)
     try:
         process = await connection.create_process(
             command,
@@ -110,9 +110,10 @@ async def open_console(
     return Console(connection, process)
 
 
-async def _connect(
+async def connect(
     sock: socket.socket, host_key: str, user: str, password: str
 ) -> asyncssh.SSHClientConnection:
+    """The Bee at the other end, once it has proved its key. Raises ConsoleError."""
     try:
         pinned = asyncssh.import_public_key(host_key)
         return await asyncssh.connect(

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from apps.deployments.affording import first_leases_glm
 from apps.deployments.compose.file import MAX_REPLICAS
+from apps.deployments.logs import LINES, MOST_LINES
 from apps.deployments.models import Plan, Replica, ReplicaState, Wanted
 from apps.nodes.models import Node
 from apps.teams.models import AuditLine
@@ -201,6 +202,24 @@ class ScaleSerializer(serializers.Serializer[Any]):
 class ReasonSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(
         required=False, allow_blank=True, max_length=400, help_text="For the audit trail."
+    )
+
+
+class LogQuerySerializer(serializers.Serializer[Any]):
+    tail = serializers.IntegerField(
+        min_value=1, max_value=MOST_LINES, default=LINES, help_text="How many lines at most."
+    )
+
+
+class LogSerializer(serializers.Serializer[Any]):
+    """Of a `ReplicaLog`."""
+
+    replica = serializers.CharField()
+    generation = serializers.IntegerField()
+    node_id = serializers.CharField()
+    node_name = serializers.CharField()
+    text = serializers.CharField(
+        help_text="Both streams, in the order they came; bytes that are no UTF-8 as �."
     )
 
 

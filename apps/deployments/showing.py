@@ -47,6 +47,11 @@ class ReplicaSheet:
         return None if self.replica.state == ReplicaState.HEALTHY else self.replica.deadline_at
 
     @property
+    def has_log(self) -> bool:
+        """Where something runs, or tried to."""
+        return self.assignment is not None
+
+    @property
     def has_console(self) -> bool:
         return self.assignment is not None and self.replica.state in {
             ReplicaState.HEALTHY,

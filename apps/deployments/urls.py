@@ -13,4 +13,6 @@ urlpatterns = [
     path("deployments/<uuid:pk>/start/", views.start, name="start"),
     path("services/<uuid:pk>/scale/", views.scale, name="scale"),
     path("replicas/<uuid:pk>/console/", views.console, name="console"),
+    path("replicas/<uuid:pk>/logs/", views.logs, name="logs"),
+    path("replicas/<uuid:pk>/logs/text/", views.log_text, name="log-text"),
 ]

@@ -7,13 +7,15 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from apps.deployments import applying
 from apps.deployments.affording import first_leases_glm
+from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
@@ -157,6 +159,31 @@ def console(request: HttpRequest, pk: str) -> HttpResponse:
     deployment = replica.service.deployment
     context = {"replica": replica, "deployment": deployment, "team": remember_team(request, deployment.team)}
     return render(request, "deployments/console.html", context)
+
+
+@login_required
+def logs(request: HttpRequest, pk: str) -> HttpResponse:
+    """What a replica wrote, for every member of the team; the page asks for the text by itself."""
+    replica = _reachable_replica(request, pk)
+    deployment = replica.service.deployment
+    context = {"replica": replica, "deployment": deployment, "lines": LINES} | _around(request, deployment)
+    return render(request, "deployments/logs.html", context)
+
+
+@login_required
+@never_cache
+def log_text(request: HttpRequest, pk: str) -> JsonResponse:
+    """The text itself, or the `problem` that keeps it away."""
+    try:
+        log = log_of(_reachable_replica(request, pk))
+    except LogUnavailable as problem:
+        return JsonResponse({"problem": str(problem)})
+    return JsonResponse({"text": log.text, "generation": log.generation, "node_name": log.node_name})
+
+
+def _reachable_replica(request: HttpRequest, pk: str) -> Replica:
+    reachable = Replica.objects.filter(service__deployment__team__in=reachable_teams(request))
+    return get_object_or_404(reachable.select_related("service__deployment__team"), pk=pk)
 
 
 def live_context(deployment: Deployment) -> dict[str, Any]:

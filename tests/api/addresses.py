@@ -12,6 +12,8 @@ class Address(NamedTuple):
     method: str
     name: str
     has_id: bool
+    inner: str = ""
+    """What is named within that row: a replica of a deployment."""
 
     @property
     def noun(self) -> str:
@@ -19,7 +21,8 @@ class Address(NamedTuple):
         return self.name.split("-")[1]
 
     def url(self, pk: Any = None) -> str:
-        return reverse(self.name, kwargs={"pk": pk} if self.has_id else {})
+        within = {self.inner: "web-1"} if self.inner else {}
+        return reverse(self.name, kwargs=within | ({"pk": pk} if self.has_id else {}))
 
     def __str__(self) -> str:
         return f"{self.method} {self.name}"
@@ -35,8 +38,10 @@ def _walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[Add
         if isinstance(each, URLResolver):
             yield from _walk(each.url_patterns, path)
         elif path.startswith("api/v1/") and each.name:
+            words = set(each.pattern.regex.groupindex)
+            inner = next(iter(words - {"pk"}), "")
             for method in _methods(each.callback):
-                yield Address(method, each.name, "pk" in each.pattern.regex.groupindex)
+                yield Address(method, each.name, "pk" in words, inner)
 
 
 def _methods(view: Any) -> list[str]:

@@ -62,7 +62,8 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
     kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], plan)
     kwargs["deployments:scale"] = {"pk": scenery.service.pk}
-    kwargs["deployments:console"] = {"pk": scenery.replica.pk}
+    replica = {"pk": scenery.replica.pk}
+    kwargs |= dict.fromkeys(["deployments:console", "deployments:logs", "deployments:log-text"], replica)
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from apps.nodes import streams
 from apps.teams.models import Team, User
 from tests.pages.scenery import Scenery, paint
 
@@ -12,6 +13,12 @@ from tests.pages.scenery import Scenery, paint
 @pytest.fixture
 def scenery(team: Team, owner: User) -> Scenery:
     return paint(team, owner)
+
+
+@pytest.fixture
+def deaf_bees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Bee runs in these tests: whoever asks one for something learns so at once."""
+    monkeypatch.setattr(streams, "ANSWER_WITHIN_S", 0.2)
 
 
 @pytest.fixture

@@ -52,10 +52,13 @@ def session_of(user: User) -> str:
 
 
 class ShellRuntime:
-    """A stand-in for what runs replicas: its terminal is a real shell of this machine."""
+    """A stand-in for what runs replicas: a real shell of this machine, and a log of 500 lines."""
 
     async def terminal(self, run: object, command: str | None, columns: int, rows: int) -> DescriptorTerminal:
         return open_pseudo_terminal(["setsid", "-c", "/bin/sh"], columns, rows)
+
+    async def logs(self, run: object, tail: int) -> bytes:
+        return b"".join([b"line %d\n" % number for number in range(1, 501)][-tail:])
 
 
 @asynccontextmanager

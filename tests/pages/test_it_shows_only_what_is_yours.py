@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.test import Client
 
 from apps.deployments.models import Deployment
@@ -9,6 +10,8 @@ from apps.teams.models import Member, Role, Team, User
 from tests.pages.addresses import FREE, SHARED, pages
 from tests.pages.conftest import signed_in
 from tests.pages.scenery import Scenery
+
+pytestmark = pytest.mark.usefixtures("deaf_bees")
 
 
 def test_it_walks_every_page(scenery: Scenery) -> None:
