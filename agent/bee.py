@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from agent import clock, hardware, machine, negotiate, offers, typed_data
+from agent import clock, hardware, machine, negotiate, typed_data
 from agent.access import Access
 from agent.bookkeeper import Bookkeeper
 from agent.clock import HiveClock
@@ -23,6 +23,7 @@ from agent.identity import load_or_make_key, node_id
 from agent.journal import Journal, SignedAgreement, why_not_kept
 from agent.keeper import Keeper
 from agent.negotiate import Standing
+from agent.offering import Offering
 from agent.protocol import (
     AgreementToSign,
     Answer,
@@ -34,7 +35,6 @@ from agent.protocol import (
     Message,
     NodeInfo,
     Observed,
-    Offer,
     Offers,
     OpenStream,
     Proposal,
@@ -44,11 +44,10 @@ from agent.protocol import (
     Wanted,
     Welcome,
 )
+from agent.rules.judge import judge_for
 from agent.runtimes.base import Runtime
 from agent.sifting import Sifted, spared
-from agent.slots import (
-    WantedSet,
-)
+from agent.slots import Forbid, WantedSet
 from agent.stats import Gauge
 
 log = logging.getLogger("hive.agent")
@@ -62,8 +61,9 @@ class Bee:
     def __init__(
         self, *, home: Path, config: Config, runtimes: Mapping[str, Runtime], poke: Callable[[], None]
     ) -> None:
-        """`poke` is called whenever there is something new to say."""
+        """`poke` is called when there is something new to say. Raises AgentError for an unreadable rule."""
         self.home, self.config, self.runtimes, self._poke = home, config, runtimes, poke
+        self.judge = judge_for(config, home)
         self.key = load_or_make_key(home)
         self.node_id = node_id(self.key)
         self.journal = Journal(home / "journal.sqlite3")
@@ -73,6 +73,7 @@ class Bee:
             runtimes=runtimes,
             journal=self.journal,
             books=self.books,
+            judge=self.judge,
             node_id=self.node_id,
             advertise=config.advertise,
             on_change=self._changed,
@@ -85,10 +86,14 @@ class Bee:
         self._queen = ""
         self._chain_id = 0
         self._approved: bool | None = None
-        self._offers: dict[str, Offer] = {}
-        """Those of this life that have not run out; the newest set is what is offered."""
-        self._newest_offers: list[Offer] = []
-        self._offered_s = float("-inf")
+        self._offering = Offering(
+            config=config,
+            judge=self.judge,
+            runtimes=runtimes.values(),
+            key=self.key,
+            machine_threads=machine.all_threads(),
+            properties=lambda: machine.properties(config.name, home),
+        )
         self._answers: list[Answer] = []
         self._offers_due = self._observed_due = self._papers_due = False
         self._heartbeat_at = 0.0
@@ -98,8 +103,6 @@ class Bee:
 
     def hello(self, challenge: Challenge, enrolment_token: str | None = None) -> Hello:
         """Prove the key by signing the Queen's challenge."""
-        if challenge.chain_id != self._chain_id:
-            self._offered_s = float("-inf")  # signatures are for one chain
         self._queen, self._chain_id = challenge.queen.lower(), challenge.chain_id
         self.books.chain_id = challenge.chain_id
         login = typed_data.login(
@@ -201,23 +204,36 @@ class Bee:
     def _take_on(self, given: Assignment, agreements: Mapping[str, Terms]) -> str:
         """Open its meter, or say why the Bee would not run it."""
         with spared(f"assignment {given.assignment_id}") as trouble:
-            why_not = negotiate.objection_to_assignment(given, agreements, self.runtimes) or why_not_kept(
-                given
-            )
+            why_not = negotiate.objection_to_assignment(
+                given, agreements, self.runtimes, self.judge, self.clock.now_ms()
+            ) or why_not_kept(given)
             if not why_not:
                 self.books.open(agreements[given.agreement_id])
             return why_not
         return trouble.reason
 
     def _standing(self, now_ms: int) -> Standing:
+        rented = self._rented(now_ms)
         return Standing(
             node_id=self.node_id,
             queen=self._queen,
-            config=self.config,
+            rent=self.config.rent,
+            judge=self.judge,
+            pricing=self._offering.pricing(rented),
             runtimes=self.runtimes.keys(),
-            offers={id: each for id, each in self._offers.items() if _ends_ms(each) > now_ms},
-            signed=[each.terms for each in self.journal.open_agreements() if _counts(each, now_ms)],
+            offers=self._offering.known(now_ms),
+            promised=self._offering.promised(),
+            signed=rented,
         )
+
+    def _rented(self, now_ms: int) -> list[Terms]:
+        return [each.terms for each in self.journal.open_agreements() if _counts(each, now_ms)]
+
+    def keep_hours(self) -> None:
+        """What runs outside the hours for rent is stopped, whether the Queen can be heard or not."""
+        now = negotiate.local_time(self.clock.now_ms())
+        if why_not := self.judge.objection_to_hour(now):
+            self.keeper.tell(Forbid(why_not))
 
     def _pace(self, heartbeat_s: float, metering_interval_s: float) -> None:
         self._heartbeat_s, self.metering_interval_s = heartbeat_s, metering_interval_s
@@ -237,7 +253,7 @@ class Bee:
         """Everything that is due now, in the order in which the Queen needs it."""
         now = clock.boot_s()
         heartbeat = now >= self._heartbeat_at
-        messages = [*self._offers_to_say(now)]
+        messages = [*self._offers_to_say()]
         if self._answers:
             messages.append(Answers(answers=self._answers))
             self._answers = []
@@ -255,28 +271,14 @@ class Bee:
         """How long until the next heartbeat is due."""
         return max(0.0, self._heartbeat_at - clock.boot_s())
 
-    def _offers_to_say(self, now: float) -> list[Message]:
-        if now - self._offered_s >= offers.RENEW_AFTER_S:
-            self._offered_s = now
-            self._newest_offers = self._make_offers()
-            self._offers = {
-                id: each for id, each in self._offers.items() if _ends_ms(each) > self.clock.now_ms()
-            } | {each.offer_id: each for each in self._newest_offers}
+    def _offers_to_say(self) -> list[Message]:
+        now_ms = self.clock.now_ms()
+        if self._offering.renew(self._rented(now_ms), chain_id=self._chain_id, now_ms=now_ms):
             self._offers_due = True
         if not self._offers_due:
             return []
         self._offers_due = False
-        return [Offers(offers=self._newest_offers)]
-
-    def _make_offers(self) -> list[Offer]:
-        return offers.make_offers(
-            runtimes=self.runtimes.values(),
-            config=self.config,
-            machine=machine.properties(self.config.name, self.home),
-            key=self.key,
-            chain_id=self._chain_id,
-            now_ms=self.clock.now_ms(),
-        )
+        return [Offers(offers=self._offering.newest)]
 
     def _observation(self) -> Observed:
         return Observed(
@@ -313,10 +315,6 @@ class Bee:
         if not (runtime.confines_console(run) if allowed is None else allowed):
             return Access(run, runtime, "the owner of this bee allows no shells (rules.console in bee.toml)")
         return Access(run, runtime)
-
-
-def _ends_ms(offer: Offer) -> int:
-    return offer.issued_at_ms + int(offer.valid_s * 1000)
 
 
 def _counts(agreement: SignedAgreement, now_ms: int) -> bool:

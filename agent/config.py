@@ -2,40 +2,113 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import msgspec
 
+from agent.bee_toml import render
 from agent.errors import AgentError
 from agent.protocol import Price, round_glm
+from agent.rules.digests import read_digest
+from agent.rules.hours import Span, read_span
 
-RUNTIMES = ("docker", "process")
+RUNTIMES = ("docker", "process", "qemu", "wasm")
+
+
+def _not_negative(struct: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        value = getattr(struct, name)
+        if not value.is_finite() or value < 0:
+            raise ValueError(f"{name}: expected a number from 0 up, got {value}")
+
+
+def _above_zero(struct: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        value = getattr(struct, name)
+        if not value.is_finite() or value <= 0:
+            raise ValueError(f"{name}: expected a number above 0, got {value}")
 
 
 class Rent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much of the machine is for rent, over all runtimes together."""
+    """How much of the machine is for rent, over all runtimes together, and when."""
 
     threads: Decimal
     mem_gib: Decimal
     storage_gib: Decimal = Decimal(10)
+    replica_storage_gib: Decimal = Decimal(10)
+    """The most that one replica may write."""
+    hours: tuple[str, ...] = ()
+    """Spans of local time, as `rules.hours` reads them; none at all means always."""
+
+    def __post_init__(self) -> None:
+        _not_negative(self, "threads", "mem_gib", "storage_gib", "replica_storage_gib")
+        _ = self.spans
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        return tuple(read_span(text) for text in self.hours)
+
+
+class Costs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the machine costs its owner: `pricing.py` makes prices of it. Money is in the owner's currency."""
+
+    watts_idle: Decimal
+    watts_busy: Decimal
+    power_price_per_kwh: Decimal
+    glm_price: Decimal
+    """What one GLM is worth."""
+    watts_one_thread: Decimal | None = None
+    """With one busy thread. The first one draws more than its share of `watts_busy`."""
+    machine_price: Decimal = Decimal(0)
+    lifetime_years: Decimal = Decimal(5)
+    hours_per_day: Decimal = Decimal(8)
+    """How long something runs here on an average day: these hours carry the others."""
+    always_on: bool = False
+    """It would be on anyway: being on costs nothing extra."""
+    margin_percent: Decimal = Decimal(20)
+    currency: str = "EUR"
+
+    def __post_init__(self) -> None:
+        _not_negative(
+            self, "watts_idle", "watts_busy", "power_price_per_kwh", "machine_price", "margin_percent"
+        )
+        _above_zero(self, "glm_price", "lifetime_years", "hours_per_day")
+        if self.hours_per_day > 24:
+            raise ValueError("hours_per_day: a day has 24")
+        steps = [self.watts_idle, self.watts_one_thread or self.watts_idle, self.watts_busy]
+        if steps != sorted(steps):
+            raise ValueError("expected watts_idle <= watts_one_thread <= watts_busy")
 
 
 class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the owner asks, in GLM, and how far down a bargain may go."""
+    """What the owner asks, in GLM, and how far down a bargain may go; `pricing.py` applies the policy."""
 
     start: Decimal = Decimal(0)
     second: Decimal = Decimal("0.000001")
     cpu_second: Decimal = Decimal("0.000002")
     egress_gib: Decimal = Decimal(0)
     lowest_percent: Decimal = Decimal(100)
+    policy: Literal["fixed", "load", "cost"] = "fixed"
+    peak_percent: Decimal = Decimal(200)
+    """Policy load: what is asked of the last free part, in per cent of what is asked of the first."""
+    cost: Costs | None = None
+
+    def __post_init__(self) -> None:
+        _not_negative(self, "start", "second", "cpu_second", "egress_gib", "lowest_percent", "peak_percent")
+        if self.lowest_percent > 100:
+            raise ValueError("lowest_percent: expected from 0 to 100")
+        if self.policy == "load" and self.peak_percent < 100:
+            raise ValueError("peak_percent: expected 100 or more, since prices rise with the load")
+        if self.policy == "cost" and self.cost is None:
+            raise ValueError('policy "cost" needs the figures in [prices.cost]')
 
     @property
     def asked(self) -> Price:
+        """As it is written down, before the policy."""
         return Price(
             start_glm=self.start,
             second_glm=self.second,
@@ -46,22 +119,29 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def lowest(self) -> Price:
         """The least the owner takes: every part of the asked price, `lowest_percent` of it."""
-        share = self.lowest_percent / 100
-        return Price(
-            start_glm=round_glm(self.start * share),
-            second_glm=round_glm(self.second * share),
-            cpu_second_glm=round_glm(self.cpu_second * share),
-            egress_gib_glm=round_glm(self.egress_gib * share),
-        )
+        return scaled(self.asked, self.lowest_percent / 100)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may run here, whatever the Queen says."""
+    """What may run here, whatever the Queen says; `rules/judge.py` applies it."""
 
     runtimes: tuple[str, ...] = RUNTIMES
     images: tuple[str, ...] = ("*",)
+    digests: tuple[str, ...] = ()
+    """As `rules.digests` reads them; none at all means any image."""
+    signers: tuple[str, ...] = ()
+    """Keys as `rules.signers` reads them; none at all means that images need no signature."""
+    teams: tuple[str, ...] = ()
+    """Short names; none at all means every team."""
     console: bool | None = None
     rated_tolerance_percent: Decimal = Decimal(5)
+
+    def __post_init__(self) -> None:
+        _not_negative(self, "rated_tolerance_percent")
+        if self.rated_tolerance_percent >= 100:
+            raise ValueError("rated_tolerance_percent: expected below 100")
+        for each in self.digests:
+            read_digest(each)
 
     def allows_image(self, image: str) -> bool:
         return any(fnmatchcase(image, pattern) for pattern in self.images)
@@ -81,6 +161,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "ws" + self.url.rstrip("/").removeprefix("http")
 
 
+def scaled(price: Price, share: Decimal) -> Price:
+    """Every part of it, rounded as money is."""
+    return Price(
+        start_glm=round_glm(price.start_glm * share),
+        second_glm=round_glm(price.second_glm * share),
+        cpu_second_glm=round_glm(price.cpu_second_glm * share),
+        egress_gib_glm=round_glm(price.egress_gib_glm * share),
+    )
+
+
 def read_config(home: Path) -> Config:
     """Raises AgentError that names the file and the key which is wrong."""
     path = home / "bee.toml"
@@ -88,68 +178,13 @@ def read_config(home: Path) -> Config:
         return msgspec.convert(tomllib.loads(path.read_text()), Config, strict=False)
     except FileNotFoundError:
         raise AgentError(f"{path} is missing: join a Hive first with `hive agent join URL TOKEN`") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise AgentError(f"{path}: {error}") from None
+    except OSError as error:
+        raise AgentError(f"{path} can't be read ({error.strerror})") from None
 
 
 def write_config(home: Path, config: Config) -> Path:
     path = home / "bee.toml"
-    path.write_text(_TEMPLATE.format(**_quoted(config)))
+    path.write_text(render(config))
     return path
-
-
-def _quoted(config: Config) -> dict[str, Any]:
-    per_hour = config.prices.asked.per_hour_glm(Decimal(1))
-    console = "" if config.rules.console is None else f"console = {json.dumps(config.rules.console)}"
-    return {
-        "c": config,
-        "url": json.dumps(config.url),
-        "name": json.dumps(config.name, ensure_ascii=False),
-        "advertise": json.dumps(config.advertise),
-        "runtimes": json.dumps(config.rules.runtimes),
-        "images": json.dumps(config.rules.images),
-        "console": console or "# console = true",
-        "per_hour": f"{per_hour.normalize() if per_hour else 0:f}",
-    }
-
-
-_TEMPLATE = """\
-# What this bee does is decided here, by you. Read at each start of `hive agent run`.
-
-# The portal it works for.
-url = {url}
-# Shown to people; your node id is what counts.
-name = {name}
-# Host or address where the Hive's edge reaches what runs here.
-advertise = {advertise}
-
-# The most that is rented out at any time, over all runtimes together.
-[rent]
-threads = "{c.rent.threads:f}"
-mem_gib = "{c.rent.mem_gib:f}"
-storage_gib = "{c.rent.storage_gib:f}"
-
-# In GLM, after Golem's linear model. At these prices one busy thread costs {per_hour} GLM an hour.
-[prices]
-# Once for each agreement.
-start = "{c.prices.start:f}"
-# Each second that something runs.
-second = "{c.prices.second:f}"
-# Each second of CPU time that it uses.
-cpu_second = "{c.prices.cpu_second:f}"
-# Each GiB that it sends.
-egress_gib = "{c.prices.egress_gib:f}"
-# Accept a bargain down to this part of all of it. 100: prices are firm.
-lowest_percent = "{c.prices.lowest_percent:f}"
-
-# What may run here, whatever the Hive asks for.
-[rules]
-runtimes = {runtimes}
-# Patterns of image names, such as "registry.example/team/*".
-images = {images}
-# A shell for the renting team inside what it rents. Unset: only where containers, or a user of their own,
-# confine it. true: always; an unconfined shell then runs as the user that runs this agent.
-{console}
-# Ask what the Hive rated, if that is at most this much less than your own figure; else ask your own.
-rated_tolerance_percent = "{c.rules.rated_tolerance_percent:f}"
-"""

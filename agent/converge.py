@@ -18,6 +18,7 @@ from agent.slots import (
     Ended,
     Event,
     Finish,
+    Forbid,
     Leave,
     Probe,
     Probed,
@@ -95,6 +96,8 @@ def _take(state: State, event: Event, now: float) -> State:
             return replace(state, slots={**state.slots, event.assignment.assignment_id: _adopted(event, now)})
         case Leave():
             return replace(state, leaving=True)
+        case Forbid():
+            return replace(state, slots={id: _forbidden(slot, event) for id, slot in state.slots.items()})
         case Tick():
             return state
     slot = state.slots.get(event.assignment_id)
@@ -116,6 +119,11 @@ def _wanted(slots: Mapping[str, Slot], event: WantedSet, now: float) -> dict[str
             refusal=event.refusals.get(id, ""),
         )
     return result
+
+
+def _forbidden(slot: Slot, event: Forbid) -> Slot:
+    """One that is refused already keeps the first reason."""
+    return slot if slot.refusal else replace(slot, refusal=event.reason)
 
 
 def _adopted(event: Adopted, now: float) -> Slot:
@@ -155,7 +163,8 @@ def _told(slot: Slot, event: Started | StartFailed | Probed | Ended, now: float)
 
 def _failed_to_start(slot: Slot, event: StartFailed, now: float) -> Slot:
     crashes = slot.crashes + 1
-    gives_up = crashes >= CRASHES and event.state != RunState.PREPARING
+    tried_out = crashes >= CRASHES and event.state != RunState.PREPARING
+    gives_up = tried_out or event.state == RunState.FAILED
     return replace(
         slot,
         busy=False,

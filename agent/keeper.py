@@ -11,7 +11,8 @@ from agent.bookkeeper import Bookkeeper
 from agent.converge import decide, due_at, observed
 from agent.health import problem_with
 from agent.journal import Journal
-from agent.protocol import HealthCheck, ObservedAssignment, RunState
+from agent.protocol import HealthCheck, ObservedAssignment, RunState, Workload
+from agent.rules.judge import Judge
 from agent.runtimes.base import Counters, ImageMissing, Order, Run, Runtime, RuntimeFault, Status
 from agent.slots import (
     Adopted,
@@ -43,11 +44,12 @@ class Keeper:
         runtimes: Mapping[str, Runtime],
         journal: Journal,
         books: Bookkeeper,
+        judge: Judge,
         node_id: str,
         advertise: str,
         on_change: Callable[[], None],
     ) -> None:
-        self._runtimes, self._journal, self._books = runtimes, journal, books
+        self._runtimes, self._journal, self._books, self._judge = runtimes, journal, books, judge
         self._node_id, self._advertise, self._on_change = node_id, advertise, on_change
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._quiet = asyncio.Event()
@@ -181,6 +183,8 @@ class Keeper:
         )
         try:
             await runtime.prepare(assignment.workload)
+            if why_not := await self._objection_to_image(runtime, assignment.workload):
+                return self.tell(StartFailed(assignment.assignment_id, why_not, RunState.FAILED))
             run = await runtime.start(order)
         except ImageMissing as fault:
             self.tell(StartFailed(assignment.assignment_id, str(fault), RunState.PREPARING))
@@ -194,6 +198,13 @@ class Keeper:
         else:
             self._books.run_started(run)
             self.tell(Started(assignment.assignment_id, run))
+
+    async def _objection_to_image(self, runtime: Runtime, workload: Workload) -> str:
+        """What the owner's rules say of the image that is really there."""
+        if not self._judge.looks_into_images:
+            return ""
+        digests = await runtime.image_digests(workload, sha3=self._judge.wants_sha3(workload))
+        return self._judge.objection_to_image(workload, digests)
 
     async def _stop(self, effect: Stop) -> None:
         run = effect.run

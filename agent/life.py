@@ -26,6 +26,8 @@ log = logging.getLogger("hive.agent")
 
 SAMPLE_S = 5.0
 """How often usage is gathered: what a container used since is lost if it dies by itself."""
+HOURS_S = 5.0
+"""How often the owner's hours are looked at: so late something may still run."""
 _LAST_WORDS_S = 2.0
 _STOP_PATIENCE_S = 30.0
 
@@ -47,6 +49,7 @@ async def live(home: Path, *, stop_replicas: bool, url: str | None = None) -> No
                     tasks.create_task(keep_link(bee, wake, lambda stream: _open_console(bee, stream, tasks))),
                     tasks.create_task(bee.keeper.run()),
                     tasks.create_task(meter(bee)),
+                    tasks.create_task(keep_hours(bee)),
                 ]
                 await leaving.wait()
                 await shut_down(bee, stop_replicas=stop_replicas)
@@ -89,6 +92,13 @@ async def meter(bee: Bee) -> None:
             bee.books.cut_all()
             bee.reported()
             cut_at += interval_s
+
+
+async def keep_hours(bee: Bee) -> None:
+    """Also while no Queen can be heard: the owner's hours are the owner's."""
+    while bee.config.rent.hours:
+        bee.keep_hours()
+        await asyncio.sleep(HOURS_S)
 
 
 async def shut_down(bee: Bee, *, stop_replicas: bool) -> None:

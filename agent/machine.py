@@ -23,6 +23,11 @@ def cpu_threads() -> Decimal:
     return Decimal(len(os.sched_getaffinity(0)))
 
 
+def all_threads() -> Decimal:
+    """Of the whole machine, as its power is measured."""
+    return Decimal(os.cpu_count() or 1)
+
+
 def mem_gib() -> Decimal:
     return _gib(psutil.virtual_memory().total)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from agent.config import Config
-from agent.protocol import AgreementToSign, Answer, Assignment, Offer, Price, Proposal, Terms, Verdict
+from agent.config import Rent
+from agent.pricing import Pricing, why_below
+from agent.protocol import AgreementToSign, Answer, Assignment, Offer, Proposal, Terms, Verdict
+from agent.rules.judge import Judge
 
 ROUNDS = 5
 """A bargain that takes longer is refused."""
@@ -21,10 +24,14 @@ class Standing:
 
     node_id: str
     queen: str
-    config: Config
+    rent: Rent
+    judge: Judge
+    pricing: Pricing
     runtimes: Collection[str]
     offers: Mapping[str, Offer]
     """By id: those made in this life and not run out."""
+    promised: Collection[str]
+    """Ids of the offers whose price still holds, though the owner may ask for more by now."""
     signed: Collection[Terms]
     """Agreements in force."""
 
@@ -34,7 +41,7 @@ def answer_proposal(proposal: Proposal, standing: Standing, now_ms: int) -> Answ
     terms = proposal.terms
     if why_not := objection(terms, standing, now_ms):
         return Answer(verdict=Verdict.REJECTED, proposal_id=proposal.proposal_id, reason=why_not)
-    too_low = below_lowest(terms, standing.config)
+    too_low = below_lowest(terms, standing)
     if not too_low:
         return Answer(verdict=Verdict.ACCEPTED, proposal_id=proposal.proposal_id)
     if proposal.round >= ROUNDS:
@@ -42,7 +49,7 @@ def answer_proposal(proposal: Proposal, standing: Standing, now_ms: int) -> Answ
     return Answer(
         verdict=Verdict.COUNTERED,
         proposal_id=proposal.proposal_id,
-        counter_price=standing.config.prices.lowest,
+        counter_price=standing.pricing.lowest,
         reason=too_low,
     )
 
@@ -52,7 +59,7 @@ def objection_to_agreement(asked: AgreementToSign, standing: Standing, now_ms: i
     terms = asked.terms
     if terms.requestor != standing.queen:
         return f"its requestor is {terms.requestor}, not the queen of this link"
-    return objection(terms, standing, now_ms) or below_lowest(terms, standing.config)
+    return objection(terms, standing, now_ms) or below_lowest(terms, standing)
 
 
 def objection(terms: Terms, standing: Standing, now_ms: int) -> str:
@@ -64,8 +71,10 @@ def objection(terms: Terms, standing: Standing, now_ms: int) -> str:
         return "its offer is not one of this bee's, or no longer"
     if terms.runtime not in standing.runtimes:
         return f"runtime {terms.runtime} does not work here now"
-    if not standing.config.rules.allows_image(terms.image):
-        return f"the owner's rules don't allow image {terms.image}"
+    if why_not := standing.judge.objection(
+        runtime=terms.runtime, image=terms.image, team=terms.team, at=local_time(now_ms)
+    ):
+        return why_not
     if terms.expires_at_ms <= now_ms:
         return "it has run out already"
     if terms.expires_at_ms - terms.valid_from_ms > MAX_AGREEMENT_DAYS * _DAY_MS:
@@ -73,23 +82,24 @@ def objection(terms: Terms, standing: Standing, now_ms: int) -> str:
     return _lack(terms, standing)
 
 
-def below_lowest(terms: Terms, config: Config) -> str:
-    """Compared as a whole and by its parts that have no hour, since a bargain may shift between the parts."""
-    lowest, offered = config.prices.lowest, terms.price
-    least, given = _hour(lowest, terms.cpu_threads), _hour(offered, terms.cpu_threads)
-    if given < least:
-        return f"{given:f} GLM an hour is below the owner's {least:f}"
-    if offered.start_glm < lowest.start_glm:
-        return f"a start price of {offered.start_glm:f} GLM is below the owner's {lowest.start_glm:f}"
-    if offered.egress_gib_glm < lowest.egress_gib_glm:
-        return f"{offered.egress_gib_glm:f} GLM per GiB is below the owner's {lowest.egress_gib_glm:f}"
-    return ""
+def below_lowest(terms: Terms, standing: Standing) -> str:
+    """Why the owner would not for this price; empty for what an offer promised a moment ago."""
+    offer = standing.offers.get(terms.offer_id) if terms.offer_id in standing.promised else None
+    if offer and not why_below(terms.price, offer.price, terms.cpu_threads):
+        return ""
+    return why_below(terms.price, standing.pricing.lowest, terms.cpu_threads)
 
 
 def objection_to_assignment(
-    assignment: Assignment, agreements: Mapping[str, Terms], runtimes: Collection[str]
+    assignment: Assignment,
+    agreements: Mapping[str, Terms],
+    runtimes: Collection[str],
+    judge: Judge,
+    now_ms: int,
 ) -> str:
-    """Why the Bee would not run it: nothing runs without a signed agreement that covers it."""
+    """Why the Bee would not run it: nothing runs without a signed agreement that covers it, and nothing that
+    the owner's rules, which may have changed since it was signed, don't allow now.
+    """
     terms, workload = agreements.get(assignment.agreement_id), assignment.workload
     if terms is None:
         return f"this bee has signed no agreement {assignment.agreement_id}"
@@ -100,13 +110,20 @@ def objection_to_assignment(
         return "it asks for more than the agreement gives"
     if workload.runtime not in runtimes:
         return f"runtime {workload.runtime} does not work here now"
-    return ""
+    return judge.objection(
+        runtime=workload.runtime, image=workload.image, team=terms.team, at=local_time(now_ms)
+    )
+
+
+def local_time(now_ms: int) -> datetime:
+    """In which the owner's hours are written."""
+    return datetime.fromtimestamp(now_ms / 1000)
 
 
 def _lack(terms: Terms, standing: Standing) -> str:
     """The runtimes share one machine: what is rented out on all of them is held against what is for rent."""
     others = [each for each in standing.signed if each.agreement_id != terms.agreement_id]
-    rent = standing.config.rent
+    rent = standing.rent
     free_threads = rent.threads - sum((each.cpu_threads for each in others), Decimal(0))
     free_gib = rent.mem_gib - sum((each.mem_gib for each in others), Decimal(0))
     if terms.cpu_threads > free_threads:
@@ -114,8 +131,3 @@ def _lack(terms: Terms, standing: Standing) -> str:
     if terms.mem_gib > free_gib:
         return f"{terms.mem_gib:f} GiB of memory are asked, {free_gib:f} are free"
     return ""
-
-
-def _hour(price: Price, threads: Decimal) -> Decimal:
-    amount = price.per_hour_glm(threads)
-    return amount.normalize() if amount else Decimal(0)

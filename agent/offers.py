@@ -24,6 +24,7 @@ def make_offers(
     *,
     runtimes: Iterable[Runtime],
     config: Config,
+    asked: Price,
     machine: dict[str, Any],
     key: LocalAccount,
     chain_id: int,
@@ -37,11 +38,11 @@ def make_offers(
             cpu_threads=config.rent.threads,
             mem_gib=config.rent.mem_gib,
             storage_gib=config.rent.storage_gib,
-            price=config.prices.asked,
+            price=asked,
             valid_s=VALID_S,
             issued_at_ms=now_ms,
             signature="",
-            properties=machine | _properties(runtime, config),
+            properties=machine | _properties(runtime, config, asked),
         )
         for runtime in runtimes
     )
@@ -52,7 +53,7 @@ def make_offers(
     ]
 
 
-def _properties(runtime: Runtime, config: Config) -> dict[str, Any]:
+def _properties(runtime: Runtime, config: Config, asked: Price) -> dict[str, Any]:
     rent = config.rent
     return {
         "golem.runtime.name": runtime.name,
@@ -62,9 +63,9 @@ def _properties(runtime: Runtime, config: Config) -> dict[str, Any]:
         "golem.inf.storage.gib": float(rent.storage_gib),
         "golem.com.scheme": "payu",
         "golem.com.pricing.model": "linear",
-        "golem.com.pricing.model.linear.coeffs": _coefficients(config.prices.asked),
+        "golem.com.pricing.model.linear.coeffs": _coefficients(asked),
         "golem.com.usage.vector": ["golem.usage.cpu_sec", "golem.usage.duration_sec"],
-        "hive.com.egress-gib-glm": _plain(config.prices.egress_gib),
+        "hive.com.egress-gib-glm": _plain(asked.egress_gib_glm),
     }
 
 

@@ -94,7 +94,9 @@ class StartFailed:
     assignment_id: str
     reason: str
     state: RunState
-    """PREPARING when the image can't be had, STARTING when the runtime failed."""
+    """PREPARING when the image can't be had, STARTING when the runtime failed, FAILED when trying again
+    is no use.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,18 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Forbid:
+    """From now on the owner's rules are against everything that there is here."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
-Event = WantedSet | Adopted | Started | StartFailed | Probed | Ended | Leave | Tick
+Event = WantedSet | Adopted | Started | StartFailed | Probed | Ended | Leave | Forbid | Tick
 
 
 # -- what to do about it ----------------------------------------------------------------------------------

@@ -104,6 +104,13 @@ class Runtime(Protocol):
         """Get the image. Raises ImageMissing with the reason."""
         ...
 
+    async def image_digests(self, workload: Workload, *, sha3: bool) -> set[str]:
+        """Every digest of the prepared image that `start` would run, such as "sha256:...".
+
+        With `sha3` also "sha3-256:...", which an engine may have to read the whole image for.
+        """
+        ...
+
     async def start(self, order: Order) -> Run: ...
 
     async def renew(self, run: Run, lease_until_s: float) -> None:

@@ -22,6 +22,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from agent.protocol import Workload
+from agent.rules.digests import of_folder
 from agent.runtimes.base import ImageMissing, RuntimeFault
 
 _REFERENCE = re.compile(
@@ -57,6 +58,14 @@ def find(catalogue: Path, reference: str, kind: type[T]) -> tuple[Path, T]:
         raise ImageMissing(f"image {reference} is not in this bee's catalogue") from None
     except (msgspec.DecodeError, OSError) as error:
         raise ImageMissing(f"image {reference}: its image.json can't be used ({error})") from None
+
+
+def digests(catalogue: Path, reference: str) -> set[str]:
+    """Of an image as it is now. Raises ImageMissing."""
+    try:
+        return set(of_folder(folder_of(catalogue, reference)))
+    except OSError as error:
+        raise ImageMissing(f"image {reference} can't be read ({error})") from None
 
 
 def command_line(folder: Path, image: NativeImage, workload: Workload) -> list[str]:

@@ -25,7 +25,7 @@ import msgspec
 
 from agent import clock
 from agent.protocol import Workload
-from agent.runtimes import confinement, proctree, work_folder
+from agent.runtimes import catalogue, confinement, proctree, work_folder
 from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
 from agent.runtimes.pseudo_terminal import open_pseudo_terminal
 from agent.runtimes.work_folder import folder_of
@@ -55,6 +55,7 @@ class Guarded:
     version: str
 
     def __init__(self, home: Path) -> None:
+        self._images = home / "images"
         self._work = home / "work" / self.name
         self._work.mkdir(parents=True, exist_ok=True)
         for folder in (self._work.parent, self._work):
@@ -73,6 +74,10 @@ class Guarded:
         raise NotImplementedError
 
     # -- what they share ------------------------------------------------------------------------------------
+
+    async def image_digests(self, workload: Workload, *, sha3: bool) -> set[str]:
+        """Those of the image's folder in the owner's catalogue, always by both algorithms."""
+        return await asyncio.to_thread(catalogue.digests, self._images, workload.image)
 
     def confines_console(self, run: Run) -> bool:
         """Only where this very run has a user of its own: it depends on its image, too."""

@@ -16,7 +16,9 @@ from agent.negotiate import (
     objection_to_agreement,
     objection_to_assignment,
 )
+from agent.pricing import prices_now
 from agent.protocol import AgreementToSign, Assignment, Offer, Price, Proposal, Terms, Verdict, Workload
+from agent.rules.judge import Judge
 
 ME, QUEEN = "0x" + "aa" * 20, "0x" + "bb" * 20
 NOW_MS = 1_000_000
@@ -28,6 +30,7 @@ CONFIG = Config(
     prices=Prices(second=Decimal("0.001"), cpu_second=Decimal("0.002"), lowest_percent=Decimal(80)),
     rules=Rules(images=("hive/*",)),
 )
+JUDGE = Judge(rules=CONFIG.rules)
 TERMS = Terms(
     agreement_id="g1",
     requestor=QUEEN,
@@ -58,9 +61,12 @@ def standing(**changes: Any) -> Standing:
     given = {
         "node_id": ME,
         "queen": QUEEN,
-        "config": CONFIG,
+        "rent": CONFIG.rent,
+        "judge": JUDGE,
+        "pricing": prices_now(CONFIG, [], Decimal(4)),
         "runtimes": ["process"],
         "offers": {"o1": OFFER},
+        "promised": ["o1"],
         "signed": [],
     }
     return Standing(**(given | changes))
@@ -162,10 +168,13 @@ def assigned(**changes: Any) -> Assignment:
     ],
 )
 def test_it_runs_only_what_it_has_signed(changes: dict[str, Any], words: str) -> None:
-    why_not = objection_to_assignment(assigned(**changes), {"g1": TERMS}, ["process"])
+    why_not = objection_to_assignment(assigned(**changes), {"g1": TERMS}, ["process"], JUDGE, NOW_MS)
     assert words in why_not
     assert bool(why_not) == bool(words)
 
 
 def test_it_runs_nothing_without_an_agreement() -> None:
-    assert objection_to_assignment(assigned(), {}, ["process"]) == "this bee has signed no agreement g1"
+    assert (
+        objection_to_assignment(assigned(), {}, ["process"], JUDGE, NOW_MS)
+        == "this bee has signed no agreement g1"
+    )
