@@ -11,12 +11,19 @@ from agent import protocol
 from apps.billing import metering
 from apps.deployments import observing
 from apps.market import negotiation
-from apps.nodes import offers, presence
+from apps.nodes import benchmarks, offers, presence
 
 logger = logging.getLogger("hive.switchboard")
 
 M = TypeVar("M")
-Said = protocol.Offers | protocol.Answers | protocol.Observed | protocol.UsageReports | protocol.DebitNotes
+Said = (
+    protocol.Offers
+    | protocol.Answers
+    | protocol.Observed
+    | protocol.UsageReports
+    | protocol.DebitNotes
+    | protocol.Benchmarks
+)
 
 
 MOST_PER_NODE = 1000
@@ -32,6 +39,7 @@ class Batch:
     answers: dict[str, list[protocol.Answer]] = field(default_factory=dict)
     usage: dict[str, list[protocol.Usage]] = field(default_factory=dict)
     notes: dict[str, list[protocol.DebitNote]] = field(default_factory=dict)
+    benchmarks: dict[str, protocol.Benchmarks] = field(default_factory=dict)
 
     def put(self, node_id: str, message: Said) -> None:
         match message:
@@ -45,10 +53,12 @@ class Batch:
                 _append(self.usage, node_id, reports)
             case protocol.DebitNotes(notes=notes):
                 _append(self.notes, node_id, notes)
+            case protocol.Benchmarks():
+                self.benchmarks[node_id] = message
 
     @property
     def node_ids(self) -> set[str]:
-        return {*self.offers, *self.observed, *self.answers, *self.usage, *self.notes}
+        return {*self.offers, *self.observed, *self.answers, *self.usage, *self.notes, *self.benchmarks}
 
 
 def take(batch: Batch) -> None:
@@ -60,6 +70,7 @@ def take(batch: Batch) -> None:
     _each(batch.answers, _take_answers)
     _each(batch.usage, _take_usage)
     _each(batch.notes, _take_notes)
+    _each(batch.benchmarks, _take_benchmarks)
     if batch.observed:
         _together(batch.observed, _take_heartbeats)
         _together(batch.observed, observing.take_observations)
@@ -82,6 +93,10 @@ def _take_usage(node_id: str, said: list[protocol.Usage]) -> None:
 
 def _take_notes(node_id: str, said: list[protocol.DebitNote]) -> None:
     metering.store_debit_notes(node_id=node_id, notes=said)
+
+
+def _take_benchmarks(node_id: str, said: protocol.Benchmarks) -> None:
+    benchmarks.store(node_id=node_id, said=said)
 
 
 def _take_heartbeats(seen: Mapping[str, protocol.Observed]) -> None:

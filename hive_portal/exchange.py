@@ -10,6 +10,7 @@ from uuid import UUID
 from apps.nodes.listeners import listens, stopped_listening
 from hive_portal.database import in_database
 from hive_portal.inbox import Inbox
+from hive_portal.probing import Probing
 
 logger = logging.getLogger("hive.switchboard")
 
@@ -28,6 +29,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.inbox = Inbox(self._answer)
+        self.probing = Probing()
         self._links: dict[str, Link] = {}
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -14,6 +14,7 @@ from agent.protocol import (
     FromBee,
     Hello,
     Message,
+    Probe,
     ProtocolError,
     RefusalCode,
     Refused,
@@ -25,6 +26,7 @@ from apps.deployments.endpoints import address_of
 from apps.nodes.enrolment import NodeBanned
 from apps.nodes.links import group_of
 from hive_portal.admission import admit, challenge, leave, refused
+from hive_portal.batches import Said
 from hive_portal.database import in_database
 from hive_portal.exchange import exchange
 from hive_portal.wanted import wanted_for
@@ -74,7 +76,13 @@ class LinkConsumer(AsyncWebsocketConsumer):
         if isinstance(message, Hello):
             await self.take_hello(message)
         elif self.node_id is not None:
-            self.exchange.inbox.put(self.node_id, message)
+            await self.take(self.node_id, message)
+
+    async def take(self, node_id: str, message: Said | Probe) -> None:
+        if not isinstance(message, Probe):
+            self.exchange.inbox.put(node_id, message)
+        elif echo := self.exchange.probing.echo(node_id, message):
+            await self.tell(echo)
 
     async def take_hello(self, hello: Hello) -> None:
         self.stop_waiting()

@@ -63,6 +63,7 @@ NAVIGATION = [
         _link("Nodes", "nodes_node", "memory"),
         _link("Offers", "nodes_offer", "sell"),
         _link("Sessions", "nodes_nodesession", "sensors"),
+        _link("Benchmarks", "nodes_nodebenchmark", "speed"),
         _link("Enrolments", "nodes_enrolment", "key"),
     ),
     _group(

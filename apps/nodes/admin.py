@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from unfold.decorators import display
 
-from apps.nodes.models import Enrolment, Listener, Node, NodeSession, Offer
+from apps.nodes.models import Listener, Node, NodeBenchmark, NodeSession, Offer
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -75,18 +75,17 @@ class NodeSessionAdmin(Shown):
     list_select_related = ("node",)
 
 
+@register(NodeBenchmark)
+class NodeBenchmarkAdmin(Shown):
+    list_display = ("node", "at", *NodeBenchmark.FIGURES)
+    search_fields = ("node__id", "node__name")
+    list_select_related = ("node",)
+    date_hierarchy = "at"
+
+
 @register(Listener)
 class ListenerAdmin(Shown):
     list_display = ("__str__",)
-
-
-@register(Enrolment)
-class EnrolmentAdmin(Shown):
-    list_display = ("hint", "owner", "approves", "created_at", "expires_at", "used_at", "node")
-    list_filter = ("approves", ("used_at", admin.EmptyFieldListFilter))
-    search_fields = ("hint", "owner__username", "node__id")
-    list_select_related = ("owner", "node")
-    exclude = ("digest",)
 
 
 @register(Offer)

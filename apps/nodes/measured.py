@@ -1,4 +1,4 @@
-"""What is measured of the nodes: the series of their heartbeats."""
+"""What is measured of the nodes: the series of their heartbeats, and now and then a benchmark."""
 
 from __future__ import annotations
 
@@ -54,3 +54,36 @@ class Statistic(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class NodeBenchmark(models.Model):
+    """What a node measured of itself once, in the units of `agent.protocol.Benchmarks`; 0 is unknown."""
+
+    node = models.ForeignKey("nodes.Node", on_delete=models.CASCADE, related_name="benchmarks")
+    at = models.DateTimeField(help_text="When it was measured, by the Queen's clock.")
+    cpu_single = models.FloatField(default=0, help_text="CPU units of one thread.")
+    cpu_all = models.FloatField(default=0, help_text="CPU units of all threads together.")
+    mem_gib_s = models.FloatField(default=0)
+    disk_write_mib_s = models.FloatField(default=0)
+    disk_read_mib_s = models.FloatField(default=0)
+    up_mbit_s = models.FloatField(default=0, help_text="To the Queen.")
+    down_mbit_s = models.FloatField(default=0, help_text="From the Queen.")
+    round_trip_ms = models.FloatField(default=0, help_text="To the Queen and back.")
+
+    FIGURES: ClassVar = (
+        "cpu_single",
+        "cpu_all",
+        "mem_gib_s",
+        "disk_write_mib_s",
+        "disk_read_mib_s",
+        "up_mbit_s",
+        "down_mbit_s",
+        "round_trip_ms",
+    )
+
+    class Meta:
+        ordering = ("-at",)
+        constraints = (models.UniqueConstraint(fields=("node", "at"), name="benchmark_once_per_instant"),)
+
+    def __str__(self) -> str:
+        return f"{self.node_id} on {self.at:%Y-%m-%d %H:%M}"

@@ -19,6 +19,7 @@ from django.utils import timezone
 from agent.protocol import Price
 from apps.money import ZERO, GlmField
 from apps.nodes.links import nudge
+from apps.nodes.measured import NodeBenchmark as NodeBenchmark
 from apps.nodes.measured import Statistic as Statistic
 from apps.nodes.silence import silent_from
 from apps.teams.audit import Actor, AuditLine
@@ -73,6 +74,15 @@ class Node(Stateful):
         default=dict, blank=True, help_text="In Golem's names: golem.inf.cpu.threads, ..."
     )
     stats = models.JSONField(default=dict, blank=True, help_text="The last heartbeat's measurements.")
+    benchmark = models.ForeignKey(
+        NodeBenchmark,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The newest.",
+    )
     ssh_host_key = models.TextField(blank=True, help_text="Pinned: a console to any other key is refused.")
     cpu_threads = models.DecimalField(max_digits=10, decimal_places=3, default=ZERO)
     mem_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
@@ -229,15 +239,17 @@ class Enrolment(models.Model):
         cls, *, owner: Any, approves: bool = False, valid: timedelta = timedelta(hours=24)
     ) -> tuple[Self, str]:
         """Make a token; its text is returned here and never again."""
-        text = cls.PREFIX + secrets.token_urlsafe(32)
-        enrolment = cls.objects.create(
-            owner=owner,
-            digest=digest_of(text),
-            hint=text[:11],
-            approves=approves,
-            expires_at=timezone.now() + valid,
-        )
+        enrolment = cls(owner=owner, approves=approves)
+        text = enrolment.new_token(valid)
+        enrolment.save()
         return enrolment, text
+
+    def new_token(self, valid: timedelta) -> str:
+        """Of an enrolment that is not stored yet: sets what is kept of the token, returns its text."""
+        text = self.PREFIX + secrets.token_urlsafe(32)
+        self.digest, self.hint = digest_of(text), text[:11]
+        self.expires_at = timezone.now() + valid
+        return text
 
 
 class OfferState(models.TextChoices):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ from apps.deployments.models import (
     Service,
 )
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
+from apps.nodes.measured import NodeBenchmark, Span, Statistic
 from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState, Offer
 from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Team, User
@@ -156,6 +158,7 @@ def _node(user: User, name: str, number: int, state: str) -> Node:
         mem_gib_claimed=Decimal("0.25"),
     )
     NodeSession.objects.create(node=node, opened_at=now - timedelta(hours=2), last_seen_at=now, channel="c")
+    _measurements(node, now)
     Offer.objects.create(
         node=node,
         runtime=node.runtimes[0],
@@ -170,6 +173,28 @@ def _node(user: User, name: str, number: int, state: str) -> Node:
         signature="0x",
     )
     return node
+
+
+def _measurements(node: Node, now: datetime) -> None:
+    """An hour of heartbeats, one a minute, and a benchmark."""
+    Statistic.objects.bulk_create(
+        Statistic(
+            node=node,
+            span_s=Span.HEARTBEAT,
+            at=now - timedelta(minutes=minute),
+            cpu_percent=20 + 15 * math.sin(minute / 5),
+            mem_used_bytes=(3 << 30) + (minute << 22),
+            disk_used_bytes=40 << 30,
+            sent_bytes_s=5000 + 4000 * math.sin(minute / 3),
+            received_bytes_s=9000 + 7000 * math.cos(minute / 3),
+            running=1,
+        )
+        for minute in range(60)
+    )
+    figures = {"cpu_single": 21.0, "cpu_all": 80.0, "mem_gib_s": 9.5, "disk_write_mib_s": 420.0}
+    links = {"disk_read_mib_s": 510.0, "up_mbit_s": 38.0, "down_mbit_s": 92.0, "round_trip_ms": 24.0}
+    node.benchmark = NodeBenchmark.objects.create(node=node, at=now - timedelta(hours=5), **figures, **links)
+    node.save(update_fields=["benchmark"])
 
 
 def _budget(team: Team) -> Budget:
