@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from agent.config import Config, Rent, Rules, write_config
+from tests.agent.containers import image as image
+from tests.agent.containers import runtime as runtime
 from tests.agent.queen_double import QueenDouble
 
 HIVE_AGENT = [sys.executable, "-c", "from agent.cli import agent_group; agent_group()"]

@@ -1,0 +1,165 @@
+"""What the tests of the docker runtime share: an image of Debian's busybox, a runtime, an order."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import shutil
+import tarfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from agent import clock
+from agent.health import problem_with
+from agent.protocol import Assignment, HealthCheck, Workload
+from agent.runtimes.base import Order, Run
+from tests.needs import need
+
+IMAGE = f"hive-test/busybox:{os.getpid()}"
+"""Of this test run alone: the engine may serve another one."""
+SERVE = ["sh", "-c", "echo well > /www/index.html; exec httpd -f -p 80 -h /www"]
+
+
+@pytest.fixture(scope="session")
+def image() -> Iterator[str]:
+    """`docker import` of a root file system that is busybox and links to it."""
+    need("docker")
+    import docker
+
+    client = docker.from_env()
+    client.api.import_image_from_data(root_file_system(), *IMAGE.split(":"))
+    yield IMAGE
+    client.images.remove(IMAGE, force=True)
+    client.close()
+
+
+def root_file_system() -> bytes:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("needs busybox: Debian's package busybox-static")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        tar.add(Path(busybox).resolve(), arcname="bin/busybox")
+        for name in _APPLETS:
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+        for name in ("www", "tmp"):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o777
+            tar.addfile(folder)
+    return buffer.getvalue()
+
+
+_APPLETS = (
+    *(
+        "cat",
+        "chmod",
+        "cut",
+        "dd",
+        "echo",
+        "env",
+        "false",
+        "grep",
+        "head",
+        "httpd",
+        "id",
+        "ip",
+        "ls",
+        "mkdir",
+    ),
+    *(
+        "mount",
+        "nc",
+        "ping",
+        "ps",
+        "rm",
+        "seq",
+        "sh",
+        "sleep",
+        "stty",
+        "tail",
+        "touch",
+        "true",
+        "wget",
+        "yes",
+    ),
+)
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[Any]:
+    """A docker runtime of a node of its own; what it leaves is cleared away."""
+    from agent.runtimes.docker import DockerRuntime
+
+    runtime = DockerRuntime.detect("0x" + uuid.uuid4().hex, home=tmp_path / "bee")
+    yield runtime
+    await clear_away(runtime)
+
+
+async def clear_away(runtime: Any) -> None:
+    for run in await runtime.adopt():
+        await runtime.remove(run)
+    await runtime._networks.settle()
+    keeping = runtime._networks._keeping
+    keeping.cancel()
+    await asyncio.wait([keeping])
+    assert await runtime._networks._of_this_node() == []
+
+
+def order(runtime: Any, image: str, *, lease_s: float = 60, **fields: Any) -> Order:
+    workload = Workload(
+        image=image,
+        runtime="docker",
+        cpu_threads=Decimal("0.5"),
+        mem_gib=Decimal("0.0625"),
+        command=["sleep", "600"],
+        stop_grace_s=1,
+    )
+    return Order(
+        assignment=Assignment(
+            assignment_id=str(uuid.uuid4()),
+            agreement_id="g",
+            replica="web-1",
+            generation=3,
+            lease_s=lease_s,
+            workload=replace(workload, **fields),
+        ),
+        node_id=runtime._node_id,
+        advertise="127.0.0.1",
+        lease_until_s=clock.boot_s() + lease_s,
+    )
+
+
+def shell(line: str) -> list[str]:
+    return ["sh", "-c", line]
+
+
+async def ended(runtime: Any, run: Run, limit_s: float = 15) -> str:
+    """The reason, once it has."""
+    async with asyncio.timeout(limit_s):
+        while (status := await runtime.status(run)).alive:
+            await asyncio.sleep(0.05)
+        assert status.ended_s == pytest.approx(clock.boot_s(), abs=3)
+        return str(status.reason)
+
+
+async def serves(runtime: Any, run: Run) -> None:
+    async with asyncio.timeout(10):
+        while await problem_with(run, HealthCheck(kind="http", path="/"), runtime):
+            await asyncio.sleep(0.05)
+
+
+async def said(runtime: Any, run: Run, words: str) -> str:
+    """Its log, once these words stand in it."""
+    async with asyncio.timeout(15):
+        while words not in (log := (await runtime.logs(run, 1000)).decode()):
+            await asyncio.sleep(0.05)
+        return str(log)
