@@ -27,6 +27,8 @@ class Bookkeeper:
         self._meters: dict[str, Meter] = {
             meter.agreement_id: meter for meter in journal.meters() if not meter.closed
         }
+        self._unwritten: set[str] = set()
+        """Agreements whose meter has moved since it was written down."""
         self._unrated: dict[tuple[str, int], float] = {}
         """(agreement, sequence) -> since when its rating has been lagging behind, boot clock."""
         self.chain_id = 0
@@ -35,9 +37,14 @@ class Bookkeeper:
     # -- runs -----------------------------------------------------------------------------------------------
 
     def open(self, terms: Terms) -> None:
-        """Something is assigned under this agreement: it has a meter from now on."""
+        """Something is assigned under this agreement: it has a meter from now on.
+
+        Raises JournalFault: nothing begins that could not be claimed after a power cut.
+        """
         if terms.agreement_id not in self._meters:
-            self._keep(metering.open_meter(terms, self._now_ms()))
+            meter = metering.open_meter(terms, self._now_ms())
+            self._journal.keep_meters([meter])
+            self._meters[meter.agreement_id] = meter
 
     def run_started(self, run: Run) -> None:
         if meter := self._meters.get(run.agreement_id):
@@ -56,7 +63,8 @@ class Bookkeeper:
 
     def checkpoint(self) -> None:
         """Write down what was gathered: all that can be claimed if agent and runs die together."""
-        self._journal.keep_meters([meter for meter in self._meters.values() if meter.run_id])
+        self._unwritten |= {meter.agreement_id for meter in self._meters.values() if meter.run_id}
+        self._write_down()
 
     def run_ended(self, run: Run, counters: Counters, ended_s: float | None) -> None:
         """`ended_s` None: nobody knows when. It is claimed up to where it was last known to live."""
@@ -83,7 +91,7 @@ class Bookkeeper:
         meter = self._meters.get(agreement_id)
         if meter and self.chain_id:
             self._cut(meter, final=True)
-        self._journal.close_agreement(agreement_id)
+        self._journal.tried(lambda: self._journal.close_agreement(agreement_id))
 
     def finish_all_but(self, agreements: Collection[str]) -> None:
         """Nothing of the others is left here, whatever happened while the agent or the machine was off."""
@@ -96,7 +104,9 @@ class Bookkeeper:
         report, after = metering.cut(
             meter, wall_ms=self._now_ms(), final=final, key=self._key, chain_id=self.chain_id
         )
-        self._journal.report(report, after)
+        if not self._journal.tried(lambda: self._journal.report(report, after)):
+            return  # the interval goes on, and the next cut takes all of it
+        self._unwritten.discard(meter.agreement_id)
         if after.closed:
             del self._meters[meter.agreement_id]
         else:
@@ -104,15 +114,21 @@ class Bookkeeper:
 
     def _keep(self, meter: Meter) -> None:
         self._meters[meter.agreement_id] = meter
-        self._journal.keep_meters([meter])
+        self._unwritten.add(meter.agreement_id)
+        self._write_down()
+
+    def _write_down(self) -> None:
+        """What the disk does not take now is kept in memory until it does."""
+        meters = [self._meters[id] for id in self._unwritten & self._meters.keys()]
+        if self._journal.tried(lambda: self._journal.keep_meters(meters)):
+            self._unwritten.clear()
 
     # -- acknowledgements and notes -------------------------------------------------------------------------
 
     def take_usage_ack(self, ack: UsageAck) -> None:
         """Forget what is stored, and ask for what is rated."""
-        self._journal.ack_usage(ack.agreement_id, ack.sequence)
-        if ack.closed:
-            self._close(ack)
+        if not self._journal.tried(lambda: self._take_off(ack)):
+            return  # she says it again
         covered = self._journal.cost_up_to(ack.agreement_id, ack.sequence)
         if covered is None:
             return
@@ -137,16 +153,19 @@ class Bookkeeper:
             chain_id=self.chain_id,
         )
         if note:
-            self._journal.add_note(note)
+            self._journal.tried(lambda: self._journal.add_note(note))
 
-    def _close(self, ack: UsageAck) -> None:
-        """The Queen takes no more reports of it; what she never stored is logged, not sent for ever."""
+    def _take_off(self, ack: UsageAck) -> None:
+        """When it is closed she takes no more reports; what she never stored is logged, not sent for ever."""
+        self._journal.ack_usage(ack.agreement_id, ack.sequence)
+        if not ack.closed:
+            return
         self._journal.close_agreement(ack.agreement_id)
         if refused := self._journal.drop_unacked_usage(ack.agreement_id):
             log.warning("agreement %s was closed with %d reports not taken", ack.agreement_id, refused)
 
     def take_note_ack(self, ack: NoteAck) -> None:
-        self._journal.ack_notes(ack.agreement_id, ack.sequence)
+        self._journal.tried(lambda: self._journal.ack_notes(ack.agreement_id, ack.sequence))
 
 
 def _boot_ms() -> int:

@@ -9,6 +9,10 @@ class AgentError(Exception):
     exit_code = 1
 
 
+class JournalFault(AgentError):
+    """What should outlive the agent can't be written down now: the disk is full, or broken."""
+
+
 class RefusedByQueen(AgentError):
     """A final refusal: trying again would not help."""
 

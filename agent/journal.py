@@ -7,16 +7,20 @@ transaction, so a kill at any moment leaves either both or neither: no usage is 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
+from agent.errors import JournalFault
 from agent.metering import Meter
 from agent.protocol import Assignment, DebitNote, Terms, Usage
+
+log = logging.getLogger("hive.agent")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS agreements (
@@ -58,34 +62,64 @@ class SignedAgreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journal:
+    """Whatever writes raises JournalFault when the disk does not take it; nothing is half written then."""
+
     def __init__(self, path: Path) -> None:
-        path.touch(mode=0o600)  # it holds what teams put into their variables; SQLite's other files follow it
-        path.chmod(0o600)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
+        self._is_stuck = False
+        with _writing():
+            path.touch(mode=0o600)  # it holds what teams put into their variables; SQLite's files follow it
+            path.chmod(0o600)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         self._db.close()
 
+    def tried(self, write: Callable[[], object]) -> bool:
+        """Whether it was written down. The owner is told when that begins to fail and when it works again."""
+        written = self._db.total_changes
+        try:
+            write()
+        except JournalFault as fault:
+            if not self._is_stuck:
+                log.error(
+                    "%s: what runs goes on, new work is refused, nothing is reported until it can", fault
+                )
+            self._is_stuck = True
+            return False
+        if self._is_stuck and self._db.total_changes > written:  # what changes nothing always works
+            log.info("the journal can be written again")
+            self._is_stuck = False
+        return True
+
+    def _write(self, statement: str, *values: object) -> sqlite3.Cursor:
+        with _writing():
+            return self._db.execute(statement, values)
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with _writing():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk may have rolled it back already
+                    self._db.execute("ROLLBACK")
+                raise
 
     # -- agreements -----------------------------------------------------------------------------------------
 
     def sign(self, terms: Terms, signature: str, at_ms: int) -> None:
-        self._db.execute(
+        self._write(
             "INSERT OR IGNORE INTO agreements (agreement_id, terms, signature, signed_at_ms)"
             " VALUES (?, ?, ?, ?)",
-            (terms.agreement_id, _encode(terms), signature, at_ms),
+            terms.agreement_id,
+            _encode(terms),
+            signature,
+            at_ms,
         )
 
     def signature_of(self, terms: Terms) -> str | None:
@@ -111,7 +145,7 @@ class Journal:
 
     def close_agreement(self, agreement_id: str) -> None:
         """Its capacity is free again; its usage stays until it is acknowledged."""
-        self._db.execute("UPDATE agreements SET closed = 1 WHERE agreement_id = ?", (agreement_id,))
+        self._write("UPDATE agreements SET closed = 1 WHERE agreement_id = ?", agreement_id)
 
     # -- assignments ----------------------------------------------------------------------------------------
 
@@ -164,17 +198,16 @@ class Journal:
         return [_decode(blob, type=Usage) for (blob,) in rows]
 
     def ack_usage(self, agreement_id: str, sequence: int) -> None:
-        self._db.execute(
+        self._write(
             "UPDATE usage SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0",
-            (agreement_id, sequence),
+            agreement_id,
+            sequence,
         )
 
     def drop_unacked_usage(self, agreement_id: str) -> int:
         """Stop sending the reports of an agreement that takes none any more; how many there were."""
-        done = self._db.execute(
-            "UPDATE usage SET acked = 2 WHERE agreement_id = ? AND acked = 0", (agreement_id,)
-        )
-        return done.rowcount
+        statement = "UPDATE usage SET acked = 2 WHERE agreement_id = ? AND acked = 0"
+        return self._write(statement, agreement_id).rowcount
 
     def cost_up_to(self, agreement_id: str, sequence: int) -> tuple[Decimal, str] | None:
         """(what all usage up to `sequence` costs by our own figures, hash of that report)."""
@@ -187,9 +220,11 @@ class Journal:
     # -- debit notes ----------------------------------------------------------------------------------------
 
     def add_note(self, note: DebitNote) -> None:
-        self._db.execute(
+        self._write(
             "INSERT OR IGNORE INTO notes (agreement_id, sequence, note) VALUES (?, ?, ?)",
-            (note.agreement_id, note.sequence, _encode(note)),
+            note.agreement_id,
+            note.sequence,
+            _encode(note),
         )
 
     def last_note(self, agreement_id: str) -> DebitNote | None:
@@ -205,7 +240,16 @@ class Journal:
         return [_decode(blob, type=DebitNote) for (blob,) in rows]
 
     def ack_notes(self, agreement_id: str, sequence: int) -> None:
-        self._db.execute(
+        self._write(
             "UPDATE notes SET acked = 1 WHERE agreement_id = ? AND sequence <= ? AND acked = 0",
-            (agreement_id, sequence),
+            agreement_id,
+            sequence,
         )
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        raise JournalFault(f"this bee's journal can't be written: {error}") from error

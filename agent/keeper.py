@@ -53,6 +53,8 @@ class Keeper:
         self._node_id, self._advertise, self._on_change = node_id, advertise, on_change
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._quiet = asyncio.Event()
+        self._unrenewed = False
+        """Leases moved and somebody does not know yet."""
         self._due: list[Effect] = []
         """Decided, and to be performed in the next round."""
         self.state = State()
@@ -77,9 +79,11 @@ class Keeper:
         for run in self.runs():
             try:
                 await self._sample(run)
-            except RuntimeFault as fault:
+            except (RuntimeFault, OSError) as fault:
                 log.warning("usage of %s can't be read: %s", run.assignment_id, fault)
         self._books.checkpoint()
+        if self._unrenewed:
+            await self._renew()
 
     async def _sample(self, run: Run) -> None:
         """A run that has died meanwhile is left to its probe, which asks when."""
@@ -167,7 +171,6 @@ class Keeper:
             case Probe():
                 tasks.create_task(self._probe(effect))
             case Renew():
-                self._write_leases()
                 tasks.create_task(self._renew())
             case Finish():
                 self._books.finish(effect.assignment.agreement_id)
@@ -247,20 +250,25 @@ class Keeper:
                     counters = counters.at_least(await runtime.usage(run))
                 self._books.run_ended(run, counters, ended_s)
                 return await runtime.remove(run)
-            except RuntimeFault as fault:
+            except (RuntimeFault, OSError) as fault:
                 log.warning("%s can't be ended yet: %s", run.assignment_id, fault)
                 await asyncio.sleep(_RETRY_S)
 
-    def _write_leases(self) -> None:
-        leases = [
-            (slot.assignment, slot.lease_until) for slot in self.state.slots.values() if not slot.finished
-        ]
-        self._journal.keep_assignments(leases, clock.boot_id())
-
     async def _renew(self) -> None:
-        for slot in self.state.slots.values():
-            if slot.run:
-                await self._runtimes[slot.run.runtime].renew(slot.run, slot.lease_until)
+        """Write leases down for the next agent and for the guards; what fails is tried with each sample."""
+        slots = list(self.state.slots.values())
+        leases = [(slot.assignment, slot.lease_until) for slot in slots if not slot.finished]
+        kept = self._journal.tried(lambda: self._journal.keep_assignments(leases, clock.boot_id()))
+        told = [await self._renewed(slot.run, slot.lease_until) for slot in slots if slot.run]
+        self._unrenewed = not (kept and all(told))
+
+    async def _renewed(self, run: Run, lease_until_s: float) -> bool:
+        try:
+            await self._runtimes[run.runtime].renew(run, lease_until_s)
+        except (RuntimeFault, OSError) as fault:
+            log.warning("the lease of %s can't be renewed yet: %s", run.assignment_id, fault)
+            return False
+        return True
 
 
 def _seen(state: State) -> dict[str, tuple[RunState, str, str]]:

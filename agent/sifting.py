@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from agent.errors import JournalFault
 from agent.protocol import (
     MAX_FRAME_BYTES,
     AgreementToSign,
@@ -164,6 +165,9 @@ def spared(what: str) -> Iterator[Trouble]:
     trouble = Trouble()
     try:
         yield trouble
+    except JournalFault as fault:
+        log.warning("%s: %s", what, fault)
+        trouble.reason = str(fault)
     except Exception as error:
         log.exception("%s failed", what)
         trouble.reason = f"the agent failed: {error!r}"[:300]
