@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.protocol import HealthCheck, Workload
+from agent.protocol import HealthCheck, ImageSignature, Workload
 from apps.deployments.compose import file as compose
 from apps.deployments.compose.advice import set_aside
 from apps.deployments.compose.explain import explain
@@ -38,6 +38,15 @@ class Health(BaseModel):
     start_period_s: float = 0.0
 
 
+class Signature(BaseModel):
+    """See `agent.protocol.ImageSignature`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    payload: str
+    signature: str
+
+
 class ServiceSpec(BaseModel):
     """One service, ready to be placed. Kept as JSON in `Service.spec` and `Replica.spec`."""
 
@@ -50,6 +59,8 @@ class ServiceSpec(BaseModel):
     port: int | None = None
     health: Health | None = None
     stop_grace_s: float = 10.0
+    read_only: bool = False
+    signatures: list[Signature] = []
     cpu_threads: Decimal = DEFAULT_CPU_THREADS
     mem_gib: Decimal = DEFAULT_MEM_GIB
     runtimes: list[str] = ["docker"]
@@ -79,6 +90,8 @@ class ServiceSpec(BaseModel):
             port=self.port,
             health=HealthCheck(**self.health.model_dump()) if self.health else None,
             stop_grace_s=self.stop_grace_s,
+            read_only=self.read_only,
+            signatures=[ImageSignature(**each.model_dump()) for each in self.signatures],
         )
 
 
@@ -188,6 +201,8 @@ def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSp
         port=port,
         health=_health(service, port),
         stop_grace_s=service.stop_grace_period,
+        read_only=service.read_only,
+        signatures=[Signature(**each.model_dump()) for each in hive.signatures],
         # What may be used is what is rented: the limit, else what is reserved.
         cpu_threads=limits.cpus or reserved.cpus or service.cpus or DEFAULT_CPU_THREADS,
         mem_gib=limits.memory or reserved.memory or service.mem_limit or DEFAULT_MEM_GIB,

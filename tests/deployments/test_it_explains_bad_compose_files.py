@@ -1,5 +1,6 @@
 """Whatever is wrong with a Compose file is said with place and line, all at once; nothing takes it down."""
 
+import base64
 import json
 import time
 
@@ -8,6 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.deployments.manifest import ManifestError, parse_manifest
+
+SIGNED = base64.b64encode(
+    b'{"critical": {"image": {"docker-manifest-digest": "sha256:0"}, "type": "t"}}'
+).decode()
+GOOD = f"{{payload: {SIGNED}, signature: aGk=}}, "
 
 
 def problems(text: str, **variables: str) -> list[str]:
@@ -95,6 +101,29 @@ def problem(below_web: str) -> str:
         ("x-hive: {lease: 1s}", "expected a lease from 10s to 24h"),
         ("x-hive: {host: 'a b'}", "expected a host name"),
         ("x-hive: {leas: 15m}", 'x-hive.leas: unknown key; did you mean "lease"?'),
+        ("read_only: maybe", "services.web.read_only: expected true or false"),
+        ("x-hive: {signatures: x}", "services.web.x-hive.signatures: expected a list"),
+        ("x-hive: {signatures: [x]}", "signatures[0]: expected a map"),
+        ("x-hive: {signatures: [{signature: aGk=}]}", "services.web.x-hive.signatures[0].payload: missing"),
+        ("x-hive: {signatures: [{payload: '?', signature: aGk=}]}", "what was signed, the document that"),
+        (
+            "x-hive: {signatures: [{payload: e30=, signature: aGk=}]}",
+            "signatures[0].payload: expected what was signed, the document that `cosign generate` prints, in "
+            "base64; this one names no critical.image.docker-manifest-digest",
+        ),
+        (
+            f"x-hive: {{signatures: [{{payload: {SIGNED}, signature: '!'}}]}}",
+            'signatures[0].signature: expected a signature in base64, got "!"',
+        ),
+        (f"x-hive: {{signatures: [{{payload: {'A' * 9000}, signature: aGk=}}]}}", "at most 8192 characters"),
+        (
+            f"x-hive: {{signatures: [{{payload: {SIGNED}, signature: aGk=, signed_by: me}}]}}",
+            "signatures[0].signed_by: unknown key; known here: payload, signature",
+        ),
+        (
+            f"x-hive: {{signatures: [{GOOD * 17}]}}",
+            "expected at most 16 signatures, got 17",
+        ),
         ("imge: app", 'services.web.imge: unknown key; did you mean "image"?'),
         ("wibble: 1", "services.web.wibble: unknown key; known here: image, command"),
         ("replicas: 3", "services.web.replicas: unknown key"),

@@ -1,12 +1,17 @@
 """A Compose file becomes a manifest: every notation, the defaults, and the example of the README."""
 
+import base64
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from agent.protocol import ImageSignature
 from apps.deployments.manifest import Health, Manifest, ServiceSpec, parse_manifest
 
+SIGNED = base64.b64encode(
+    b'{"critical": {"image": {"docker-manifest-digest": "sha256:0"}, "type": "t"}}'
+).decode()
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hello" / "compose.yaml"
 
 
@@ -193,6 +198,18 @@ def test_it_needs_a_replacement_only_for_what_a_replica_is_made_of() -> None:
     before = service("deploy: {replicas: 1}")
     assert service("deploy: {replicas: 5}\nlabels: {a: b}\nx-hive: {lease: 1h}").recipe == before.recipe
     assert service("environment: {A: b}").recipe != before.recipe
+
+
+def test_it_hands_signatures_and_a_read_only_disk_on_to_the_bee() -> None:
+    web = service(
+        f"read_only: true\nx-hive:\n  signatures:\n"
+        f"    - payload: |\n        {SIGNED[:40]}\n        {SIGNED[40:]}\n      signature: aGk=\n"
+    )
+    workload = web.workload(runtime="docker")
+    assert workload.read_only
+    assert workload.signatures == [ImageSignature(payload=SIGNED, signature="aGk=")]
+    assert web.recipe != service("").recipe
+    assert ServiceSpec.model_validate(web.model_dump(mode="json")) == web
 
 
 def test_it_reads_json_too() -> None:

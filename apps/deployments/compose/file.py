@@ -33,6 +33,7 @@ Pairs = Annotated[dict[str, str], PlainValidator(values.labels)]
 MAX_REPLICAS = 1000
 MAX_SERVICES = 100
 MAX_RETRIES = 1000
+MAX_SIGNATURES = 16
 MIN_PACE_S, MAX_PACE_S = 0.1, 86400
 """Between two checks of a replica: more often would be a load of its own on somebody's machine."""
 
@@ -162,11 +163,30 @@ def _strategy(value: Any) -> str:
     return str(value)
 
 
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise values.expected("a list", value)
+    return value
+
+
+def _few(signatures: list[Signature]) -> list[Signature]:
+    if len(signatures) > MAX_SIGNATURES:
+        raise ValueError(f"expected at most {MAX_SIGNATURES} signatures, got {len(signatures)}")
+    return signatures
+
+
 def _lease_s(value: Any) -> float:
     lease_s = values.duration_s(value)
     if not 10 <= lease_s <= 86400:
         raise values.expected("a lease from 10s to 24h", value)
     return lease_s
+
+
+class Signature(Section):
+    """Somebody's word that the image is good, for Bees whose owners ask for it."""
+
+    payload: Annotated[str, PlainValidator(values.signed_payload)]
+    signature: Annotated[str, PlainValidator(values.signature)]
 
 
 class HiveDefaults(Section):
@@ -181,6 +201,7 @@ class HiveDefaults(Section):
 class Hive(HiveDefaults):
     health: Annotated[dict[str, str] | None, PlainValidator(_check)] = None
     host: Annotated[str | None, PlainValidator(values.host)] = None
+    signatures: Annotated[list[Signature], BeforeValidator(_list), AfterValidator(_few)] = []
 
 
 def _restart(value: Any) -> str:
@@ -193,12 +214,6 @@ def _restart(value: Any) -> str:
     }:
         raise values.expected("no, always, on-failure or unless-stopped", value)
     return text
-
-
-def _list(value: Any) -> Any:
-    if not isinstance(value, list):
-        raise values.expected("a list", value)
-    return value
 
 
 def _one(ports: list[int]) -> list[int]:
@@ -221,6 +236,7 @@ class Service(Section):
     healthcheck: HealthCheck = HealthCheck()
     stop_grace_period: Annotated[float, PlainValidator(_grace_s)] = 10.0
     restart: Annotated[str, PlainValidator(_restart)] = "always"
+    read_only: Switch = False
     labels: Pairs = {}
     hive: Hive = Field(default=Hive(), alias="x-hive")
 
@@ -246,6 +262,7 @@ SECTIONS: list[tuple[tuple[str, ...], type[Section]]] = [
     (("x-hive",), HiveDefaults),
     (("services", "*"), Service),
     (("services", "*", "x-hive"), Hive),
+    (("services", "*", "x-hive", "signatures", "*"), Signature),
     (("services", "*", "deploy"), Deploy),
     (("services", "*", "deploy", "resources"), ResourceLimits),
     (("services", "*", "deploy", "resources", "*"), Resources),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import re
 import shlex
 from decimal import Decimal, InvalidOperation
@@ -19,6 +22,9 @@ MAX_CHARACTERS = 64
 """Of a number, duration or size: long before reading one takes longer than people wait."""
 MAX_COMMAND_CHARACTERS = 16 * 1024
 MAX_DURATION_S = 30 * 86400.0
+
+MAX_PAYLOAD_CHARACTERS, MAX_SIGNATURE_CHARACTERS = 8192, 1024
+"""In base64, as `agent.protocol.ImageSignature` has them."""
 
 _UNITS_S = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h|d)")
@@ -95,6 +101,38 @@ def image(value: Any) -> str:
     if not isinstance(value, str) or not IMAGE.fullmatch(value):
         raise expected('an image such as "nginx:1.29"', value)
     return value
+
+
+def base64_text(value: Any, *, what: str, most: int) -> str:
+    """Base64 in one line, however many it was written on."""
+    joined = "".join(value.split()) if isinstance(value, str) else ""
+    if len(joined) > most:
+        raise ValueError(f"expected {what} of at most {most} characters, got {len(joined)}")
+    try:
+        decoded = base64.b64decode(joined, validate=True)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if not decoded:
+        raise expected(what, value)
+    return joined
+
+
+def signature(value: Any) -> str:
+    """What `cosign sign` or an Ed25519 key made of a payload."""
+    return base64_text(value, what="a signature in base64", most=MAX_SIGNATURE_CHARACTERS)
+
+
+def signed_payload(value: Any) -> str:
+    """The document that was signed; it names the digest of the image."""
+    what = "what was signed, the document that `cosign generate` prints, in base64"
+    joined = base64_text(value, what=what, most=MAX_PAYLOAD_CHARACTERS)
+    try:
+        digest = json.loads(base64.b64decode(joined))["critical"]["image"]["docker-manifest-digest"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        digest = None
+    if not isinstance(digest, str):
+        raise ValueError(f"expected {what}; this one names no critical.image.docker-manifest-digest")
+    return joined
 
 
 def host(value: Any) -> str:
