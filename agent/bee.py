@@ -22,13 +22,16 @@ from agent.host_key import public_key_line
 from agent.identity import load_or_make_key, node_id
 from agent.journal import Journal, SignedAgreement, why_not_kept
 from agent.keeper import Keeper
+from agent.measuring import Measured
 from agent.negotiate import Standing
 from agent.offering import Offering
+from agent.probing import Prober
 from agent.protocol import (
     AgreementToSign,
     Answer,
     Answers,
     Assignment,
+    Benchmarks,
     Challenge,
     DebitNotes,
     Hello,
@@ -98,6 +101,7 @@ class Bee:
         self._offers_due = self._observed_due = self._papers_due = False
         self._heartbeat_at = 0.0
         self._gauge = Gauge(home)
+        self.prober, self.measured = Prober(poke), Measured(home)
 
     # -- greeting -------------------------------------------------------------------------------------------
 
@@ -122,6 +126,7 @@ class Bee:
         self._note_approval(welcome.approved)
         self.greeted.set()
         self._offers_due = self._papers_due = True
+        self.measured.say_again()
         self._changed()
 
     def _info(self) -> NodeInfo:
@@ -253,7 +258,7 @@ class Bee:
         """Everything that is due now, in the order in which the Queen needs it."""
         now = clock.boot_s()
         heartbeat = now >= self._heartbeat_at
-        messages = [*self._offers_to_say()]
+        messages: list[Message] = [*self.prober.to_say(), *self._offers_to_say()]
         if self._answers:
             messages.append(Answers(answers=self._answers))
             self._answers = []
@@ -263,6 +268,7 @@ class Bee:
         if heartbeat or self._papers_due:
             messages += self._papers()
             self._papers_due = False
+        messages += self.measured.to_say()
         if heartbeat:
             self._heartbeat_at = now + self._heartbeat_s * random.uniform(1 - _JITTER, 1 + _JITTER)
         return messages
@@ -296,6 +302,10 @@ class Bee:
     def reported(self) -> None:
         """There are new usage reports in the journal."""
         self._papers_due = True
+        self._poke()
+
+    def take_measured(self, figures: Benchmarks) -> None:
+        self.measured.keep(figures)
         self._poke()
 
     def _changed(self) -> None:

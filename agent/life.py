@@ -19,6 +19,7 @@ from agent.errors import AgentError
 from agent.host_key import private_key_path
 from agent.identity import load_or_make_key, node_id
 from agent.link import keep_link
+from agent.measuring import measure_now_and_then
 from agent.protocol import OpenStream
 from agent.runtimes.detect import detect_runtimes
 
@@ -49,6 +50,7 @@ async def live(home: Path, *, stop_replicas: bool, url: str | None = None) -> No
                     tasks.create_task(keep_link(bee, wake, lambda stream: _open_console(bee, stream, tasks))),
                     tasks.create_task(bee.keeper.run()),
                     tasks.create_task(meter(bee)),
+                    tasks.create_task(measure_now_and_then(bee)),
                     tasks.create_task(keep_hours(bee)),
                 ]
                 await leaving.wait()

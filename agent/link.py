@@ -16,6 +16,7 @@ from agent.errors import NoHiveAnswers, RefusedByQueen
 from agent.protocol import (
     MAX_FRAME_BYTES,
     Challenge,
+    Echo,
     FromQueen,
     OpenStream,
     Refused,
@@ -142,6 +143,8 @@ async def _listen(websocket: ClientConnection, bee: Bee, open_console: Callable[
                 bee.take_wanted(wanted)
             case OpenStream() as stream:
                 open_console(stream)
+            case Echo() as echo:
+                bee.prober.heard(echo)
 
 
 async def _speak(websocket: ClientConnection, bee: Bee, wake: asyncio.Event) -> None:
