@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from agent.cli.digest import digest_command
 from agent.cli.join import join
+from agent.cli.quote import quote_command
 from agent.cli.run import run
 
 
@@ -18,5 +20,5 @@ def agent_group() -> None:
     """
 
 
-for command in (join, run):
+for command in (join, run, quote_command, digest_command):
     agent_group.add_command(command)

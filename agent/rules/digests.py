@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,9 +48,15 @@ def of_folder(folder: Path) -> frozenset[str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.is_symlink() or path.is_file():
-            yield path
+    """Files and links. A folder that can't be read raises OSError: else it would be missing in the digest."""
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        for path in (Path(place, name) for name in (*folders, *names)):
+            if path.is_symlink() or path.is_file():
+                yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _of_file(path: Path) -> dict[str, str]:

@@ -64,6 +64,8 @@ def digests(catalogue: Path, reference: str) -> set[str]:
     """Of an image as it is now. Raises ImageMissing."""
     try:
         return set(of_folder(folder_of(catalogue, reference)))
+    except FileNotFoundError:
+        raise ImageMissing(f"image {reference} is not in this bee's catalogue") from None
     except OSError as error:
         raise ImageMissing(f"image {reference} can't be read ({error})") from None
 

@@ -17,7 +17,7 @@ async def detect_runtimes(allowed: Iterable[str], *, home: Path, node_id: str) -
     found: dict[str, Runtime] = {}
     for name in allowed:
         try:
-            runtime = _make(name, home, node_id)
+            runtime = make_runtime(name, home, node_id)
             await runtime.self_test()
             found[name] = runtime
         except RuntimeFault as fault:
@@ -25,8 +25,8 @@ async def detect_runtimes(allowed: Iterable[str], *, home: Path, node_id: str) -
     return found
 
 
-def _make(name: str, home: Path, node_id: str) -> Runtime:
-    """Imported where it is allowed only: the Docker SDK alone costs 8 MB."""
+def make_runtime(name: str, home: Path, node_id: str) -> Runtime:
+    """Untested. Imported where it is allowed only: the Docker SDK alone costs 8 MB. Raises RuntimeFault."""
     if name == "process":
         return ProcessRuntime(home)
     if name == "docker":

@@ -162,6 +162,11 @@ def test_it_digests_a_folder_as_anybody_can(tmp_path: Path) -> None:
     assert of_folder(tmp_path).isdisjoint(before | linked)
 
 
+def test_it_has_no_digest_of_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nothing"):
+        of_folder(tmp_path / "nothing")
+
+
 def test_it_knows_both_algorithms() -> None:
     assert of_bytes(b"x") == {
         f"sha256:{hashlib.sha256(b'x').hexdigest()}",
