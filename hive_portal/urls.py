@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from hive_portal import pages
 from hive_portal.api import api_urlpatterns
+from hive_portal.peers import peers_urlpatterns
 
 admin.site.index_title = "How the Hive stands"
 
@@ -21,4 +22,5 @@ urlpatterns = [
     path("", include("apps.teams.urls")),
     path("admin/", admin.site.urls),
     *api_urlpatterns,
+    *peers_urlpatterns,
 ]

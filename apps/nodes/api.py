@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import PermissionDenied
@@ -14,7 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from apps.nodes.models import Enrolment, Node, NodeState, Offer, OfferState
+from apps.nodes.models import Enrolment, Node, Offer, OfferState
+from apps.nodes.reach import reachable_nodes
 from apps.teams.rest import Glm
 
 
@@ -114,9 +115,8 @@ class NodeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     serializer_class = NodeSerializer
 
     def get_queryset(self) -> QuerySet[Node]:
-        public = Q(approved_at__isnull=False) & ~Q(state=NodeState.BANNED)
         live = Prefetch("offers", Offer.objects.filter(state=OfferState.LIVE), to_attr="live_offers")
-        reachable = super().get_queryset().filter(public | Q(owner=self.request.user.pk))
+        reachable = super().get_queryset().filter(pk__in=reachable_nodes(self.request))
         return reachable.prefetch_related(live)
 
     def get_object(self) -> Node:

@@ -17,10 +17,24 @@ LIVE_FIRST = Case(
 )
 """Order of lists: what works now comes first."""
 
+PUBLIC = Q(approved_at__isnull=False) & ~Q(state=NodeState.BANNED)
+"""On the market, for everybody who is signed in."""
+
 
 def reachable_nodes(request: Any) -> QuerySet[Node]:
     """What concerns the owner alone (stats, reasons, enrolments) is left out where it is shown."""
     if not request.user.is_authenticated:
         return Node.objects.none()
-    public = Q(approved_at__isnull=False) & ~Q(state=NodeState.BANNED)
-    return Node.objects.filter(public | Q(owner=request.user.pk))
+    return Node.objects.filter(PUBLIC | Q(owner=request.user.pk))
+
+
+def own_nodes(request: Any) -> QuerySet[Node]:
+    """Those of which the person may know everything: their own; all of them for operators."""
+    if getattr(request.user, "is_staff", False):
+        return Node.objects.all()
+    return Node.objects.filter(owner=request.user.pk)
+
+
+def may_see_private(request: Any, node: Node) -> bool:
+    """Whether the node is among `own_nodes`."""
+    return bool(getattr(request.user, "is_staff", False) or node.owner_id == request.user.pk)

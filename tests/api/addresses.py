@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+ID_WORDS = {"pk", "nodeId"}
+
 
 class Address(NamedTuple):
     method: str
@@ -14,6 +16,8 @@ class Address(NamedTuple):
     has_id: bool
     inner: str = ""
     """What is named within that row: a replica of a deployment."""
+    id_word: str = "pk"
+    """`/peers` has a name of its own for it."""
 
     @property
     def noun(self) -> str:
@@ -22,7 +26,7 @@ class Address(NamedTuple):
 
     def url(self, pk: Any = None) -> str:
         within = {self.inner: "web-1"} if self.inner else {}
-        return reverse(self.name, kwargs=within | ({"pk": pk} if self.has_id else {}))
+        return reverse(self.name, kwargs=within | ({self.id_word: pk} if self.has_id else {}))
 
     def __str__(self) -> str:
         return f"{self.method} {self.name}"
@@ -37,11 +41,12 @@ def _walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[Add
         path = prefix + str(each.pattern)
         if isinstance(each, URLResolver):
             yield from _walk(each.url_patterns, path)
-        elif path.startswith("api/v1/") and each.name:
+        elif path.startswith(("api/v1/", "peers")) and each.name:
             words = set(each.pattern.regex.groupindex)
-            inner = next(iter(words - {"pk"}), "")
+            ids = words & ID_WORDS
+            inner = next(iter(words - ids), "")
             for method in _methods(each.callback):
-                yield Address(method, each.name, "pk" in words, inner)
+                yield Address(method, each.name, bool(ids), inner, *ids)
 
 
 def _methods(view: Any) -> list[str]:

@@ -46,7 +46,7 @@ def _walk(patterns: list[URLPattern | URLResolver], namespace: str) -> Iterator[
         if isinstance(pattern, URLResolver):
             if pattern.app_name not in {"admin"} and not str(pattern.pattern).startswith("api/"):
                 yield from _walk(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else "")
-        elif pattern.name and not str(pattern.pattern).startswith(("api/", "^api/")):
+        elif pattern.name and not str(pattern.pattern).startswith(("api/", "^api/", "peers")):
             yield namespace + pattern.name
 
 
