@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ needs_browser = pytest.mark.needs("browser")
 needs_chain = pytest.mark.needs("chain")
 needs_root = pytest.mark.needs("root")
 needs_namespaces = pytest.mark.needs("namespaces")
+needs_bwrap = pytest.mark.needs("bwrap")
+needs_cgroups = pytest.mark.needs("cgroups")
+needs_qemu = pytest.mark.needs("qemu")
+needs_wasmtime = pytest.mark.needs("wasmtime")
 
 
 def _docker() -> str:
@@ -57,7 +62,41 @@ def _namespaces() -> str:
     return "" if made else "no right to make network namespaces"
 
 
-CHECKS = {"docker": _docker, "browser": _browser, "chain": _chain, "root": _root, "namespaces": _namespaces}
+def _bwrap() -> str:
+    from agent.runtimes import bubblewrap
+
+    return bubblewrap.problem()
+
+
+def _cgroups() -> str:
+    from agent.runtimes import cgroups
+
+    try:
+        cgroups.places()
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _qemu() -> str:
+    return "" if shutil.which("qemu-system-x86_64") else "no qemu-system-x86_64 on PATH"
+
+
+def _wasmtime() -> str:
+    return "" if find_spec("wasmtime") else "the package wasmtime is not installed"
+
+
+CHECKS = {
+    "browser": _browser,
+    "bwrap": _bwrap,
+    "cgroups": _cgroups,
+    "chain": _chain,
+    "docker": _docker,
+    "namespaces": _namespaces,
+    "qemu": _qemu,
+    "root": _root,
+    "wasmtime": _wasmtime,
+}
 
 
 def browser_path() -> Path | None:

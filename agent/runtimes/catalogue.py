@@ -6,11 +6,14 @@ runtime (others describe theirs in words of their own, see `find`):
     {
       "entrypoint": ["./hello", "--verbose"],
       "env": {"LANG": "C.UTF-8"},
-      "takes_command": false
+      "takes_command": false,
+      "reads": ["/opt/hello"]
     }
 
 A word of the entrypoint that begins with `./` is a file of the image's folder. `takes_command` lets the
-renting team's `command` be appended as arguments; without it a workload that has one is refused.
+renting team's `command` be appended as arguments; without it a workload that has one is refused. Behind
+walls a replica sees the system's folders (`/usr`, ...), its image, and what the entrypoint names; `reads` is
+for what else it needs.
 """
 
 from __future__ import annotations
@@ -23,19 +26,25 @@ import msgspec
 
 from agent.protocol import Workload
 from agent.rules.digests import of_folder
+from agent.runtimes import visible
 from agent.runtimes.base import ImageMissing, RuntimeFault
 
 _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*)(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]*))?"
 )
-# What would let a variable choose which program runs, or which library is loaded into it.
-_RESERVED = re.compile(r"LD_.*|PATH|PORT|HIVE_.*|PYTHON.*|NODE_OPTIONS|BASH_ENV|ENV|IFS")
+# What would let a variable choose which program runs, or what is loaded into it or into its walls.
+_RESERVED = re.compile(
+    r"LD_.*|PATH|PORT|HIVE_.*|PYTHON.*|NODE_OPTIONS|BASH_ENV|BASH_FUNC_.*|ENV|IFS"
+    r"|GLIBC_.*|GCONV_PATH|GETCONF_DIR|LOCPATH|NLSPATH|MALLOC_.*"
+)
 
 
 class NativeImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entrypoint: Annotated[list[str], msgspec.Meta(min_length=1)]
     env: dict[str, str] = {}
     takes_command: bool = False
+    reads: list[str] = []
+    """Files and folders beyond the system's own that it must see, by absolute paths."""
 
 
 T = TypeVar("T")
@@ -85,3 +94,11 @@ def environment(own: dict[str, str], workload: Workload) -> dict[str, str]:
     if reserved := sorted(name for name in workload.environment if _RESERVED.fullmatch(name)):
         raise RuntimeFault(f"environment: {', '.join(reserved)} can't be set for a native image")
     return {**workload.environment, **own}
+
+
+def reads(folder: Path, image: NativeImage) -> list[Path]:
+    """What the image needs to see, by the owner's words alone."""
+    first, *others = [folder / word[2:] if word.startswith("./") else Path(word) for word in image.entrypoint]
+    files = [path for path in others if path.is_absolute() and path.is_file()]
+    program = visible.of_program(first) if first.is_absolute() else []
+    return [folder, *program, *files, *(Path(each) for each in image.reads if Path(each).exists())]

@@ -10,14 +10,15 @@ reports 0 bytes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import uuid
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ import msgspec
 
 from agent import clock
 from agent.protocol import Workload
-from agent.runtimes import catalogue, confinement, proctree, work_folder
+from agent.runtimes import bubblewrap, catalogue, cgroups, confinement, proctree, work_folder
 from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
 from agent.runtimes.pseudo_terminal import open_pseudo_terminal
 from agent.runtimes.work_folder import folder_of
 
+log = logging.getLogger("hive.agent")
+
 _GUARD = Path(__file__).with_name("guard.py")
 _GUARD_COMMAND = [sys.executable, "-I", "-S", str(_GUARD)]
+DEFAULT_STORAGE_BYTES = 10 << 30
 _PATIENCE_S = 5.0
 _STEP_S = 0.01
 
@@ -46,6 +50,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True):
     devices: list[str] = []
     overhead_bytes: int = 0
     """Memory the runtime itself needs, on top of what is rented."""
+    power_button: str = ""
+    """Socket in its folder `files` by which it is asked to end (QMP), where SIGTERM would end it at once."""
     sandboxed: bool = True
     """False: it brings its own walls, and gets user, limits and CPUs only."""
 
@@ -54,7 +60,9 @@ class Guarded:
     name: str
     version: str
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, storage_bytes: int = DEFAULT_STORAGE_BYTES) -> None:
+        """`storage_bytes` is what one replica may hold on disk."""
+        self._storage_bytes = storage_bytes
         self._images = home / "images"
         self._work = home / "work" / self.name
         self._work.mkdir(parents=True, exist_ok=True)
@@ -80,8 +88,9 @@ class Guarded:
         return await asyncio.to_thread(catalogue.digests, self._images, workload.image)
 
     def confines_console(self, run: Run) -> bool:
-        """Only where this very run has a user of its own: it depends on its image, too."""
-        return work_folder.read_spec(folder_of(run)).get("uid") is not None
+        """Only where this very run has walls or a user of its own: it depends on its image, too."""
+        spec = work_folder.read_spec(folder_of(run))
+        return bool(spec.get("walls")) or spec.get("uid") is not None
 
     async def start(self, order: Order) -> Run:
         folder = self._work / order.assignment.assignment_id
@@ -89,7 +98,7 @@ class Guarded:
             await asyncio.to_thread(self._lay_out, order, folder)
             return await self._launch(folder, order.node_id)
         except RuntimeFault:
-            await asyncio.to_thread(shutil.rmtree, folder, True)
+            await asyncio.to_thread(_clear, folder)
             raise
 
     def _lay_out(self, order: Order, folder: Path) -> None:
@@ -103,23 +112,36 @@ class Guarded:
             endpoint=f"{order.advertise}:{port}" if port else "",
             detail={"folder": str(folder), "boot_id": clock.boot_id()},
         )
-        files = work_folder.make(folder)
+        work_folder.make(folder)
         payload = self.payload(order, folder, port)
-        payload = msgspec.structs.replace(payload, env=payload.env | _variables(order, port, files))
-        work_folder.write_spec(folder, self._spec(run, workload, payload), order.lease_until_s)
+        spec = self._spec(run, order, payload)
+        spec["env"] = payload.env | _variables(order, port, folder / "files", walls=bool(spec["walls"]))
+        work_folder.write_spec(folder, spec, order.lease_until_s)
 
-    def _spec(self, run: Run, workload: Workload, payload: Payload) -> dict[str, Any]:
-        uid = _own_uid(run, [self._work, *payload.reads])
+    def _spec(self, run: Run, order: Order, payload: Payload) -> dict[str, Any]:
+        workload, folder = order.assignment.workload, folder_of(run)
+        rented_bytes = int(workload.mem_gib * (1 << 30))
+        mem_bytes = rented_bytes + payload.overhead_bytes
+        walled = payload.sandboxed and not _lack_of_walls()
+        needed = payload.reads if walled else [self._work, *payload.reads]
+        own_user = confinement.gives_own_user(needed, walls=walled)
+        uid = confinement.own_uid(run.assignment_id) if own_user else None
+        groups = confinement.groups(payload.devices)
         return {
             "run": msgspec.to_builtins(run),
             "command": payload.command,
-            "env": payload.env,
-            "cwd": str(folder_of(run) / "files"),
+            "cwd": str(folder / "files"),
             "uid": uid,
+            "groups": groups,
+            "walls": _walls(folder, payload, uid, groups, order.assignment.replica) if walled else [],
+            "cgroup": confinement.control_group(run.assignment_id, mem_bytes, workload.cpu_threads),
             "cpus": confinement.cpus(run.assignment_id, workload.cpu_threads),
-            "limits": confinement.limits(own_user=uid is not None),
-            "mem_bytes": int(workload.mem_gib * (1 << 30)) + payload.overhead_bytes,
+            "limits": confinement.limits(own_user=own_user, storage_bytes=self._storage_bytes),
+            "mem_bytes": mem_bytes,
+            "rented_bytes": rented_bytes,
+            "storage_bytes": self._storage_bytes,
             "grace_s": workload.stop_grace_s,
+            "power_button": payload.power_button,
         }
 
     async def _launch(self, folder: Path, node_id: str) -> Run:
@@ -159,18 +181,21 @@ class Guarded:
         return Status(alive=False, reason=f"{reason}: {said}" if said else reason, ended_s=end.get("ended_s"))
 
     async def usage(self, run: Run) -> Counters:
-        if _is_alive(run):
-            return Counters(cpu_ms=proctree.cpu_ms(_guard_pid(run)))
-        return Counters(cpu_ms=int(work_folder.read_end(folder_of(run)).get("cpu_ms", 0)))
+        counted = cgroups.cpu_ms(_group(run))
+        if counted is None:
+            counted = work_folder.read_end(folder_of(run)).get("cpu_ms")
+        if counted is None:
+            counted = proctree.cpu_ms(_guard_pid(run)) if _is_alive(run) else 0
+        return Counters(cpu_ms=int(counted))
 
     async def pause(self, run: Run) -> None:
         if _is_alive(run):
             (folder_of(run) / "paused").touch()
-            proctree.freeze(_guard_pid(run))
+            await asyncio.to_thread(_freeze, run)
 
     async def resume(self, run: Run) -> None:
         if _is_alive(run):
-            proctree.thaw(_guard_pid(run))
+            await asyncio.to_thread(_thaw, run)
         (folder_of(run) / "paused").unlink(missing_ok=True)
 
     async def logs(self, run: Run, tail: int) -> bytes:
@@ -188,13 +213,13 @@ class Guarded:
     async def remove(self, run: Run) -> None:
         if guard := self._guards.pop(run.run_id, None):
             guard.wait()
-        await asyncio.to_thread(shutil.rmtree, folder_of(run), True)
+        await asyncio.to_thread(_clear, folder_of(run))
 
     async def execute(self, run: Run, command: list[str], timeout_s: float) -> int:
         process = await asyncio.create_subprocess_exec(
             *_GUARD_COMMAND,
             "--run",
-            str(folder_of(run) / "spec.json"),
+            str(folder_of(run)),
             *command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -209,12 +234,7 @@ class Guarded:
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def terminal(self, run: Run, command: str | None, columns: int, rows: int) -> Terminal:
-        shell = [
-            *_GUARD_COMMAND,
-            "--shell",
-            str(folder_of(run) / "spec.json"),
-            *([command] if command else []),
-        ]
+        shell = [*_GUARD_COMMAND, "--shell", str(folder_of(run)), *([command] if command else [])]
         return open_pseudo_terminal(shell, columns, rows)
 
     async def adopt(self) -> list[Run]:
@@ -222,7 +242,7 @@ class Guarded:
         for folder in self._work.iterdir():
             run = await _await_run(folder)
             if run is None:
-                await asyncio.to_thread(shutil.rmtree, folder, True)
+                await asyncio.to_thread(_clear, folder)
             else:
                 found.append(run)
         return found
@@ -234,11 +254,11 @@ def free_port(host: str) -> int:
         return int(listener.getsockname()[1])
 
 
-def _variables(order: Order, port: int | None, files: Path) -> dict[str, str]:
+def _variables(order: Order, port: int | None, files: Path, *, walls: bool) -> dict[str, str]:
     own = {
         "PATH": os.defpath,
         "HOME": str(files),
-        "TMPDIR": str(files),
+        "TMPDIR": "/tmp" if walls else str(files),
         "HIVE_REPLICA": order.assignment.replica,
         "HIVE_NODE": order.node_id,
         "HIVE_GENERATION": str(order.assignment.generation),
@@ -246,9 +266,43 @@ def _variables(order: Order, port: int | None, files: Path) -> dict[str, str]:
     return own | ({"PORT": str(port)} if port else {})
 
 
-def _own_uid(run: Run, needed: list[Path]) -> int | None:
-    there = [path for path in needed if path.is_absolute() and path.exists()]
-    return confinement.own_uid(run.assignment_id) if confinement.gives_own_user(there) else None
+def _walls(folder: Path, payload: Payload, uid: int | None, groups: list[int], hostname: str) -> list[str]:
+    bubblewrap.lay_out(folder, uid)
+    return bubblewrap.walls(
+        folder=folder,
+        reads=payload.reads,
+        uid=uid,
+        devices=payload.devices,
+        groups=groups,
+        hostname=hostname,
+    )
+
+
+@cache
+def _lack_of_walls() -> str:
+    if problem := bubblewrap.problem():
+        log.warning("native replicas run without walls, by user and limits alone: %s", problem)
+    return problem
+
+
+def _clear(folder: Path) -> None:
+    """What is left of a replica: its group with whatever still runs in it, and its folder."""
+    confinement.leave_no_group(folder.name)
+    work_folder.remove(folder)
+
+
+def _group(run: Run) -> cgroups.Group:
+    return dict(work_folder.read_spec(folder_of(run)).get("cgroup", {}))
+
+
+def _freeze(run: Run) -> None:
+    if not cgroups.freeze(_group(run)):
+        proctree.freeze(_guard_pid(run))
+
+
+def _thaw(run: Run) -> None:
+    cgroups.thaw(_group(run))
+    proctree.thaw(_guard_pid(run))
 
 
 def _guard_pid(run: Run) -> int:

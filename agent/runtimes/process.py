@@ -9,7 +9,7 @@ from agent.protocol import Workload
 from agent.runtimes import catalogue
 from agent.runtimes.base import Order
 from agent.runtimes.catalogue import NativeImage
-from agent.runtimes.guarded import Guarded, Payload
+from agent.runtimes.guarded import DEFAULT_STORAGE_BYTES, Guarded, Payload
 from agent.runtimes.trial import try_out
 
 
@@ -17,8 +17,8 @@ class ProcessRuntime(Guarded):
     name = "process"
     version = platform.release()
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, *, storage_bytes: int = DEFAULT_STORAGE_BYTES) -> None:
+        super().__init__(home, storage_bytes=storage_bytes)
         self._home = home
         self._catalogue = home / "images"
         self._catalogue.mkdir(parents=True, exist_ok=True)
@@ -34,10 +34,9 @@ class ProcessRuntime(Guarded):
         workload = order.assignment.workload
         image_folder, image = catalogue.find(self._catalogue, workload.image, NativeImage)
         command = catalogue.command_line(image_folder, image, workload)
-        # The owner's words alone: what a team adds to the command must not decide who runs it.
-        programs = map(Path, command[: len(image.entrypoint)])
         return Payload(
             command=command,
             env=catalogue.environment(image.env, workload),
-            reads=[image_folder, *(path for path in programs if path.is_absolute() and path.exists())],
+            # The owner's words alone: what a team adds to the command must not decide who runs it.
+            reads=catalogue.reads(image_folder, image),
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,24 +29,38 @@ def folder_of(run: Run) -> Path:
     return Path(str(run.detail["folder"]))
 
 
-def make(folder: Path) -> Path:
-    """An empty folder, closed to others but for its own; the replica's `files` in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+def make(folder: Path) -> None:
+    """An empty folder that others only pass through; in it `files`, closed to all but the replica."""
+    remove(folder)
     files = folder / "files"
     files.mkdir(parents=True)
     folder.chmod(0o711)
     files.chmod(0o700)
-    return files
+
+
+def remove(folder: Path) -> None:
+    """With all that the replica left there, however deep it lies and however closed it is."""
+    subprocess.run(["rm", "-rf", "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
+    if folder.exists():
+        subprocess.run(["chmod", "-R", "u+rwx", "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
 
 
 def write_spec(folder: Path, spec: dict[str, Any], lease_until_s: float) -> None:
     """The last thing before the guard starts: a folder with a spec is one whose guard may be starting."""
-    if spec["uid"] is not None:
-        os.chown(folder / "files", spec["uid"], spec["uid"])
+    give(folder / "files", spec["uid"])
     write_number(folder / "lease", lease_until_s)
+    write_number(folder / "grace", spec["grace_s"])
     path = folder / "spec.json"
     path.touch(mode=0o600)
     path.write_text(json.dumps(spec))
+
+
+def give(folder: Path, uid: int | None) -> None:
+    """To a user of its own. Root's group may pass: bubblewrap goes there just before it becomes that user."""
+    if uid is not None:
+        os.chown(folder, uid, 0)
+        folder.chmod(0o710)
 
 
 def read_spec(folder: Path) -> dict[str, Any]:
@@ -58,19 +72,18 @@ def read_end(folder: Path) -> dict[str, Any]:
 
 
 def read_run(folder: Path) -> Run | None:
-    """The guard adds its own process id to the run that it was given."""
+    """As the guard has written it: the run it was given, with its own process id and the payload's."""
     written = _read(folder / "run.json")
-    if not written:
-        return None
-    guard = {name: written.pop(name) for name in ("guard_pid", "guard_started", "payload_pid")}
-    written["detail"] |= guard
-    return msgspec.convert(written, Run)
+    return msgspec.convert(written, Run) if written else None
 
 
 def write_number(path: Path, number: float) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_text(f"{number:.3f}")
-    draft.replace(path)
+    """In place and always of one length, in one write: a full disk allows it, a reader finds old or new."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{number:<20.3f}".encode())
+    finally:
+        os.close(descriptor)
 
 
 def last_word(path: Path, limit: int = 200) -> str:
@@ -81,10 +94,17 @@ def last_word(path: Path, limit: int = 200) -> str:
 
 def last_lines(path: Path, count: int, *, limit_bytes: int = 1 << 20) -> bytes:
     """The last `count` lines of a log, or what `limit_bytes` hold of them; nothing while there is none."""
-    with suppress(OSError), path.open("rb") as log:
-        size = log.seek(0, os.SEEK_END)
-        log.seek(max(0, size - limit_bytes))
-        return b"".join(log.read(limit_bytes).splitlines(keepends=True)[-count:]) if count > 0 else b""
+    text = _end_of(path, limit_bytes)
+    if text.count(b"\n") < count and len(text) < limit_bytes:
+        text = _end_of(path.with_name(f"{path.name}.1"), limit_bytes - len(text)) + text
+    return b"".join(text.splitlines(keepends=True)[-count:]) if count > 0 else b""
+
+
+def _end_of(path: Path, limit_bytes: int) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - limit_bytes))
+        return file.read(limit_bytes)
     return b""
 
 

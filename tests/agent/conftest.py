@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from agent.config import Config, Rent, Rules, write_config
 from tests.agent.containers import image as image
+from tests.agent.containers import image_with_volume as image_with_volume
 from tests.agent.containers import runtime as runtime
 from tests.agent.queen_double import QueenDouble
 
@@ -119,4 +120,5 @@ def running_bee(queen: QueenDouble, home: Path) -> Callable[..., object]:
 def nothing_is_left(home: Path) -> AsyncIterator[None]:
     yield
     for process in left_of(home):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # its guard was killed just before
+            process.kill()

@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import time
-import uuid
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,12 @@ from msgspec.structs import replace
 
 from agent import clock
 from agent.health import problem_with
-from agent.protocol import Assignment, HealthCheck, Workload
-from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault, Status
+from agent.protocol import HealthCheck
+from agent.runtimes.base import ImageMissing, Run, RuntimeFault, Status
 from agent.runtimes.process import ProcessRuntime
 from tests.agent.conftest import SERVER, put_image
-from tests.needs import needs_root
+from tests.agent.natives import end_of, order, payload_of, tree_of, until, without_walls
+from tests.needs import need, needs_root
 
 pytestmark = pytest.mark.real
 
@@ -38,6 +37,8 @@ TALKER = (
     "import sys\nfor i in range(10): print('line', i)\nprint('said on the other stream', file=sys.stderr)"
 )
 HUNGRY = "import time; held = bytearray(200 << 20); time.sleep(600)"
+_STANDING_STILL = {psutil.STATUS_STOPPED, psutil.STATUS_DISK_SLEEP}
+"""Signalled to stop, or frozen with its control group."""
 PROGRAMS = {
     "server": SERVER,
     "forker": FORKER,
@@ -47,53 +48,15 @@ PROGRAMS = {
 }
 
 
-@pytest.fixture
-def runtime(home: Path) -> ProcessRuntime:
+@pytest.fixture(params=["walls", "no walls"])
+def runtime(home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ProcessRuntime:
+    if request.param == "walls":
+        need("bwrap")
+    else:
+        without_walls(monkeypatch)
     for name, program in PROGRAMS.items():
         put_image(home, f"test/{name}:1", program)
     return ProcessRuntime(home)
-
-
-def order(image: str, *, lease_s: float = 60, **fields: Any) -> Order:
-    workload = Workload(
-        image=f"test/{image}:1",
-        runtime="process",
-        cpu_threads=Decimal(1),
-        mem_gib=Decimal("0.1"),
-        stop_grace_s=1,
-    )
-    return Order(
-        assignment=Assignment(
-            assignment_id=str(uuid.uuid4()),
-            agreement_id="g",
-            replica="web-1",
-            generation=3,
-            lease_s=lease_s,
-            workload=replace(workload, **({"port": 80} | fields)),
-        ),
-        node_id="0xbee",
-        advertise="127.0.0.1",
-        lease_until_s=clock.boot_s() + lease_s,
-    )
-
-
-async def until(probe: Any, timeout_s: float = 5) -> Any:
-    async with asyncio.timeout(timeout_s):
-        while not (answer := await probe()):
-            await asyncio.sleep(0.01)
-        return answer
-
-
-async def end_of(runtime: ProcessRuntime, run: Run) -> str:
-    async def reason() -> str:
-        status = await runtime.status(run)
-        return "" if status.alive else status.reason
-
-    return str(await until(reason))
-
-
-def payload_of(run: Run) -> psutil.Process:
-    return psutil.Process(int(run.detail["payload_pid"]))
 
 
 async def test_it_serves_on_the_port_it_was_given_and_stops(runtime: ProcessRuntime) -> None:
@@ -129,7 +92,7 @@ async def test_it_tells_the_payload_who_it_is_and_nothing_of_the_agent(
 
 async def _tree_with_daemon(run: Run) -> list[psutil.Process]:
     """Payload and the daemon it left its session for; empty until both are there."""
-    found = psutil.Process(int(run.detail["guard_pid"])).children(recursive=True)
+    found = tree_of(run)
     return found if len(found) == 2 and len({os.getsid(each.pid) for each in found}) == 2 else []
 
 
@@ -251,7 +214,7 @@ async def test_it_runs_commands_inside_the_replica(runtime: ProcessRuntime) -> N
 async def test_it_gives_each_replica_a_user_of_its_own_where_it_can(
     runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.runtimes.confinement._others_read", lambda path: True)
+    monkeypatch.setattr("agent.runtimes.confinement._others_read", lambda path, alone: True)
     image = runtime._catalogue / "test" / "sleeper" / "1"
     image.mkdir(parents=True)
     (image / "image.json").write_text('{"entrypoint": ["/bin/sleep", "600"]}')
@@ -290,8 +253,13 @@ async def test_it_lets_no_team_choose_the_user(
         await runtime.stop(run, 1)
 
 
-async def test_it_calls_no_shell_confined_that_has_the_agents_own_user(runtime: ProcessRuntime) -> None:
+async def test_it_calls_no_shell_confined_that_has_neither_walls_nor_a_user_of_its_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """pytest's folders are closed to others, so that no other user could run what is in them."""
+    without_walls(monkeypatch)
+    put_image(home, "test/server:1", SERVER)
+    runtime = ProcessRuntime(home)
     run = await runtime.start(order("server"))
     assert payload_of(run).uids().real == os.getuid()
     assert not runtime.confines_console(run)
@@ -303,10 +271,12 @@ async def test_it_pauses_the_whole_tree_and_lets_it_go_on(runtime: ProcessRuntim
     tree = await until(lambda: _tree_with_daemon(run))
     await runtime.pause(run)
     await runtime.pause(run)
-    assert {each.status() for each in tree} == {psutil.STATUS_STOPPED}
+    before = [each.cpu_times() for each in tree]
+    assert {each.status() for each in tree} <= _STANDING_STILL
     assert (await runtime.status(run)).paused
     await runtime.resume(run)
     assert psutil.STATUS_STOPPED not in {each.status() for each in tree}
+    assert before == [each.cpu_times() for each in tree]
     assert (await runtime.status(run)) == Status(alive=True)
     await runtime.stop(run, 1)
 
