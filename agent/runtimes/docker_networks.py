@@ -58,6 +58,8 @@ class Networks:
 
     async def adopt(self, used: Collection[str]) -> None:
         """Find those that an earlier agent made; from then on one is kept ready."""
+        if self._keeping:
+            await self.settle()
         found = [each["Name"] for each in await self._of_this_node()]
         free = [name for name in found if name not in used]
         self._spare = free[:_KEPT_AT_MOST]
@@ -86,7 +88,8 @@ class Networks:
 
     async def _fill(self) -> None:
         try:
-            self._spare.append(await self._make())
+            name = await self._make()
+            self._spare.append(name)
         except RuntimeFault as fault:
             log.warning("no network could be made ready: %s", fault)
 

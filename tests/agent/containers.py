@@ -40,6 +40,19 @@ def image() -> Iterator[str]:
     client.close()
 
 
+@pytest.fixture(scope="session")
+def image_with_volume(image: str) -> Iterator[str]:
+    """The same, but it asks for a volume at /data."""
+    import docker
+
+    client = docker.from_env()
+    name, tag = image.replace("busybox", "volume").split(":")
+    client.api.import_image_from_data(root_file_system(), name, tag, changes=["VOLUME /data"])
+    yield f"{name}:{tag}"
+    client.images.remove(f"{name}:{tag}", force=True)
+    client.close()
+
+
 def root_file_system() -> bytes:
     busybox = shutil.which("busybox")
     if busybox is None:
@@ -107,11 +120,16 @@ async def runtime(tmp_path: Path) -> AsyncIterator[Any]:
 async def clear_away(runtime: Any) -> None:
     for run in await runtime.adopt():
         await runtime.remove(run)
-    await runtime._networks.settle()
-    keeping = runtime._networks._keeping
-    keeping.cancel()
-    await asyncio.wait([keeping])
+    await leave(runtime)
     assert await runtime._networks._of_this_node() == []
+
+
+async def leave(runtime: Any) -> None:
+    """As when its agent goes."""
+    if keeping := runtime._networks._keeping:
+        await runtime._networks.settle()
+        keeping.cancel()
+        await asyncio.wait([keeping])
 
 
 def order(runtime: Any, image: str, *, lease_s: float = 60, **fields: Any) -> Order:
@@ -136,6 +154,11 @@ def order(runtime: Any, image: str, *, lease_s: float = 60, **fields: Any) -> Or
         advertise="127.0.0.1",
         lease_until_s=clock.boot_s() + lease_s,
     )
+
+
+def run_at(endpoint: str) -> Run:
+    """For a probe of something whose run is the agent's."""
+    return Run(run_id="", assignment_id="", agreement_id="", runtime="docker", endpoint=endpoint)
 
 
 def shell(line: str) -> list[str]:

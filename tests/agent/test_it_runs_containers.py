@@ -12,9 +12,9 @@ import pytest
 from agent import clock
 from agent.health import problem_with
 from agent.protocol import HealthCheck
-from agent.runtimes.base import ImageMissing, Run, RuntimeFault
+from agent.runtimes.base import ImageMissing, RuntimeFault
 from agent.runtimes.docker import DockerRuntime
-from tests.agent.containers import SERVE, clear_away, ended, order, said, serves, shell
+from tests.agent.containers import SERVE, clear_away, ended, leave, order, run_at, said, serves, shell
 from tests.agent.queen_double import QueenDouble, assignment
 from tests.needs import needs_docker
 
@@ -104,7 +104,9 @@ async def test_it_finds_its_own_containers_again_and_no_others(
     runtime: DockerRuntime, image: str, tmp_path: Path
 ) -> None:
     run = await runtime.start(order(runtime, image, port=80, command=SERVE))
-    assert await DockerRuntime.detect(runtime._node_id, home=tmp_path / "bee").adopt() == [run]
+    again = DockerRuntime.detect(runtime._node_id, home=tmp_path / "bee")
+    assert await again.adopt() == [run]
+    await leave(again)
     another = DockerRuntime.detect("0xanother", home=tmp_path / "other")
     assert await another.adopt() == []
     await clear_away(another)
@@ -134,7 +136,7 @@ async def test_it_stops_a_container_that_is_frozen(runtime: DockerRuntime, image
 
 
 async def test_it_tells_the_last_lines_of_both_streams(runtime: DockerRuntime, image: str) -> None:
-    command = shell("echo one; echo two >&2; sleep 0.2; echo three; sleep 600")
+    command = shell("echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three; sleep 600")
     run = await runtime.start(order(runtime, image, command=command))
     await said(runtime, run, "three")
     assert await runtime.logs(run, 2) == b"two\nthree\n"
@@ -166,13 +168,9 @@ async def test_it_works_with_containers_through_its_whole_life(
         given = assignment(await queen.agree(image=image, mem="0.0625"), port=80, command=SERVE)
         await queen.want(given)
         seen = await queen.until(lambda: queen.is_seen(given, "healthy"), timeout_s=20)
-        assert await problem_with(_at(seen.endpoint), HealthCheck(kind="http", path="/"), None) == ""  # type: ignore[arg-type]
+        assert await problem_with(run_at(seen.endpoint), HealthCheck(kind="http", path="/"), None) == ""  # type: ignore[arg-type]
         await queen.want()
         await queen.until(lambda: any(note.final for note in queen.notes), timeout_s=20)
     chain = queen.usage[given.agreement_id].values()
     assert sum(each.running_ms for each in chain) > 0
     assert sum(each.cpu_ms for each in chain) > 0
-
-
-def _at(endpoint: str) -> Run:
-    return Run(run_id="", assignment_id="", agreement_id="", runtime="docker", endpoint=endpoint)
