@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -13,6 +12,7 @@ from apps.deployments.observing import nodes_changed
 from apps.market.negotiation import look_again
 from apps.nodes import presence
 from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enrol, node_for
+from apps.nodes.links import end_replaced
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
 from apps.nodes.silence import REATTACH_S
@@ -21,14 +21,7 @@ from hive_portal.wanted import interval_s, now_ms
 ADDRESS = re.compile(r"0x[0-9a-f]{40}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    welcome: Welcome
-    replaces: str | None
-    """Channel of the node's older link, which must be told."""
-
-
-def admit(hello: Hello, *, nonce: str, channel: str, peer: str | None = None) -> Admitted | Refused:
+def admit(hello: Hello, *, nonce: str, channel: str, peer: str | None = None) -> Welcome | Refused:
     """Open the link, or say why not. Each refusal is final: without somebody acting it would be the same."""
     refusal = _refusal(hello, nonce=nonce)
     if refusal:
@@ -41,10 +34,11 @@ def admit(hello: Hello, *, nonce: str, channel: str, peer: str | None = None) ->
         return refused(RefusalCode.UNKNOWN_NODE, str(error))
     except NodeBanned as error:
         return refused(RefusalCode.BANNED, str(error))
-    replaces = presence.link_opened(node_id=node.id, channel=channel, peer=peer)
+    if older := presence.link_opened(node_id=node.id, channel=channel, peer=peer):
+        end_replaced(older)
     nodes_changed([node.id])
     look_again()
-    return Admitted(welcome=_welcome(node), replaces=replaces)
+    return _welcome(node)
 
 
 def leave(*, node_id: str, channel: str, reason: str, ours: bool) -> None:

@@ -18,7 +18,7 @@ from apps.deployments.routing import websocket_urlpatterns  # noqa: E402
 from hive_portal.lifespan import lifespan  # noqa: E402
 from hive_portal.origins import OwnOrigins  # noqa: E402
 from hive_portal.streams import StreamConsumer  # noqa: E402
-from hive_portal.switchboard import LinkConsumer  # noqa: E402
+from hive_portal.switchboard import bee_link  # noqa: E402
 
 
 async def no_such_socket(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -37,7 +37,7 @@ application = ProtocolTypeRouter(
         "websocket": URLRouter(
             [
                 # Bees have keys, not sessions.
-                path("bee/link/", LinkConsumer.as_asgi()),
+                path("bee/link/", cast(Any, bee_link)),
                 path("bee/stream/<str:stream_id>/", StreamConsumer.as_asgi()),
                 re_path("", browsers),
             ]

@@ -11,7 +11,7 @@ from agent import protocol
 from apps.billing import metering
 from apps.deployments import observing
 from apps.market import negotiation
-from apps.nodes import benchmarks, offers, presence
+from apps.nodes import benchmarks, offers, presence, statistics
 
 logger = logging.getLogger("hive.switchboard")
 
@@ -73,6 +73,7 @@ def take(batch: Batch) -> None:
     _each(batch.benchmarks, _take_benchmarks)
     if batch.observed:
         _together(batch.observed, _take_heartbeats)
+        _together(batch.observed, statistics.record)
         _together(batch.observed, observing.take_observations)
 
 

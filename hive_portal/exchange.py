@@ -1,4 +1,4 @@
-"""The links of this process, the inbox they share, and the word to the database that somebody listens."""
+"""The links of this process, what they share, and the word to the database that somebody listens."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import logging
 from typing import Protocol
 from uuid import UUID
 
+from apps.nodes.links import Hint
 from apps.nodes.listeners import listens, stopped_listening
 from hive_portal.database import in_database
+from hive_portal.hearing import hear
 from hive_portal.inbox import Inbox
+from hive_portal.informing import Informed, Informer
 from hive_portal.probing import Probing
 
 logger = logging.getLogger("hive.switchboard")
@@ -17,25 +20,36 @@ logger = logging.getLogger("hive.switchboard")
 LISTENING_EVERY_S = 1.0
 
 
-class Link(Protocol):
+class Link(Informed, Protocol):
     """What the exchange needs of a link."""
 
-    def refresh(self) -> None:
-        """Send the wanted set soon."""
+    channel: str
+
+    def hand_over(self, frame: str) -> None:
+        """Send a frame that is ready."""
+
+    def replaced(self) -> None:
+        """A newer link of the same node took over."""
 
 
 class Exchange:
     """Lives as long as the process serves: `start` when it begins to listen, `stop` when it ends in order."""
 
     def __init__(self) -> None:
-        self.inbox = Inbox(self._answer)
-        self.probing = Probing()
         self._links: dict[str, Link] = {}
+        """By node id: those that speak for a node."""
+        self._channels: dict[str, Link] = {}
+        """By channel: also those that are only being admitted."""
+        self.informer = Informer(self._links)
+        self.inbox = Inbox(self.informer.refresh)
+        self.probing = Probing()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self._tasks = [
             asyncio.create_task(self.inbox.run(), name="inbox"),
+            asyncio.create_task(self.informer.run(), name="informer"),
+            asyncio.create_task(hear(self._obey), name="hints"),
             asyncio.create_task(_listen(), name="listening"),
         ]
 
@@ -44,17 +58,30 @@ class Exchange:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def add(self, node_id: str, link: Link) -> None:
-        self._links[node_id] = link
+    def expect(self, link: Link) -> None:
+        """It is about to be admitted; from now on it can be told that a newer one replaced it."""
+        self._channels[link.channel] = link
 
-    def remove(self, node_id: str, link: Link) -> None:
+    def add(self, node_id: str, link: Link) -> None:
+        """It speaks for this node."""
+        self._links[node_id] = link
+        self.informer.refresh([node_id])
+
+    def remove(self, node_id: str | None, link: Link) -> None:
         """A newer link of the same node stays."""
-        if self._links.get(node_id) is link:
+        self._channels.pop(link.channel, None)
+        if node_id is not None and self._links.get(node_id) is link:
             del self._links[node_id]
 
-    def _answer(self, node_ids: set[str]) -> None:
-        for node_id in node_ids & self._links.keys():
-            self._links[node_id].refresh()
+    def _obey(self, hint: Hint) -> None:
+        """Whatever concerns no link of this process is another's."""
+        if hint["type"] == "nudge":
+            self.informer.refresh(hint["nodes"])
+        elif hint["type"] == "replaced":
+            if link := self._channels.get(hint["channel"]):
+                link.replaced()
+        elif link := self._links.get(hint["node"]):
+            link.hand_over(hint["frame"])
 
 
 _running: dict[asyncio.AbstractEventLoop, Exchange] = {}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
-
-from channels.generic.websocket import AsyncWebsocketConsumer
 
 from agent.protocol import (
     MAX_FRAME_BYTES,
     FromBee,
     Hello,
     Message,
+    Observed,
     Probe,
     ProtocolError,
     RefusalCode,
@@ -23,13 +25,11 @@ from agent.protocol import (
     encode,
 )
 from apps.deployments.endpoints import address_of
-from apps.nodes.enrolment import NodeBanned
-from apps.nodes.links import group_of
 from hive_portal.admission import admit, challenge, leave, refused
 from hive_portal.batches import Said
 from hive_portal.database import in_database
-from hive_portal.exchange import exchange
-from hive_portal.wanted import wanted_for
+from hive_portal.exchange import Exchange, exchange
+from hive_portal.wanted import needs_telling
 
 logger = logging.getLogger("hive.switchboard")
 
@@ -46,28 +46,77 @@ CLOSE_REASONS = {
 }
 
 
-class LinkConsumer(AsyncWebsocketConsumer):
-    """`/bee/link/`: no session and no cookie; the Bee proves its key."""
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
 
-    node_id: str | None = None
-    close_reason: str | None = None
-    sent: Wanted | None = None
-    sender: asyncio.Task[None] | None = None
-    hello_timer: asyncio.TimerHandle | None = None
+
+async def bee_link(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    """`/bee/link/`: no session and no cookie; the Bee proves its key. An ASGI application."""
+    await Link(send, exchange(), peer=_peer(scope)).live(receive)
+
+
+class Link:
+    """One Bee's link. There are thousands: it has no task of its own but the one that reads, and no queue."""
+
+    __slots__ = (
+        "_behind",
+        "_exchange",
+        "_heeded",
+        "_hello_timer",
+        "_nonce",
+        "_peer",
+        "_send",
+        "_sending",
+        "_told_at_s",
+        "channel",
+        "close_reason",
+        "node_id",
+        "told",
+    )
+
+    def __init__(self, send: Send, exchange: Exchange, *, peer: str | None = None) -> None:
+        self._send = send
+        self._exchange = exchange
+        self._peer = peer
+        self.channel = secrets.token_hex(16)
+        """Names this link among all of all processes."""
+        self._nonce = "0x" + secrets.token_hex(32)
+        self.node_id: str | None = None
+        self.close_reason: str | None = None
+        self.told: Wanted | None = None
+        self._told_at_s = 0.0
+        self._heeded = -1
+        """The newest revision on which the Bee says it acts."""
+        self._sending: asyncio.Task[None] | None = None
+        self._behind = False
+        """Something was to be told while the last frame was still being sent."""
+        self._hello_timer: asyncio.TimerHandle | None = None
 
     # -- a link's life ------------------------------------------------------------------------------------
 
-    async def connect(self) -> None:
-        self.exchange = exchange()
-        self.due = asyncio.Event()
-        self.nonce = "0x" + secrets.token_hex(32)
-        await self.accept()
-        await self.tell(await in_database(challenge, self.nonce))
-        self.hello_timer = asyncio.get_running_loop().call_later(HELLO_WITHIN_S, self.give_up_waiting)
-
-    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+    async def live(self, receive: Receive) -> None:
+        code = 1006
         try:
-            message = read(text_data)
+            await receive()  # websocket.connect
+            await self.greet()
+            while (event := await receive())["type"] == "websocket.receive":
+                await self.hear(event.get("text"))
+            code = event.get("code", code)
+        except OSError:
+            pass  # the Bee was gone when something was sent to it
+        finally:
+            await self.end(code)
+
+    async def greet(self) -> None:
+        await self._send({"type": "websocket.accept"})
+        await self.tell(await in_database(challenge, self._nonce))
+        self._hello_timer = asyncio.get_running_loop().call_later(HELLO_WITHIN_S, self.give_up_waiting)
+
+    async def hear(self, frame: str | None) -> None:
+        if self.close_reason is not None:
+            return  # what arrives after the closing is not read
+        try:
+            message = read(frame)
         except ProtocolError as error:
             return await self.hang_up(MALFORMED, str(error))
         if isinstance(message, Hello) != (self.node_id is None):
@@ -78,77 +127,71 @@ class LinkConsumer(AsyncWebsocketConsumer):
         elif self.node_id is not None:
             await self.take(self.node_id, message)
 
-    async def take(self, node_id: str, message: Said | Probe) -> None:
-        if not isinstance(message, Probe):
-            self.exchange.inbox.put(node_id, message)
-        elif echo := self.exchange.probing.echo(node_id, message):
-            await self.tell(echo)
-
     async def take_hello(self, hello: Hello) -> None:
         self.stop_waiting()
-        answer = await in_database(admit, hello, nonce=self.nonce, channel=self.channel_name, peer=self.peer)
+        self._exchange.expect(self)
+        answer = await in_database(admit, hello, nonce=self._nonce, channel=self.channel, peer=self._peer)
         if isinstance(answer, Refused):
             return await self.refuse(answer, who=hello.node_id)
         self.node_id = hello.node_id
-        if answer.replaces:
-            await self.channel_layer.send(answer.replaces, {"type": "replaced"})
-        await self.channel_layer.group_add(group_of(self.node_id), self.channel_name)
-        self.exchange.add(self.node_id, self)
-        await self.tell(answer.welcome)
-        self.refresh()
-        self.sender = asyncio.create_task(self.send_wanted(self.node_id))
+        if self.close_reason is None:
+            await self.tell(answer)
+            self._exchange.add(self.node_id, self)
 
-    async def disconnect(self, code: int) -> None:
-        self.stop_waiting()
-        if self.sender is not None:
-            self.sender.cancel()
-        if self.node_id is None:
+    async def take(self, node_id: str, message: Said | Probe) -> None:
+        if isinstance(message, Probe):
+            if echo := self._exchange.probing.echo(node_id, message):
+                await self.tell(echo)
             return
-        self.exchange.remove(self.node_id, self)
-        await self.channel_layer.group_discard(group_of(self.node_id), self.channel_name)
-        reason = self.close_reason or CLOSE_REASONS.get(code, f"the link closed with code {code}")
-        await in_database(
-            leave, node_id=self.node_id, channel=self.channel_name, reason=reason, ours=code == RESTARTING
-        )
+        if isinstance(message, Observed):
+            self._heeded = message.revision
+        self._exchange.inbox.put(node_id, message)
 
-    @property
-    def peer(self) -> str | None:
-        """The caller's IP address; uvicorn puts the one a trusted proxy names in its place."""
-        client = self.scope.get("client")
-        address = address_of(client[0]) if client else None
-        return str(address) if address else None
+    async def end(self, code: int) -> None:
+        self.stop_waiting()
+        self._exchange.remove(self.node_id, self)
+        if self.node_id is not None:
+            reason = self.close_reason or CLOSE_REASONS.get(code, f"the link closed with code {code}")
+            await in_database(
+                leave, node_id=self.node_id, channel=self.channel, reason=reason, ours=code == RESTARTING
+            )
 
     # -- what others ask of it ----------------------------------------------------------------------------
 
-    def refresh(self) -> None:
-        """Send the wanted set soon; many asking at once get one."""
-        self.due.set()
+    def inform(self, message: Wanted | Refused) -> None:
+        """Send it; while the last frame still waits for the Bee to read, it is gathered anew afterwards."""
+        if self.close_reason is not None:
+            return
+        if self._sending is not None:
+            self._behind = True
+            return
+        if isinstance(message, Refused):
+            return self._start(self.refuse(message, who=self.node_id))
+        now_s = time.monotonic()
+        if needs_telling(message, told=self.told, heeded=self._heeded, silent_s=now_s - self._told_at_s):
+            self.told, self._told_at_s = message, now_s
+            self._start(self.tell(message))
 
-    async def nudge(self, event: dict[str, Any]) -> None:
-        self.refresh()
+    def hand_over(self, frame: str) -> None:
+        self._start(self._send({"type": "websocket.send", "text": frame}))
 
-    async def open_stream(self, event: dict[str, Any]) -> None:
-        await self.send(event["frame"])
-
-    async def replaced(self, event: dict[str, Any]) -> None:
+    def replaced(self) -> None:
         """Final, or two agents with one key would take the link from each other for ever."""
         reason = "a newer link with the same key took over: run one agent per key"
-        await self.refuse(refused(RefusalCode.REPLACED, reason), who=self.node_id)
+        self._start(self.refuse(refused(RefusalCode.REPLACED, reason), who=self.node_id))
+
+    def _start(self, sending: Coroutine[Any, Any, None]) -> None:
+        self._sending = asyncio.create_task(self._finish(sending))
+
+    async def _finish(self, sending: Coroutine[Any, Any, None]) -> None:
+        with suppress(OSError):  # the Bee is gone, and whoever reads from it will notice
+            await sending
+        self._sending = None
+        if self._behind and self.node_id is not None:
+            self._behind = False
+            self._exchange.informer.refresh([self.node_id])
 
     # -- what it says -------------------------------------------------------------------------------------
-
-    async def send_wanted(self, node_id: str) -> None:
-        while True:
-            await self.due.wait()
-            self.due.clear()
-            try:
-                self.sent = await in_database(wanted_for, node_id, before=self.sent)
-            except NodeBanned as error:
-                return await self.refuse(refused(RefusalCode.BANNED, str(error)), who=node_id)
-            except Exception:  # the next heartbeat asks again
-                logger.exception("node %s: its wanted set could not be gathered", node_id)
-                continue
-            await self.tell(self.sent)
 
     async def tell(self, message: Message) -> None:
         frame = encode(message)
@@ -162,7 +205,7 @@ class LinkConsumer(AsyncWebsocketConsumer):
                 size,
                 MAX_FRAME_BYTES,
             )
-        await self.send(frame)
+        await self._send({"type": "websocket.send", "text": frame})
 
     async def refuse(self, refusal: Refused, *, who: str | None) -> None:
         logger.info("link of %s refused: %s", who, refusal.reason)
@@ -172,21 +215,30 @@ class LinkConsumer(AsyncWebsocketConsumer):
 
     async def hang_up(self, code: int, reason: str) -> None:
         if self.close_reason is not None:
-            return  # what arrives after the closing is not read
+            return
         logger.warning("link of %s closed: %s", self.node_id or "an unknown bee", reason)
         self.close_reason = reason
         # A close frame holds at most 123 bytes of reason (RFC 6455, section 5.5).
         await self.close(code, reason.encode()[:120].decode(errors="ignore"))
 
+    async def close(self, code: int, reason: str) -> None:
+        await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
     def give_up_waiting(self) -> None:
-        self.hello_timer = None
-        reason = f"no hello within {HELLO_WITHIN_S:.0f} s"
-        self.goodbye = asyncio.create_task(self.hang_up(NO_HELLO, reason))
+        self._hello_timer = None
+        self._start(self.hang_up(NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s"))
 
     def stop_waiting(self) -> None:
-        if self.hello_timer is not None:
-            self.hello_timer.cancel()
-            self.hello_timer = None
+        if self._hello_timer is not None:
+            self._hello_timer.cancel()
+            self._hello_timer = None
+
+
+def _peer(scope: dict[str, Any]) -> str | None:
+    """The caller's IP address; uvicorn puts the one a trusted proxy names in its place."""
+    client = scope.get("client")
+    address = address_of(client[0]) if client else None
+    return str(address) if address else None
 
 
 def read(frame: str | None) -> FromBee:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -53,18 +55,24 @@ def store_debit_notes(*, node_id: str, notes: list[protocol.DebitNote]) -> int:
     return len(good)
 
 
-def note_acks(node_id: str) -> list[protocol.NoteAck]:
-    """The newest note of each agreement with its standing: a note covers all that came before it."""
+def note_acks(node_ids: Collection[str]) -> dict[str, list[protocol.NoteAck]]:
+    """The newest note of each agreement with its standing: a note covers all that came before it.
+
+    One query for all of these nodes; one that asked for nothing has an empty list.
+    """
     lately = timezone.now() - timedelta(days=1)
-    notes = DebitNote.objects.filter(agreement__node=node_id).filter(
+    notes = DebitNote.objects.filter(agreement__node__in=node_ids).filter(
         Q(state=DebitNoteState.RECEIVED) | Q(received_at__gte=lately)
     )
-    return [
-        protocol.NoteAck(
-            agreement_id=str(note.agreement_id), sequence=note.sequence, state=note.state, reason=note.reason
+    newest = notes.order_by("agreement_id", "-sequence").distinct("agreement_id")
+    acks = defaultdict[str, list[protocol.NoteAck]](list)
+    for node_id, pk, sequence, state, reason in newest.values_list(
+        "agreement__node_id", "agreement_id", "sequence", "state", "reason"
+    ):
+        acks[node_id].append(
+            protocol.NoteAck(agreement_id=str(pk), sequence=sequence, state=state, reason=reason)
         )
-        for note in notes.order_by("agreement_id", "-sequence").distinct("agreement_id")
-    ]
+    return acks
 
 
 def review_debit_notes() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from django.conf import settings
@@ -54,24 +54,28 @@ def store_usage(*, node_id: str, reports: list[protocol.Usage]) -> int:
     return len(records)
 
 
-def usage_acks(node_id: str) -> list[protocol.UsageAck]:
-    """Up to where usage of this node's agreements is stored, what it was rated at, and which are closed."""
+def usage_acks(node_ids: Collection[str]) -> dict[str, list[protocol.UsageAck]]:
+    """Up to where usage of these nodes' agreements is stored, what it was rated at, and which are closed.
+
+    One query for all of them; a node without agreements has an empty list.
+    """
     newest = UsageRecord.objects.filter(agreement=OuterRef("pk")).order_by("-sequence").values("sequence")[:1]
     lately = timezone.now() - CLOSED_IS_SAID_FOR
     told = DebitNote.objects.filter(agreement=OuterRef("pk"), final=True)
-    concerned = Agreement.objects.filter(node=node_id, approved_at__isnull=False).filter(
+    concerned = Agreement.objects.filter(node__in=node_ids, approved_at__isnull=False).filter(
         Q(state=AgreementState.APPROVED)
         | Q(hold__state=HoldState.HELD)
         | Q(~Exists(told), hold__state_since__gte=lately)
     )
-    return [
-        protocol.UsageAck(
+    acks = defaultdict[str, list[protocol.UsageAck]](list)
+    for node_id, pk, sequence, posted, state in concerned.annotate(newest=Subquery(newest)).values_list(
+        "node_id", "pk", "newest", "hold__posted", "hold__state"
+    ):
+        ack = protocol.UsageAck(
             agreement_id=str(pk), sequence=sequence or 0, rated_glm=posted or ZERO, closed=state in _CLOSED
         )
-        for pk, sequence, posted, state in concerned.annotate(newest=Subquery(newest)).values_list(
-            "pk", "newest", "hold__posted", "hold__state"
-        )
-    ]
+        acks[node_id].append(ack)
+    return acks
 
 
 def _by_agreement(reports: Iterable[protocol.Usage]) -> dict[uuid.UUID, list[protocol.Usage]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -35,11 +37,16 @@ def assign(replica: Replica, agreement: Agreement, *, lease_until: datetime) -> 
     return assignment
 
 
-def wanted_assignments(node_id: str) -> list[protocol.Assignment]:
-    """The complete set this node should run now. One whose lease has run out is not in it."""
-    now = timezone.now()
-    active = Assignment.objects.filter(node=node_id, state=AssignmentState.ACTIVE, lease_until__gt=now)
-    return [_message(one, now=now) for one in active.select_related("replica__service", "agreement")]
+def wanted_assignments(node_ids: Collection[str]) -> dict[str, list[protocol.Assignment]]:
+    """The complete set that each of these nodes should run now. What has no lease any more is not in it.
+
+    One query for all of them; a node that should run nothing has an empty list.
+    """
+    now, wanted = timezone.now(), defaultdict[str, list[protocol.Assignment]](list)
+    active = Assignment.objects.filter(node__in=node_ids, state=AssignmentState.ACTIVE, lease_until__gt=now)
+    for one in active.select_related("replica__service", "agreement"):
+        wanted[one.node_id].append(_message(one, now=now))
+    return wanted
 
 
 def _message(assignment: Assignment, *, now: datetime) -> protocol.Assignment:

@@ -33,9 +33,10 @@ def take_observations(seen: Mapping[str, Observed]) -> None:
     """Write down what these nodes run, end what is gone, wake the replicas for which something changed."""
     now = timezone.now()
     rows = Assignment.objects.filter(node__in=seen, state__in=IN_FORCE).order_by("pk")
+    placed = list(rows.select_related("agreement", "node", "replica__service__deployment"))
     changed, gone = [], []
-    peers = presence.peers(seen.keys())
-    for assignment in rows.select_related("agreement", "node", "replica__service__deployment"):
+    peers = presence.peers({assignment.node_id for assignment in placed})
+    for assignment in placed:
         report = _report_on(assignment, seen[assignment.node_id])
         if _is_gone(assignment, report, now=now):
             gone.append(assignment)

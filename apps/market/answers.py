@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
@@ -25,22 +26,28 @@ from apps.teams.states import StaleState
 logger = logging.getLogger("hive.market")
 
 
-def pending_for(node_id: str) -> tuple[list[protocol.Proposal], list[protocol.AgreementToSign]]:
-    """What the node should answer: the market's part of its wanted set."""
-    now = timezone.now()
+def proposals_for(node_ids: Collection[str]) -> dict[str, list[protocol.Proposal]]:
+    """The proposals that these nodes should answer, in one query."""
     asked = Proposal.objects.filter(
-        offer__node=node_id, state=ProposalState.SENT, deadline_at__gt=now
-    ).select_related("offer", "demand__team")
-    drawn_up = Agreement.objects.filter(
-        node=node_id, state=AgreementState.PROPOSED, deadline_at__gt=now
-    ).select_related("team")
-    return (
-        [_question(proposal) for proposal in asked],
-        [
-            protocol.AgreementToSign(terms=one.terms, requestor_signature=one.requestor_signature)
-            for one in drawn_up
-        ],
+        offer__node__in=node_ids, state=ProposalState.SENT, deadline_at__gt=timezone.now()
     )
+    questions = defaultdict[str, list[protocol.Proposal]](list)
+    for proposal in asked.select_related("offer", "demand__team"):
+        questions[proposal.offer.node_id].append(_question(proposal))
+    return questions
+
+
+def agreements_for(node_ids: Collection[str]) -> dict[str, list[protocol.AgreementToSign]]:
+    """The agreements that these nodes should sign, in one query."""
+    drawn_up = Agreement.objects.filter(
+        node__in=node_ids, state=AgreementState.PROPOSED, deadline_at__gt=timezone.now()
+    )
+    to_sign = defaultdict[str, list[protocol.AgreementToSign]](list)
+    for one in drawn_up.select_related("team"):
+        to_sign[one.node_id].append(
+            protocol.AgreementToSign(terms=one.terms, requestor_signature=one.requestor_signature)
+        )
+    return to_sign
 
 
 def take_answers(*, node_id: str, answers: Iterable[Answer]) -> set[UUID]:

@@ -23,7 +23,7 @@ from apps.market.agreements import (
     put_before_node,
     terminate,
 )
-from apps.market.answers import pending_for, take_answers
+from apps.market.answers import agreements_for, proposals_for, take_answers
 from apps.market.decide import Agree, GiveUp, Propose, Situation, Step, Wait, decide
 from apps.market.matching import Choice, Need, plain
 from apps.market.models import (
@@ -43,11 +43,12 @@ from apps.teams.states import StaleState
 from apps.work import enqueue
 
 __all__ = [
+    "agreements_for",
     "cancel",
     "look_again",
     "negotiate",
     "open_demand",
-    "pending_for",
+    "proposals_for",
     "take_answers",
     "terminate",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
@@ -31,6 +32,10 @@ __all__ = [
 
 LINK = Actor.queen("link")
 SWEEP = Actor.queen("sweep")
+
+COUNTED_EVERY_S = 1.0
+_counted = (float("-inf"), 0)
+"""When, on the monotonic clock, how many were online."""
 
 
 @transaction.atomic
@@ -71,20 +76,18 @@ def heartbeats(seen: Mapping[str, Observed]) -> list[str]:
     """Note that these nodes were heard just now. Returns those that this brought back online.
 
     A node whose link has closed meanwhile is left out: its last words do not bring it back.
-    Set-based: three statements however many nodes there are, and a few more for each that comes back.
+    Set-based: two statements however many nodes there are, and a few more for those that come back.
     """
     now, online = timezone.now(), online_count()
-    linked = NodeSession.objects.filter(node__in=seen, closed_at=None).values_list("node_id", flat=True)
-    seen = {node_id: seen[node_id] for node_id in linked}
     with transaction.atomic():
         # Nodes first, then their sessions, as a link that opens or closes does: nobody waits in a circle.
-        _note_stats(seen, now=now, deadline_at=silent_from(now, online=online))
-        _split_sessions(list(seen), now=now, silence=timedelta(seconds=silence_s(online)))
-        NodeSession.objects.filter(node__in=seen, closed_at=None).update(last_seen_at=now)
-    back = Node.objects.filter(pk__in=seen, approved_at__isnull=False).filter(
-        state__in=[NodeState.UNKNOWN, NodeState.OFFLINE]
-    )
-    return [node.id for node in back if _come_online(node, now=now, reason="heard again")]
+        states = _note_stats(seen, now=now, deadline_at=silent_from(now, online=online))
+        _note_sessions(list(states), now=now, silence=timedelta(seconds=silence_s(online)))
+    back = [node_id for node_id, state in states.items() if state in (NodeState.UNKNOWN, NodeState.OFFLINE)]
+    if not back:
+        return []
+    nodes = Node.objects.filter(pk__in=back, approved_at__isnull=False)
+    return [node.id for node in nodes if _come_online(node, now=now, reason="heard again")]
 
 
 def sweep_silent() -> list[str]:
@@ -105,7 +108,13 @@ def sweep_silent() -> list[str]:
 
 
 def online_count() -> int:
-    return Node.objects.filter(state=NodeState.ONLINE).count()
+    """How many nodes are online, or were a moment ago: only the pace of thousands depends on it."""
+    global _counted
+    counted_at_s, online = _counted
+    if time.monotonic() - counted_at_s >= COUNTED_EVERY_S:
+        online = Node.objects.filter(state=NodeState.ONLINE).count()
+        _counted = (time.monotonic(), online)
+    return online
 
 
 def peers(node_ids: Collection[str]) -> dict[str, str | None]:
@@ -159,31 +168,50 @@ def _end_session(node_id: str, *, now: datetime, reason: str, channel: str = "")
     return session.channel
 
 
-def _split_sessions(node_ids: list[str], *, now: datetime, silence: timedelta) -> None:
+def _note_sessions(node_ids: list[str], *, now: datetime, silence: timedelta) -> None:
     """A silence within one link cuts its session in two: the time between was not heard."""
-    cut = NodeSession.objects.select_for_update().filter(
-        node__in=node_ids, closed_at=None, last_seen_at__lt=now - silence
+    heard = NodeSession.objects.filter(node__in=node_ids, closed_at=None)
+    if heard.filter(last_seen_at__gte=now - silence).update(last_seen_at=now) < len(node_ids):
+        _split_sessions(list(heard.filter(last_seen_at__lt=now - silence)), now=now)
+
+
+def _split_sessions(silent: list[NodeSession], *, now: datetime) -> None:
+    NodeSession.objects.filter(pk__in=[session.pk for session in silent]).update(
+        closed_at=F("last_seen_at"), close_reason="silent, though its link stayed open"
     )
-    silent = [(session.node_id, session.channel, session.peer) for session in cut]
-    if silent:
-        cut.update(closed_at=F("last_seen_at"), close_reason="silent, though its link stayed open")
-        NodeSession.objects.bulk_create(
-            NodeSession(node_id=node_id, opened_at=now, last_seen_at=now, channel=channel, peer=peer)
-            for node_id, channel, peer in silent
+    NodeSession.objects.bulk_create(
+        NodeSession(
+            node_id=session.node_id,
+            opened_at=now,
+            last_seen_at=now,
+            channel=session.channel,
+            peer=session.peer,
         )
+        for session in silent
+    )
 
 
-def _note_stats(seen: Mapping[str, Observed], *, now: datetime, deadline_at: datetime) -> None:
+def _note_stats(seen: Mapping[str, Observed], *, now: datetime, deadline_at: datetime) -> dict[str, str]:
+    """Returns the states of those that have a link. Their rows are locked, in the order of their ids."""
     stats = [msgspec.json.encode(observed.stats).decode() for observed in seen.values()]
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE nodes_node AS node SET
-                last_seen_at = %s,
-                stats = seen.stats::jsonb,
-                deadline_at = CASE WHEN node.state = 'online' THEN %s ELSE node.deadline_at END
-            FROM unnest(%s::text[], %s::text[]) AS seen (id, stats)
-            WHERE node.id = seen.id
-            """,
-            [now, deadline_at, list(seen), stats],
-        )
+        cursor.execute(_NOTE_STATS, [list(seen), stats, now, deadline_at])
+        return dict(cursor.fetchall())
+
+
+_NOTE_STATS = """
+    WITH linked AS (
+        SELECT node.id, seen.stats
+        FROM unnest(%s::text[], %s::text[]) AS seen (id, stats)
+        JOIN nodes_node AS node ON node.id = seen.id
+        JOIN nodes_nodesession AS session ON session.node_id = node.id AND session.closed_at IS NULL
+        ORDER BY node.id
+        FOR NO KEY UPDATE OF node
+    )
+    UPDATE nodes_node AS node SET
+        last_seen_at = %s,
+        stats = linked.stats::jsonb,
+        deadline_at = CASE WHEN node.state = 'online' THEN %s ELSE node.deadline_at END
+    FROM linked WHERE node.id = linked.id
+    RETURNING node.id, node.state
+"""

@@ -157,10 +157,10 @@ def test_it_closes_the_agreement_towards_the_bee(rate, meter, hold, node, agreem
         AgreementState.TERMINATED, actor=Actor.queen("test"), reason="over", ended_at=timezone.now()
     )
     free_ended_holds()
-    [ack] = usage_acks(node.id)
+    [ack] = usage_acks([node.id])[node.id]
     assert (ack.sequence, ack.rated_glm, ack.closed) == (1, START_GLM + MINUTE_GLM, True)
     store_debit_notes(node_id=node.id, notes=[meter.note("0.000226", final=True)])
-    assert usage_acks(node.id) == []  # it knows
+    assert usage_acks([node.id])[node.id] == []  # it knows
 
 
 def test_it_writes_one_transfer_a_report(rate, meter, agreement):

@@ -49,7 +49,7 @@ def test_it_disputes_more_and_says_by_how_much(rated, node):
     [note] = take_in(node, rated.note("0.000227"))
     assert (note.state, note.amount_accepted) == (DebitNoteState.DISPUTED, Decimal("0.000226"))
     assert note.reason == "asks 0.000227 GLM, 0.000226 were rated up to report 1: 0.000001 too much"
-    [ack] = note_acks(node.id)
+    [ack] = note_acks([node.id])[node.id]
     assert (ack.sequence, ack.state, ack.reason) == (1, "disputed", note.reason)
 
 

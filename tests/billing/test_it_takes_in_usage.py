@@ -23,10 +23,10 @@ def faults() -> list[tuple[str, int]]:
 
 def test_it_stores_a_chain_and_acknowledges_its_end(store, meter, node, agreement):
     assert store(*[meter.report() for _ in range(3)]) == 3
-    [ack] = usage_acks(node.id)
+    [ack] = usage_acks([node.id])[node.id]
     assert (ack.agreement_id, ack.sequence, ack.rated_glm, ack.closed) == (str(agreement.id), 3, 0, False)
     rate_usage()
-    [ack] = usage_acks(node.id)
+    [ack] = usage_acks([node.id])[node.id]
     assert str(ack.rated_glm) == "0.000478000000000000"  # 3 x 0.000126, and the start price of 0.0001
 
 

@@ -20,7 +20,7 @@ from apps.deployments.models import Assignment, Deployment, Replica
 from apps.deployments.observing import take_observations
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.reconcile import reconcile_due
-from apps.market.negotiation import pending_for, take_answers
+from apps.market.negotiation import agreements_for, take_answers
 from apps.market.tasks import negotiate_due
 from apps.nodes import presence
 from apps.nodes.models import Node, NodeState, Offer
@@ -54,7 +54,7 @@ class Bee:
     silent: bool = False
 
     def answer(self) -> None:
-        _, to_sign = pending_for(self.node.id)
+        to_sign = agreements_for([self.node.id])[self.node.id]
         take_answers(node_id=self.node.id, answers=[self._sign(one.terms) for one in to_sign])
 
     def _sign(self, terms: protocol.Terms) -> protocol.Answer:
@@ -75,7 +75,7 @@ class Bee:
                 reason=self.reason,
                 endpoint=f"127.0.0.1:{port + number}",
             )
-            for number, one in enumerate(wanted_assignments(self.node.id))
+            for number, one in enumerate(wanted_assignments([self.node.id])[self.node.id])
         ]
         return Observed(revision=1, at_ms=0, assignments=reports)
 

@@ -77,7 +77,7 @@ def test_it_stops_everything_and_ends_the_agreements(running: Deployment, hive: 
     stop(running, actor=TESTER, reason="enough")
     hive.look()
     assert states(running) == ["stopping"] * 3
-    assert all(not wanted_assignments(node_id) for node_id in hive.bees)
+    assert all(not wanted_assignments([node_id])[node_id] for node_id in hive.bees)
     assert status_of(running) == DeploymentStatus.STOPPING
     # Not before the Bees have said so: what they still run is still theirs to bill.
     assert Agreement.objects.filter(state=AgreementState.APPROVED).count() == 3

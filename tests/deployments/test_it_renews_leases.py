@@ -93,13 +93,13 @@ def test_it_adds_only_what_is_missing(running: Deployment) -> None:
 @pytest.mark.django_db
 def test_it_tells_the_bee_what_is_left(running: Deployment) -> None:
     one = active(running)[0]
-    [message] = wanted_assignments(one.node_id)
+    [message] = wanted_assignments([one.node_id])[one.node_id]
     assert settings.HIVE_LEASE_S - 10 < message.lease_s <= settings.HIVE_LEASE_S
     assert (message.replica, message.generation) == ("web-1", 1)
     assert message.workload.image == "hive/hello:1"
     assert message.workload.health is not None and message.workload.health.path == "/health"
     pass_time(running, LEASE + seconds(1))
-    assert wanted_assignments(one.node_id) == []
+    assert wanted_assignments([one.node_id])[one.node_id] == []
 
 
 @pytest.mark.django_db

@@ -56,7 +56,7 @@ def test_it_never_wants_two_generations_at_once(running: Deployment, hive: Hive)
     hive.lose(lost.node_id)
     hive.turn()
     # The node comes back: what it ran is not wanted of it any more.
-    assert wanted_assignments(lost.node_id) == []
+    assert wanted_assignments([lost.node_id])[lost.node_id] == []
     assert Assignment.objects.filter(replica=lost.replica, state=AssignmentState.ACTIVE).count() == 1
     lost.refresh_from_db()
     assert lost.state == AssignmentState.RELEASED

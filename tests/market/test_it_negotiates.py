@@ -18,7 +18,15 @@ from eth_account.signers.local import LocalAccount
 from agent import typed_data
 from agent.protocol import AgreementToSign, Answer, Price, Terms, Verdict
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
-from apps.market.negotiation import cancel, negotiate, open_demand, pending_for, take_answers, terminate
+from apps.market.negotiation import (
+    agreements_for,
+    cancel,
+    negotiate,
+    open_demand,
+    proposals_for,
+    take_answers,
+    terminate,
+)
 from apps.market.tasks import negotiate_due
 from apps.nodes.models import Node, Offer
 from apps.nodes.queen import queen_address
@@ -49,6 +57,11 @@ def ask(team: Team) -> Callable[..., Demand]:
         return open_demand(**(given | fields))
 
     return opened
+
+
+def pending_for(node_id: str) -> tuple[list[Proposal], list[AgreementToSign]]:
+    """What lies with this node to answer."""
+    return proposals_for([node_id])[node_id], agreements_for([node_id])[node_id]
 
 
 def _negotiated(demand: Demand) -> Demand:

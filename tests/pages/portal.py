@@ -19,7 +19,7 @@ from agent.host_key import private_key_path
 from agent.protocol import OpenStream, decode_from_queen
 from agent.runtimes.pseudo_terminal import open_pseudo_terminal
 from agent.runtimes.terminal import DescriptorTerminal
-from apps.nodes.links import group_of
+from apps.nodes.links import LINKS
 from apps.teams.models import User
 
 
@@ -75,10 +75,13 @@ async def bee_at_work(node_id: str, *, port: int, home: object) -> AsyncIterator
 async def _answer(node_id: str, port: int, home: object) -> None:
     layer = get_channel_layer()
     channel = await layer.new_channel()
-    await layer.group_add(group_of(node_id), channel)
+    await layer.group_add(LINKS, channel)
     async with asyncio.TaskGroup() as streams:
         while True:
-            stream = decode_from_queen((await layer.receive(channel))["frame"])
+            hint = await layer.receive(channel)
+            if hint["type"] != "open_stream" or hint["node"] != node_id:
+                continue
+            stream = decode_from_queen(hint["frame"])
             assert isinstance(stream, OpenStream)
             access = Access(run=object(), runtime=ShellRuntime())  # type: ignore[arg-type]
             streams.create_task(

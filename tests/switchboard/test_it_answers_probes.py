@@ -82,7 +82,7 @@ def test_a_flood_of_probes_costs_the_link_nothing(dial: Dial, node: Node, bee_ke
 
     for number in range(3 * PROBES_PER_HOUR):
         bee.say(Probe(probe_id=number))
-    bee.say(Observed(revision=1, at_ms=0, assignments=[]))
+    bee.say(Observed(revision=0, at_ms=0, assignments=[]))  # not what it was told: it is told again
 
     heard = [bee.hear()]
     while not isinstance(heard[-1], Wanted):

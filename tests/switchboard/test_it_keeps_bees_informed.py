@@ -4,9 +4,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
@@ -16,7 +18,7 @@ from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.negotiation import negotiate, open_demand
 from apps.nodes import presence
 from apps.nodes.links import nudge
-from apps.nodes.models import Listener, Node, NodeSession, NodeState, Offer
+from apps.nodes.models import Listener, Node, NodeSession, NodeState, Offer, Statistic
 from apps.teams.models import Team
 from tests.cast import id_of, key_of_bee, signed_offer
 from tests.switchboard.portal import Bee, dialled, eventually, serving
@@ -28,6 +30,10 @@ HEARTBEAT = Observed(revision=1, at_ms=0, assignments=[], stats=Stats(cpu_percen
 def _state(node: Node) -> str:
     node.refresh_from_db()
     return node.state
+
+
+def _counts(rows: QuerySet[Statistic], number: int) -> bool:
+    return rows.count() == number
 
 
 def _demand(team: Team) -> Demand:
@@ -43,17 +49,29 @@ def _demand(team: Team) -> Demand:
     )
 
 
-def test_every_heartbeat_is_stored_and_answered(dial: Dial, node: Node, bee_key: LocalAccount) -> None:
+def test_every_heartbeat_is_stored(dial: Dial, node: Node, bee_key: LocalAccount) -> None:
+    bee = dial(bee_key)
+    bee.join()
+
+    stored = Statistic.objects.filter(node=node, cpu_percent=42)
+    for number in range(1, 4):
+        bee.say(HEARTBEAT)
+        eventually(partial(_counts, stored, number))
+    node.refresh_from_db()
+    assert node.stats == {"cpu_percent": 42.0}
+
+
+def test_a_bee_that_acts_on_something_older_is_told_again(
+    dial: Dial, node: Node, bee_key: LocalAccount
+) -> None:
     bee = dial(bee_key)
     first = bee.join()
 
-    bee.say(HEARTBEAT)
-    answer = bee.hear_a(Wanted)
+    bee.say(Observed(revision=first.revision - 1, at_ms=0, assignments=[]))
+    again = bee.hear_a(Wanted)
 
-    assert answer.revision == first.revision
-    assert 0 < answer.heartbeat_s <= settings.HIVE_HEARTBEAT_S
-    node.refresh_from_db()
-    assert node.stats == {"cpu_percent": 42.0}
+    assert again.revision == first.revision
+    assert 0 < again.heartbeat_s <= settings.HIVE_HEARTBEAT_S
 
 
 def test_it_notes_from_where_a_bee_calls(dial: Dial, node: Node, bee_key: LocalAccount) -> None:
@@ -113,7 +131,7 @@ def test_one_bee_that_talks_nonsense_costs_the_others_nothing(
     sound.say(Offers(offers=[signed_offer(bee_key)]))
 
     eventually(lambda: Offer.objects.filter(node=node).exists())
-    mad.say(HEARTBEAT)
+    mad.say(Observed(revision=0, at_ms=0, assignments=[]))
     assert mad.hear_a(Wanted).approved
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from agent.protocol import MAX_FRAME_BYTES, Assignment, Wanted, Workload, decode_from_queen, encode
 from hive_portal import switchboard
+from hive_portal.exchange import Exchange
 from hive_portal.framing import fitting, frame_bytes
 
 NODE = "0x" + "ab" * 20
@@ -74,16 +75,14 @@ def test_it_never_asks_for_nothing_instead_of_too_much() -> None:
     assert fitting(hopeless, node_id=NODE, before=None) is hopeless
 
 
-async def test_it_holds_back_a_frame_that_must_be_refused(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_it_holds_back_a_frame_that_must_be_refused(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, logger="hive.switchboard")
-    link, sent = switchboard.LinkConsumer(), list[str]()
+    sent = list[str]()
 
-    async def send(frame: str) -> None:
-        sent.append(frame)
+    async def send(event: dict[str, str]) -> None:
+        sent.append(event["text"])
 
-    monkeypatch.setattr(link, "send", send)
+    link = switchboard.Link(send, Exchange())
     link.node_id = NODE
     huge, small = wanted(MAX_FRAME_BYTES), wanted(10)
 
