@@ -24,6 +24,8 @@ ASSETS = {
     "@xterm/xterm/lib/xterm.js": "xterm.js",
     "htmx-ext-ws/ws.js": "htmx-ext-ws.js",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
+    "uplot/dist/uPlot.iife.min.js": "uplot.min.js",
+    "uplot/dist/uPlot.min.css": "uplot.min.css",
 }
 
 
