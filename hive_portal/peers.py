@@ -34,7 +34,7 @@ STATUS = {
 }
 """Golem Unlimited's word for what a Bee reports; whatever is not here runs."""
 
-_number = {"allow_null": True, "help_text": "null: not known"}
+_number: dict[str, Any] = {"allow_null": True, "help_text": "null: not known"}
 
 
 # -- shapes -----------------------------------------------------------------------------------------------
