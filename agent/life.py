@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from agent import clock
+from agent import clock, machine
 from agent.bee import Bee
 from agent.config import read_config
 from agent.errors import AgentError
@@ -71,7 +71,12 @@ async def start_up(home: Path, wake: asyncio.Event, url: str | None) -> Bee:
     if url:
         config = replace(config, url=url)
     key = load_or_make_key(home)
-    runtimes = await detect_runtimes(config.rules.runtimes, home=home, node_id=node_id(key))
+    runtimes = await detect_runtimes(
+        config.rules.runtimes,
+        home=home,
+        node_id=node_id(key),
+        storage_bytes=int(config.rent.replica_storage_gib * machine.GIB),
+    )
     if not runtimes:
         raise AgentError(f"none of the runtimes in {home / 'bee.toml'} works on this machine")
     bee = Bee(home=home, config=config, runtimes=runtimes, poke=wake.set)

@@ -26,7 +26,7 @@ import msgspec
 from agent.protocol import Workload
 from agent.runtimes import catalogue
 from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault, Terminal
-from agent.runtimes.guarded import Guarded, Payload
+from agent.runtimes.guarded import DEFAULT_STORAGE_BYTES, Guarded, Payload
 from agent.runtimes.trial import try_out
 
 _HOST = Path(__file__).with_name("wasm_host.py")
@@ -47,8 +47,8 @@ class ModuleImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WasmRuntime(Guarded):
     name = "wasm"
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, *, storage_bytes: int = DEFAULT_STORAGE_BYTES) -> None:
+        super().__init__(home, storage_bytes=storage_bytes)
         self._home = home
         self._catalogue = home / "images"
         self._catalogue.mkdir(parents=True, exist_ok=True)
