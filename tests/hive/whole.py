@@ -66,6 +66,8 @@ class WholeHive:
     team: hive_client.Hive
     enrolments: list[str]
     folder: Path
+    manage: Callable[..., str]
+    """Runs a Django management command on its data."""
 
     def deploy(self, name: str, *, lease_s: int = 60) -> Replica:
         """One healthy replica of it."""
@@ -76,6 +78,16 @@ class WholeHive:
     def replica(self, name: str) -> Replica:
         [replica] = self.team.deployments.replicas(name)
         return replica
+
+    def history(self, noun: str, id: str) -> list[tuple[str, str, str]]:
+        """(state, actor, reason) of each of its audit lines, oldest first."""
+        lines = f"AuditLine.objects.filter(noun={noun!r}, noun_id={id!r}).order_by('pk')"
+        program = (
+            "import json; from apps.teams.models import AuditLine; "
+            f"print(json.dumps([[one.after, one.actor, one.reason] for one in {lines}]))"
+        )
+        found = json.loads(self.manage("shell", "-v", "0", "-c", program).splitlines()[-1])
+        return [(state, actor, reason) for state, actor, reason in found]
 
     def stop(self, name: str) -> None:
         self.team.deployments.stop(name)
@@ -172,7 +184,7 @@ def whole_hive(folder: Path) -> Iterator[WholeHive]:
         hive = open_things.enter_context(Hive(home, say=lambda line: None, **options))
         cast = json.loads(hive.manage("shell", "-v", "0", "-c", CAST).splitlines()[-1])
         team = open_things.enter_context(hive_client.Hive(hive.portal_url, cast["api"]))
-        yield WholeHive(hive.portal_url, team, cast["bees"], folder)
+        yield WholeHive(hive.portal_url, team, cast["bees"], folder, hive.manage)
 
 
 def until(probe: Callable[[], T], *, within_s: float = 15) -> T:
