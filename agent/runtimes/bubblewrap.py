@@ -18,6 +18,7 @@ from pathlib import Path
 
 from agent.runtimes import work_folder
 
+_TOP = Path("/")
 _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")))
 _ETC = (
     "alternatives",
@@ -148,4 +149,8 @@ def _becoming(uid: int | None, groups: Sequence[int]) -> list[str]:
 
 def _bind(option: str, paths: Iterable[Path]) -> list[str]:
     """At their own paths. The folders above are named, since those it makes unasked are closed to others."""
-    return [word for path in paths for word in ("--dir", str(path.parent), option, str(path), str(path))]
+    words = []
+    for path in paths:
+        above = ("--dir", str(path.parent)) if path.parent != _TOP else ()
+        words += [*above, option, str(path), str(path)]
+    return words

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from agent.config import Config, Rent, Rules, write_config
+from agent.runtimes import confinement
 from tests.agent.containers import image as image
 from tests.agent.containers import image_with_volume as image_with_volume
 from tests.agent.containers import runtime as runtime
@@ -122,3 +123,5 @@ def nothing_is_left(home: Path) -> AsyncIterator[None]:
     for process in left_of(home):
         with suppress(psutil.NoSuchProcess):  # its guard was killed just before
             process.kill()
+    for folder in home.glob("work/*/*"):
+        confinement.leave_no_group(folder.name)

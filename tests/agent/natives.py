@@ -54,12 +54,12 @@ async def until(probe: Any, timeout_s: float = 5) -> Any:
         return answer
 
 
-async def end_of(runtime: Guarded, run: Run) -> str:
+async def end_of(runtime: Guarded, run: Run, timeout_s: float = 5) -> str:
     async def reason() -> str:
         status = await runtime.status(run)
         return "" if status.alive else status.reason
 
-    return str(await until(reason))
+    return str(await until(reason, timeout_s))
 
 
 def tree_of(run: Run) -> list[psutil.Process]:
