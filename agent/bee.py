@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from agent import clock, hardware, machine, negotiate, typed_data
+from agent import clock, hardware, machine, negotiate, pausing, typed_data
 from agent.access import Access
 from agent.bookkeeper import Bookkeeper
 from agent.clock import HiveClock
@@ -50,7 +50,7 @@ from agent.protocol import (
 from agent.rules.judge import judge_for
 from agent.runtimes.base import Runtime
 from agent.sifting import Sifted, spared
-from agent.slots import Forbid, WantedSet
+from agent.slots import Forbid, Pause, WantedSet
 from agent.stats import Gauge
 
 log = logging.getLogger("hive.agent")
@@ -81,6 +81,8 @@ class Bee:
             advertise=config.advertise,
             on_change=self._changed,
         )
+        self.is_paused = False
+        """By the owner; no new work, and nothing offered."""
         self.greeted = asyncio.Event()
         """Set by the first `Welcome` of this life."""
         self.metering_interval_s = 60.0
@@ -169,6 +171,8 @@ class Bee:
         ]
 
     def _answer_proposal(self, asked: Proposal, now_ms: int) -> Answer:
+        if self.is_paused:
+            return Answer(verdict=Verdict.REJECTED, proposal_id=asked.proposal_id, reason=pausing.REASON)
         with spared(f"proposal {asked.proposal_id}") as trouble:
             return negotiate.answer_proposal(asked, self._standing(now_ms), now_ms)
         return Answer(verdict=Verdict.REJECTED, proposal_id=asked.proposal_id, reason=trouble.reason)
@@ -185,7 +189,8 @@ class Bee:
         if signed := self.journal.signature_of(terms):
             return Answer(verdict=Verdict.ACCEPTED, agreement_id=terms.agreement_id, signature=signed)
         message = typed_data.agreement(terms, chain_id=self._chain_id)
-        why_not = negotiate.objection_to_agreement(asked, self._standing(now_ms), now_ms)
+        why_not = pausing.REASON if self.is_paused else ""
+        why_not = why_not or negotiate.objection_to_agreement(asked, self._standing(now_ms), now_ms)
         if not why_not and not typed_data.is_signed_by(message, asked.requestor_signature, self._queen):
             why_not = f"it is not signed by the queen {self._queen}"
         if why_not:
@@ -240,6 +245,14 @@ class Bee:
         if why_not := self.judge.objection_to_hour(now):
             self.keeper.tell(Forbid(why_not))
 
+    def obey_pause(self) -> None:
+        """Hold the owner's wish against what is: an agent that starts into a pause keeps it."""
+        if (paused := pausing.is_paused(self.home)) != self.is_paused:
+            log.info("paused by the owner" if paused else "the owner's pause is over")
+            self.is_paused = paused
+            self.keeper.tell(Pause(paused))
+            self._poke()
+
     def _pace(self, heartbeat_s: float, metering_interval_s: float) -> None:
         self._heartbeat_s, self.metering_interval_s = heartbeat_s, metering_interval_s
 
@@ -279,7 +292,8 @@ class Bee:
 
     def _offers_to_say(self) -> list[Message]:
         now_ms = self.clock.now_ms()
-        if self._offering.renew(self._rented(now_ms), chain_id=self._chain_id, now_ms=now_ms):
+        rented = self._rented(now_ms)
+        if self._offering.renew(rented, paused=self.is_paused, chain_id=self._chain_id, now_ms=now_ms):
             self._offers_due = True
         if not self._offers_due:
             return []

@@ -50,6 +50,16 @@ class Bookkeeper:
         if meter := self._meters.get(run.agreement_id):
             self._keep(metering.run_started(meter, run.run_id, _boot_ms()))
 
+    def run_paused(self, run: Run, paused: bool, counters: Counters, at_s: float) -> None:
+        """Frozen, or awake again, at `at_s`, boot clock."""
+        if meter := self._meters.get(run.agreement_id):
+            self._keep(metering.run_paused(meter, run.run_id, paused, counters, int(at_s * 1000)))
+
+    def counts(self, run: Run) -> bool:
+        """Whether the run's time is claimed: not while it is paused."""
+        meter = self._meters.get(run.agreement_id)
+        return meter is not None and meter.run_id == run.run_id and not meter.paused
+
     def knows(self, run: Run) -> bool:
         """Whether this run's time is being gathered: false for one whose start was never written down."""
         meter = self._meters.get(run.agreement_id)

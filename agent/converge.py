@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from agent.pausing import REASON as PAUSED
 from agent.protocol import ObservedAssignment, RunState
 from agent.slots import (
     TCP,
@@ -19,7 +20,11 @@ from agent.slots import (
     Event,
     Finish,
     Forbid,
+    Freeze,
+    Frozen,
     Leave,
+    OfSlot,
+    Pause,
     Probe,
     Probed,
     Renew,
@@ -41,6 +46,7 @@ BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 CRASHES = 5
 """Ends in a row without a healthy minute after which the Bee gives up and the Queen decides."""
 STEADY_S = 60.0
+FREEZE_AGAIN_S = 2.0
 KEEP_ENDED_S = 60.0
 """How long an ended assignment is still reported, so that one lost frame can't hide its end."""
 LEASE_SLACK_S = 1.0
@@ -96,6 +102,8 @@ def _take(state: State, event: Event, now: float) -> State:
             return replace(state, slots={**state.slots, event.assignment.assignment_id: _adopted(event, now)})
         case Leave():
             return replace(state, leaving=True)
+        case Pause():
+            return replace(state, paused=event.paused)
         case Forbid():
             return replace(state, slots={id: _forbidden(slot, event) for id, slot in state.slots.items()})
         case Tick():
@@ -128,7 +136,7 @@ def _forbidden(slot: Slot, event: Forbid) -> Slot:
 
 def _adopted(event: Adopted, now: float) -> Slot:
     state = RunState.RUNNING if event.run else RunState.PREPARING
-    return Slot(
+    slot = Slot(
         assignment=event.assignment,
         lease_until=event.lease_until,
         lease_kept=event.lease_until,
@@ -137,9 +145,10 @@ def _adopted(event: Adopted, now: float) -> Slot:
         started_at=now,
         probe_at=now,
     )
+    return _frozen(slot, now) if event.paused else slot
 
 
-def _told(slot: Slot, event: Started | StartFailed | Probed | Ended, now: float) -> Slot:
+def _told(slot: Slot, event: OfSlot, now: float) -> Slot:
     match event:
         case Started():
             return replace(
@@ -156,6 +165,8 @@ def _told(slot: Slot, event: Started | StartFailed | Probed | Ended, now: float)
             return _failed_to_start(slot, event, now)
         case Probed() if slot.run and slot.run.run_id == event.run_id:
             return _probed(slot, event.problem, now)
+        case Frozen() if slot.run and slot.run.run_id == event.run_id:
+            return _took_pause(slot, event, now)
         case Ended() if slot.run and slot.run.run_id == event.run_id:
             return _ended(slot, event.reason, now)
     return replace(slot, probing=False)
@@ -175,10 +186,36 @@ def _failed_to_start(slot: Slot, event: StartFailed, now: float) -> Slot:
     )
 
 
+def _took_pause(slot: Slot, event: Frozen, now: float) -> Slot:
+    slot = replace(slot, busy=False)
+    if event.problem:
+        return replace(slot, reason=event.problem, freeze_at=now + FREEZE_AGAIN_S)
+    if event.frozen:
+        return _frozen(slot, now)
+    # Awake, it has the time of a start to become healthy again.
+    return replace(
+        slot, paused=False, state=RunState.RUNNING, reason="", started_at=now, probe_at=now, misses=0
+    )
+
+
+def _frozen(slot: Slot, now: float) -> Slot:
+    return replace(
+        slot,
+        paused=True,
+        state=RunState.UNHEALTHY,
+        reason=PAUSED,
+        healthy_at=None,
+        misses=0,
+        probe_at=now + POLL_S,
+    )
+
+
 def _probed(slot: Slot, problem: str, now: float) -> Slot:
     slot = replace(slot, probing=False)
     if slot.busy:
         return slot
+    if slot.paused:
+        return replace(slot, probe_at=now + POLL_S)
     if not problem:
         steady = slot.healthy_at is not None and now - slot.healthy_at >= STEADY_S
         return replace(
@@ -214,7 +251,7 @@ def _missed(slot: Slot, problem: str, now: float) -> Slot:
 
 
 def _ended(slot: Slot, reason: str, now: float) -> Slot:
-    slot = replace(slot, busy=False, probing=False, run=None, healthy_at=None, misses=0)
+    slot = replace(slot, busy=False, probing=False, run=None, paused=False, healthy_at=None, misses=0)
     if slot.state == RunState.STOPPING:
         return slot
     crashes = slot.crashes + 1
@@ -237,7 +274,7 @@ def _advance(slot: Slot, state: State, now: float) -> tuple[Slot, list[Effect]]:
         return slot, []
     why_not = _why_not(slot, state, now)
     if slot.run:
-        return _stop(slot, why_not) if why_not else _look_after(slot, now)
+        return _stop(slot, why_not) if why_not else _look_after(slot, state, now)
     return _settle(slot, why_not, now) if why_not else _start(slot, state, now)
 
 
@@ -260,17 +297,22 @@ def _stop(slot: Slot, reason: str) -> tuple[Slot, list[Effect]]:
     return stopping, [Stop(run=slot.run, grace_s=slot.assignment.workload.stop_grace_s)]
 
 
-def _look_after(slot: Slot, now: float) -> tuple[Slot, list[Effect]]:
+def _look_after(slot: Slot, state: State, now: float) -> tuple[Slot, list[Effect]]:
+    assert slot.run is not None
+    if slot.paused != state.paused and now >= slot.freeze_at:
+        return replace(slot, busy=True), [Freeze(run=slot.run, frozen=state.paused)]
     if slot.probing or now < slot.probe_at:
         return slot, []
-    assert slot.run is not None
-    return replace(slot, probing=True), [Probe(run=slot.run, health=slot.health)]
+    # What is frozen can't answer; that it lives is all there is to ask.
+    return replace(slot, probing=True), [Probe(run=slot.run, health=None if slot.paused else slot.health)]
 
 
 def _start(slot: Slot, state: State, now: float) -> tuple[Slot, list[Effect]]:
     waits = slot.retry_at is not None and now < slot.retry_at
     if not state.heard or waits or slot.state == RunState.FAILED:
         return slot, []
+    if state.paused:
+        return replace(slot, reason=PAUSED), []
     next_state = RunState.STARTING if slot.state == RunState.STARTING else RunState.PREPARING
     starting = replace(slot, state=next_state, busy=True, retry_at=None, reason="", ended_at=None)
     return starting, [Start(assignment=slot.assignment, lease_until=slot.lease_until)]
@@ -303,6 +345,8 @@ def _times(slot: Slot, state: State) -> list[float]:
     times = [slot.lease_until]
     if slot.run and not slot.probing:
         times.append(slot.probe_at)
+    if slot.run and slot.paused != state.paused:
+        times.append(slot.freeze_at)
     if slot.run is None and slot.retry_at is not None and state.heard:
         times.append(slot.retry_at)
     return times

@@ -20,6 +20,8 @@ from agent.slots import (
     Ended,
     Event,
     Finish,
+    Freeze,
+    Frozen,
     Leave,
     Probe,
     Probed,
@@ -107,24 +109,37 @@ class Keeper:
 
     async def adopt(self) -> None:
         """Find again what an earlier agent left running; end what nobody knows."""
+        while not self._events.empty():  # a pause goes on, and wakes nothing in between
+            self._decide(self._events.get_nowait())
         given = {
             each.assignment_id: (each, until) for each, until in self._journal.assignments(clock.boot_id())
         }
         found: dict[str, Run] = {}
+        paused: set[str] = set()
         for runtime in self._runtimes.values():
             for run in await runtime.adopt():
                 status = await runtime.status(run)
                 if status.alive and run.assignment_id in given and run.assignment_id not in found:
                     found[run.assignment_id] = run
-                    if not self._books.knows(run):
-                        self._books.run_started(run)
+                    self._adopt_meter(run, status.paused)
+                    if status.paused:
+                        paused.add(run.assignment_id)
                 else:
                     await self._end(run, status, grace_s=0)
         self._books.drop_lost_runs({run.run_id for run in found.values()})
         for id, (assignment, until) in given.items():
-            self._decide(Adopted(assignment, until, found.get(id)))
+            self._decide(Adopted(assignment, until, found.get(id), id in paused))
         if found:
             log.info("adopted %d running replicas", len(found))
+
+    def _adopt_meter(self, run: Run, paused: bool) -> None:
+        """A meter that the last agent did not write down anew; of time nobody saw none is claimed."""
+        if not self._books.knows(run):
+            self._books.run_started(run)
+        if paused and self._books.counts(run):
+            self._books.run_paused(run, True, Counters(), 0)
+        elif not paused and not self._books.counts(run):
+            self._books.run_paused(run, False, Counters(), clock.boot_s())
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -168,6 +183,8 @@ class Keeper:
                 tasks.create_task(self._start(effect))
             case Stop():
                 tasks.create_task(self._stop(effect))
+            case Freeze():
+                tasks.create_task(self._freeze(effect))
             case Probe():
                 tasks.create_task(self._probe(effect))
             case Renew():
@@ -213,6 +230,27 @@ class Keeper:
         run = effect.run
         await self._end(run, Status(alive=True), effect.grace_s)
         self.tell(Ended(run.assignment_id, run.run_id, "stopped"))
+
+    async def _freeze(self, effect: Freeze) -> None:
+        run, problem = effect.run, ""
+        try:
+            await self._pause_or_resume(run, effect.frozen)
+        except Exception as error:  # whatever it is, its lease must still be able to end it
+            deed = "paused" if effect.frozen else "resumed"
+            problem = f"it can't be {deed}: {error}"
+            log.warning("%s: %s", run.assignment_id, problem)
+        self.tell(Frozen(run.assignment_id, run.run_id, effect.frozen, problem))
+
+    async def _pause_or_resume(self, run: Run, pause: bool) -> None:
+        """No moment counts in which it may have been frozen."""
+        runtime = self._runtimes[run.runtime]
+        if pause:
+            counters, asked_s = await runtime.usage(run), clock.boot_s()
+            await runtime.pause(run)
+            self._books.run_paused(run, True, counters, asked_s)
+        else:
+            await runtime.resume(run)
+            self._books.run_paused(run, False, Counters(), clock.boot_s())
 
     async def _probe(self, effect: Probe) -> None:
         run = effect.run

@@ -25,6 +25,8 @@ from agent.runtimes.detect import detect_runtimes
 
 log = logging.getLogger("hive.agent")
 
+OWNER_S = 1.0
+"""How soon a pause is obeyed."""
 SAMPLE_S = 5.0
 """How often usage is gathered: what a container used since is lost if it dies by itself."""
 HOURS_S = 5.0
@@ -52,6 +54,7 @@ async def live(home: Path, *, stop_replicas: bool, url: str | None = None) -> No
                     tasks.create_task(meter(bee)),
                     tasks.create_task(measure_now_and_then(bee)),
                     tasks.create_task(keep_hours(bee)),
+                    tasks.create_task(obey_owner(bee)),
                 ]
                 await leaving.wait()
                 await shut_down(bee, stop_replicas=stop_replicas)
@@ -81,6 +84,7 @@ async def start_up(home: Path, wake: asyncio.Event, url: str | None) -> Bee:
         raise AgentError(f"none of the runtimes in {home / 'bee.toml'} works on this machine")
     bee = Bee(home=home, config=config, runtimes=runtimes, poke=wake.set)
     log.info("bee %s is %s, runtimes: %s", config.name, bee.node_id, ", ".join(runtimes))
+    bee.obey_pause()
     await bee.keeper.adopt()
     return bee
 
@@ -99,6 +103,13 @@ async def meter(bee: Bee) -> None:
             bee.books.cut_all()
             bee.reported()
             cut_at += interval_s
+
+
+async def obey_owner(bee: Bee) -> None:
+    """A pause begins and ends with a file, which costs next to nothing to look for."""
+    while True:
+        bee.obey_pause()
+        await asyncio.sleep(OWNER_S)
 
 
 async def keep_hours(bee: Bee) -> None:

@@ -41,6 +41,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     run_gathered_ms: int = 0
     """On the boot clock."""
     run_counters: Counters = Counters()
+    paused: bool = False
+    """The current run is frozen by the owner: its time does not count."""
 
 
 def open_meter(terms: Terms, wall_ms: int) -> Meter:
@@ -49,7 +51,13 @@ def open_meter(terms: Terms, wall_ms: int) -> Meter:
 
 def run_started(meter: Meter, run_id: str, boot_ms: int) -> Meter:
     """From here on time counts."""
-    return replace(meter, run_id=run_id, run_gathered_ms=boot_ms, run_counters=Counters())
+    return replace(meter, run_id=run_id, run_gathered_ms=boot_ms, run_counters=Counters(), paused=False)
+
+
+def run_paused(meter: Meter, run_id: str, paused: bool, counters: Counters, boot_ms: int) -> Meter:
+    """Up to here its time counted, or did not."""
+    meter = gather(meter, run_id, counters, boot_ms)
+    return replace(meter, paused=paused) if meter.run_id == run_id else meter
 
 
 def gather(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter:
@@ -59,7 +67,7 @@ def gather(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter
     before, counters = meter.run_counters, counters.at_least(meter.run_counters)
     return replace(
         meter,
-        running_ms=meter.running_ms + max(0, boot_ms - meter.run_gathered_ms),
+        running_ms=meter.running_ms + (0 if meter.paused else max(0, boot_ms - meter.run_gathered_ms)),
         cpu_ms=meter.cpu_ms + counters.cpu_ms - before.cpu_ms,
         egress_bytes=meter.egress_bytes + counters.egress_bytes - before.egress_bytes,
         run_gathered_ms=max(boot_ms, meter.run_gathered_ms),
@@ -70,7 +78,7 @@ def gather(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter
 def run_ended(meter: Meter, run_id: str, counters: Counters, boot_ms: int | None) -> Meter:
     """`boot_ms`: when it ended; None when nobody knows, and it counts only as far as it was gathered."""
     meter = gather(meter, run_id, counters, meter.run_gathered_ms if boot_ms is None else boot_ms)
-    return replace(meter, run_id="") if meter.run_id == run_id else meter
+    return replace(meter, run_id="", paused=False) if meter.run_id == run_id else meter
 
 
 def is_worth_a_report(meter: Meter) -> bool:

@@ -31,6 +31,10 @@ class Slot:
     """A start or a stop is under way."""
     probing: bool = False
     run: Run | None = None
+    paused: bool = False
+    """The run is frozen."""
+    freeze_at: float = 0.0
+    """When to try again what could not be frozen, or woken."""
     started_at: float = 0.0
     healthy_at: float | None = None
     """Since when it has been healthy without a break."""
@@ -61,6 +65,8 @@ class State:
     """The Queen has spoken since this agent started; before that nothing new is started."""
     leaving: bool = False
     """The owner wants everything stopped."""
+    paused: bool = False
+    """The owner wants the machine for a while: what runs is frozen, and nothing starts."""
 
 
 # -- what happens -----------------------------------------------------------------------------------------
@@ -81,6 +87,7 @@ class Adopted:
     assignment: Assignment
     lease_until: float
     run: Run | None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,23 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Whether the owner wants the machine for a while."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A run was frozen, or woken; `problem` when it could not be."""
+
+    assignment_id: str
+    run_id: str
+    frozen: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Forbid:
     """From now on the owner's rules are against everything that there is here."""
 
@@ -134,7 +158,8 @@ class Tick:
     """Time has passed."""
 
 
-Event = WantedSet | Adopted | Started | StartFailed | Probed | Ended | Leave | Forbid | Tick
+OfSlot = Started | StartFailed | Probed | Frozen | Ended
+Event = WantedSet | Adopted | OfSlot | Leave | Pause | Forbid | Tick
 
 
 # -- what to do about it ----------------------------------------------------------------------------------
@@ -150,6 +175,13 @@ class Start:
 class Stop:
     run: Run
     grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    run: Run
+    frozen: bool
+    """False: wake it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +202,4 @@ class Finish:
     assignment: Assignment
 
 
-Effect = Start | Stop | Probe | Renew | Finish
+Effect = Start | Stop | Freeze | Probe | Renew | Finish

@@ -6,6 +6,7 @@ import click
 
 from agent.cli.digest import digest_command
 from agent.cli.join import join
+from agent.cli.pause import pause_command, resume_command, status_command
 from agent.cli.quote import quote_command
 from agent.cli.run import run
 
@@ -20,5 +21,14 @@ def agent_group() -> None:
     """
 
 
-for command in (join, run, quote_command, digest_command):
+COMMANDS = (
+    join,
+    run,
+    pause_command,
+    resume_command,
+    status_command,
+    quote_command,
+    digest_command,
+)
+for command in COMMANDS:
     agent_group.add_command(command)

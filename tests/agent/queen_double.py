@@ -36,6 +36,7 @@ from agent.protocol import (
     Offer,
     Offers,
     OpenStream,
+    Price,
     RefusalCode,
     Refused,
     Terms,
@@ -64,6 +65,7 @@ class QueenDouble:
     key: Any = field(default_factory=Account.create)
     assignments: list[Assignment] = field(default_factory=list)
     agreements: dict[str, AgreementToSign] = field(default_factory=dict)
+    prices: dict[str, Price] = field(default_factory=dict)
     hellos: list[Hello] = field(default_factory=list)
     offers: list[Offer] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -119,6 +121,7 @@ class QueenDouble:
             expires_at_ms=self.now_ms() + 3_600_000,
         )
         terms = replace(terms, **changes)
+        self.prices[terms.agreement_id] = terms.price
         signature = typed_data.sign(typed_data.agreement(terms, chain_id=CHAIN_ID), self.key)
         self.agreements[terms.agreement_id] = AgreementToSign(terms=terms, requestor_signature=signature)
         await self.nudge()
@@ -182,7 +185,7 @@ class QueenDouble:
         )
 
     def _ack(self, agreement_id: str, chain: dict[int, Usage]) -> UsageAck:
-        price = self.offers[0].price
+        price = self.prices[agreement_id]
         rated = sum(
             (
                 price.cost_glm(

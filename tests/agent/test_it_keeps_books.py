@@ -18,7 +18,7 @@ from agent import clock, metering, typed_data
 from agent.bookkeeper import Bookkeeper
 from agent.config import Config, Rent
 from agent.journal import Journal
-from agent.metering import Meter, claim_glm, cut, gather, open_meter, run_ended, run_started
+from agent.metering import Meter, claim_glm, cut, gather, open_meter, run_ended, run_paused, run_started
 from agent.protocol import DebitNote, Price, Terms, UsageAck
 from agent.runtimes.base import Counters, Run
 
@@ -92,6 +92,13 @@ def test_it_adds_up_runs_and_counts_no_pause_between_them() -> None:
     meter = run_started(meter, "r2", 9_000)
     meter = gather(meter, "r2", used(40), 9_500)
     assert (meter.running_ms, meter.cpu_ms) == (1_500, 140)
+
+
+def test_it_counts_no_time_in_which_a_run_is_paused() -> None:
+    meter = run_paused(a_running_meter(), "r1", True, used(100), 6_000)
+    meter = run_paused(gather(meter, "r1", used(100), 60_000), "r1", False, used(), 61_000)
+    meter = run_ended(gather(meter, "r1", used(130), 62_000), "r1", used(130), 62_500)
+    assert (meter.running_ms, meter.cpu_ms, meter.run_id) == (2_500, 130, "")
 
 
 def test_it_takes_the_end_of_a_run_once() -> None:
