@@ -1,8 +1,8 @@
 """Connect to a socket that a payload has made in its own folder, and to no other.
 
-The agent may be root, and the folder belongs to whoever runs in it: a link laid there in the socket's place must
-not lead to the Docker engine's. So the socket is taken hold of first, without following links, looked at, and
-connected to by its descriptor; which also makes long paths good, of which a socket's name has 108 bytes.
+The agent may be root, and the folder belongs to whoever runs in it: a link laid there in the socket's place
+must not lead to the Docker engine's. So the socket is taken hold of first, without following links, looked
+at, and connected to by its descriptor; which also makes long paths good: a socket's name has 108 bytes.
 
 Standard library only: the guard uses it too.
 """

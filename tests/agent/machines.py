@@ -1,0 +1,113 @@
+"""Machine images for tests, made by the script that owners use, and orders for machines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from msgspec.structs import replace
+
+from agent import clock
+from agent.protocol import Assignment, HealthCheck, Workload
+from agent.runtimes.base import Order, Run
+from agent.runtimes.qemu import QemuRuntime
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "machine_image.py"
+IMAGE = "hive/machine:1"
+BOOT_S = 60
+"""Emulated, and with everything else that tests run on two cores; alone it takes three."""
+
+
+@cache
+def built_image() -> Path:
+    """Made once per run of the tests, in a folder that `forget_image` deletes."""
+    folder = Path(mkdtemp(prefix="hive-machine-"))
+    made = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def forget_image() -> None:
+    if built_image.cache_info().currsize:
+        shutil.rmtree(built_image())
+        built_image.cache_clear()
+
+
+def put_machine(home: Path, reference: str = IMAGE, **fields: Any) -> None:
+    """The image in a bee's catalogue, described with other `fields` (None takes one away)."""
+    name, tag = reference.split(":")
+    folder = home / "images" / name / tag
+    shutil.copytree(built_image(), folder)
+    image = json.loads((folder / "image.json").read_text()) | fields
+    (folder / "image.json").write_text(json.dumps({k: v for k, v in image.items() if v is not None}))
+
+
+def order(*, image: str = IMAGE, lease_s: float = 300, **fields: Any) -> Order:
+    workload = Workload(
+        image=image,
+        runtime="qemu",
+        cpu_threads=Decimal(1),
+        mem_gib=Decimal("0.1"),
+        port=80,
+        stop_grace_s=10,
+    )
+    return Order(
+        assignment=Assignment(
+            assignment_id=str(uuid.uuid4()),
+            agreement_id="g",
+            replica="web-1",
+            generation=3,
+            lease_s=lease_s,
+            workload=replace(workload, **fields),
+        ),
+        node_id="0xbee",
+        advertise="127.0.0.1",
+        lease_until_s=clock.boot_s() + lease_s,
+    )
+
+
+async def until(probe: Callable[[], Awaitable[Any]], timeout_s: float = BOOT_S) -> Any:
+    async with asyncio.timeout(timeout_s):
+        while not (answer := await probe()):
+            await asyncio.sleep(0.1)
+        return answer
+
+
+async def page(run: Run, timeout_s: float = 2) -> str:
+    """What the machine serves; empty while nobody answers."""
+    host, _, port = run.endpoint.rpartition(":")
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+    except (OSError, TimeoutError):
+        return ""
+    return answer.partition(b"\r\n\r\n")[2].decode()
+
+
+async def booted(runtime: QemuRuntime, asked: Order) -> Run:
+    """Started, and serving its page."""
+    run = await runtime.start(asked)
+
+    async def serves() -> bool:
+        status = await runtime.status(run)
+        assert status.alive, status.reason
+        return bool(await page(run))
+
+    await until(serves)
+    return run
+
+
+HTTP = HealthCheck(kind="http", path="/")
