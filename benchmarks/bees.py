@@ -135,7 +135,7 @@ class Reading:
 
 def _read(hive: Hive, bees: list[NullBee]) -> Reading:
     processes = psutil.Process().children(recursive=True)
-    [web] = [each for each in processes if "uvicorn" in each.cmdline()]
+    [web] = [each for each in processes if "uvicorn" in _command(each)]
     with psycopg.connect(hive.stack.env["DATABASE_URL"], autocommit=True) as connection:
         database = connection.execute(_COUNTERS).fetchone()
     assert database
@@ -154,12 +154,20 @@ def _read(hive: Hive, bees: list[NullBee]) -> Reading:
     )
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def _command(process: psutil.Process) -> list[str]:
+    """Empty when it has ended meanwhile, as the database's workers do."""
     try:
-        times = process.cpu_times()
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    """Its own time and that of its children that have ended."""
+    try:
+        return sum(process.cpu_times()[:4])
     except psutil.NoSuchProcess:
         return 0.0
-    return float(times.user + times.system)
 
 
 _COUNTERS = """
