@@ -17,6 +17,8 @@ import msgspec
 _FENCE = Path(__file__).with_name("fence.py")
 _COMMAND = [sys.executable, "-I", "-S", str(_FENCE)]
 _LEASE_BYTES = 96
+LINGER_S = 30.0
+"""How long a fence stays without a lease: where one replica has just ended, the next is likely to start."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +33,9 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
 class Leases:
     """Below `folder`; every method is quick, and an OSError says that the disk is full or the folder gone."""
 
-    def __init__(self, folder: Path, *, node_id: str, socket_path: str) -> None:
-        self._folder, self._node_id, self._socket_path = folder, node_id, socket_path
+    def __init__(self, folder: Path, *, node_id: str, socket_path: str, linger_s: float = LINGER_S) -> None:
+        self._folder, self._node_id = folder, node_id
+        self._arguments = [str(folder), socket_path, str(linger_s)]
         self._leases, self._ended = folder / "leases", folder / "ended"
         for each in (self._leases, self._ended):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -85,7 +88,7 @@ class Leases:
     def _start_fence(self) -> None:
         with (self._folder / "fence.log").open("wb") as log:
             self._fence = subprocess.Popen(
-                [*_COMMAND, str(self._folder), self._socket_path],
+                [*_COMMAND, *self._arguments],
                 # HIVE_NODE in its environment tells whoever cleans up after a Bee whose fence this is.
                 env={"PATH": os.defpath, "HIVE_NODE": self._node_id},
                 start_new_session=True,

@@ -51,7 +51,7 @@ class Networks:
         """Its container is gone. A network of the engine's own, or of somebody else, is left alone."""
         if not name.startswith(_NAME) or name in self._spare:
             return
-        if len(self._spare) < _KEPT_AT_MOST:
+        if self._keeping and len(self._spare) < _KEPT_AT_MOST:
             self._spare.append(name)
         else:
             await self._remove(name)

@@ -33,7 +33,7 @@ class StorageWatch:
     def overdrawn(self, run: Run) -> str:
         """Why it must end; empty while it keeps within the limit, as far as is known."""
         look = self._looks.get(run.run_id)
-        is_due = time.monotonic() >= self._due_s.get(run.run_id, 0.0)
+        is_due = time.monotonic() >= self._due_s.setdefault(run.run_id, time.monotonic() + _EVERY_S)
         if is_due and (look is None or look.done()):
             self._looks[run.run_id] = asyncio.create_task(self._look(run.run_id))
         return self._verdicts.get(run.run_id, "")

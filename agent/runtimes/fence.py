@@ -1,9 +1,9 @@
-"""Ends the containers of a Bee whose leases have run out: python -I -S fence.py FOLDER SOCKET
+"""Ends the containers of a Bee whose leases have run out: python -I -S fence.py FOLDER SOCKET LINGER_S
 
 It is for containers what `guard.py` is for native replicas: the agent may be killed and come back while they
-run on, and yet none outlives its lease. There is one for all containers of a Bee, and none without them. It
-reads FOLDER/leases/<container>, asks the engine at the unix socket SOCKET to stop what is due, and writes
-FOLDER/ended/<container> before it does: why, when, and what the container had used.
+run on, and yet none outlives its lease. One for all containers of a Bee, until there has been no lease for
+LINGER_S. It reads FOLDER/leases/<container>, asks the engine at the unix socket SOCKET to stop what is due, and
+writes FOLDER/ended/<container> before it does: why, when, and what the container had used.
 
 Standard library only, and started without site: it has to be small (9 MB). See docs/decisions/0032.
 """
@@ -20,20 +20,18 @@ TYPE_CHECKING = False  # as the `typing` module has it, which costs 5 ms to impo
 if TYPE_CHECKING:
     from typing import Any
 
-    Lease = dict[str, Any]
-
 WATCH_S = 0.5
 _ENGINE_S = 60
 """How long the engine may take to answer, beside the time it gives a container to stop."""
 
 
 def main(arguments: list[str]) -> int:
-    folder, socket_path = arguments
+    folder, socket_path, linger_s = arguments[0], arguments[1], float(arguments[2])
     leases = os.path.join(folder, "leases")
     with open(os.path.join(folder, "fence.lock"), "w") as file:
         # A lease that is written while the last fence leaves finds it still locked: so it looks once more.
         while os.listdir(leases) and locked(file):
-            watch(folder, leases, socket_path)
+            watch(folder, leases, socket_path, linger_s)
             fcntl.flock(file, fcntl.LOCK_UN)
     return 0
 
@@ -47,15 +45,17 @@ def locked(file: Any) -> bool:
     return True
 
 
-def watch(folder: str, leases: str, socket_path: str) -> None:
-    """Until there is no lease left."""
+def watch(folder: str, leases: str, socket_path: str, linger_s: float) -> None:
+    """Until there has been no lease for a while."""
     ending: dict[str, Any] = {}
-    while names := os.listdir(leases):
-        for name in names:
-            lease = read_json(os.path.join(leases, name))
+    needed_s = boot_s()
+    while boot_s() < needed_s + linger_s:
+        for name in os.listdir(leases):
+            needed_s = boot_s()
+            until_s, grace_s = read_lease(os.path.join(leases, name))
             at_it = name in ending and ending[name].is_alive()
-            if lease is not None and boot_s() >= lease["until_s"] and not at_it:
-                ending[name] = begin(end, folder, name, lease, socket_path)
+            if boot_s() >= until_s and not at_it:
+                ending[name] = begin(end, folder, name, grace_s, socket_path)
         time.sleep(WATCH_S)
 
 
@@ -68,14 +68,13 @@ def begin(work: Any, *arguments: Any) -> Any:
     return thread
 
 
-def end(folder: str, name: str, lease: Lease, socket_path: str) -> None:
+def end(folder: str, name: str, grace_s: int, socket_path: str) -> None:
     """One try; while the lease is there and over, `watch` begins the next."""
     import http.client
 
     try:
         _, stats = ask(socket_path, "GET", f"/containers/{name}/stats?stream=0&one-shot=1", _ENGINE_S)
         note_end(os.path.join(folder, "ended", name), used(json.loads(stats)))
-        grace_s = int(lease["grace_s"])
         status, _ = ask(socket_path, "POST", f"/containers/{name}/stop?t={grace_s}", grace_s + _ENGINE_S)
     except (OSError, ValueError, http.client.HTTPException) as error:
         sys.stderr.write(f"{name}: {error}\n")
@@ -122,12 +121,16 @@ def boot_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def read_json(path: str) -> Lease | None:
+def read_lease(path: str) -> tuple[float, int]:
+    """(its end on the boot clock, seconds to stop in). One that nobody can understand is over."""
     try:
         with open(path) as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None
+            lease = json.load(file)
+        return float(lease["until_s"]), int(lease["grace_s"])
+    except OSError:  # gone since it was listed, or to be read in the next round
+        return float("inf"), 0
+    except (ValueError, TypeError, KeyError):
+        return 0.0, 0
 
 
 def write_json(path: str, content: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from agent import clock
+from agent.runtimes import fence
 from agent.runtimes.docker import DockerRuntime
 from agent.runtimes.docker_leases import Leases
 from tests.agent.conftest import left_of
@@ -34,12 +35,12 @@ async def gone(process: psutil.Process, limit_s: float = 5) -> None:
 async def test_a_container_ends_with_its_lease(runtime: DockerRuntime, image: str, home: Path) -> None:
     burn = shell("while :; do :; done")
     run = await runtime.start(order(runtime, image, lease_s=2, command=burn))
-    [fence] = fences(home)
+    [watcher] = fences(home)
     begun_s = clock.boot_s()
     assert (await ended(runtime, run)).startswith("its lease ran out")
     assert 1 < clock.boot_s() - begun_s < 5
     assert (await runtime.usage(run)).cpu_ms > 500, "what it used till then is known"
-    await gone(fence)
+    assert watcher.is_running(), "the next replica needs one, too"
 
 
 async def test_a_container_whose_lease_is_renewed_goes_on(
@@ -68,9 +69,9 @@ async def test_a_fence_that_was_killed_is_replaced_at_the_next_renewal(
     runtime: DockerRuntime, image: str, home: Path
 ) -> None:
     run = await runtime.start(order(runtime, image))
-    [fence] = fences(home)
-    fence.kill()
-    await gone(fence)
+    [watcher] = fences(home)
+    watcher.kill()
+    await gone(watcher)
     await runtime.renew(run, clock.boot_s() + 1)
     assert (await ended(runtime, run)).startswith("its lease ran out")
 
@@ -90,11 +91,13 @@ async def test_containers_end_while_the_agent_is_dead(
         )
         await queen.want(given)
         await queen.until(lambda: queen.is_seen(given, "running"), timeout_s=20)
-        [fence] = fences(home)
+        [watcher] = fences(home)
         bee.send_signal(signal.SIGKILL)
         await bee.wait()
-    assert fence.is_running(), "it outlives the agent"
-    await gone(fence, 20)  # it leaves when there is nothing left to end
+    assert watcher.is_running(), "it outlives the agent"
+    async with asyncio.timeout(20):
+        while list((home / "work/docker/leases").iterdir()):
+            await asyncio.sleep(0.1)
     queen.assignments = []
     async with running_bee(runtime="docker"):
         await queen.until(lambda: queen.usage.get(given.agreement_id), timeout_s=20)
@@ -111,11 +114,30 @@ def leases(home: Path) -> Leases:
 
 async def test_a_fence_waits_for_an_engine_that_is_away(leases: Leases, home: Path) -> None:
     leases.write("c1", clock.boot_s() - 1, 1)
-    [fence] = fences(home)
+    [watcher] = fences(home)
     await asyncio.sleep(1.5)
-    assert fence.is_running()
+    assert watcher.is_running()
     leases.forget("c1")
-    await gone(fence)
+
+
+async def test_a_fence_that_nobody_needs_goes(home: Path) -> None:
+    leases = Leases(home / "docker", node_id="0x1", socket_path="/nonexistent/docker.sock", linger_s=0.2)
+    leases.write("c1", clock.boot_s() + 600, 1)
+    [watcher] = fences(home)
+    await asyncio.sleep(1)
+    assert watcher.is_running()
+    leases.forget("c1")
+    await gone(watcher)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"until_s": null, "grace_s": 1}', '"x"'])
+def test_a_lease_that_nobody_can_understand_is_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c1").write_text(text)
+    assert fence.read_lease(str(tmp_path / "c1")) == (0.0, 0)
+
+
+def test_a_lease_that_is_gone_since_it_was_listed_is_none(tmp_path: Path) -> None:
+    assert fence.read_lease(str(tmp_path / "c1"))[0] == float("inf")
 
 
 def test_a_lease_is_renewed_on_a_full_disk(leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
