@@ -25,6 +25,7 @@ from agent.slots import (
     Ended,
     Event,
     Finish,
+    Forbid,
     Leave,
     Probe,
     Probed,
@@ -273,6 +274,26 @@ def test_it_stops_everything_when_its_owner_leaves_but_closes_nothing() -> None:
     story.tell(Ended("a1", run_of().run_id, "stopped"))
     assert (story.only.state, story.only.reason) == (RunState.STOPPED, "the bee's owner stopped it")
     assert not story.did(Finish)
+
+
+def test_it_stops_what_the_owners_rules_forbid_from_now_on_and_says_why() -> None:
+    story = healthy().tell(Forbid("not at this hour"))
+    assert story.did(Stop)
+    story.tell(Forbid("not at this hour")).tell(Ended("a1", run_of().run_id, "stopped"))
+    assert (story.only.state, story.only.reason) == (RunState.FAILED, "not at this hour")
+    assert not story.tell(WantedSet([given()])).did(Start), "failed is failed: the Queen places it anew"
+
+
+def test_it_keeps_the_first_reason_for_a_refusal() -> None:
+    story = Story().tell(WantedSet([given()], {"a1": "no agreement"})).tell(Forbid("not at this hour"))
+    assert story.only.reason == "no agreement"
+
+
+def test_it_tries_nothing_again_that_a_rule_forbids() -> None:
+    story = Story().tell(WantedSet([given(lease_s=1000)]))
+    story.tell(StartFailed("a1", "its digest is not listed", RunState.FAILED))
+    assert (story.only.state, story.only.retry_s) == (RunState.FAILED, None)
+    assert not story.tell(WantedSet([given(lease_s=1000)]), after_s=500).did(Start)
 
 
 @pytest.mark.parametrize("event", [Tick(), WantedSet([given()]), WantedSet([])])

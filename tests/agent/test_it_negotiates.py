@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +14,15 @@ from agent.negotiate import (
     ROUNDS,
     Standing,
     answer_proposal,
+    local_time,
     objection_to_agreement,
     objection_to_assignment,
 )
 from agent.pricing import prices_now
 from agent.protocol import AgreementToSign, Assignment, Offer, Price, Proposal, Terms, Verdict, Workload
-from agent.rules.judge import Judge
+from agent.rules.judge import Judge, judge_for
 
+D = Decimal
 ME, QUEEN = "0x" + "aa" * 20, "0x" + "bb" * 20
 NOW_MS = 1_000_000
 CONFIG = Config(
@@ -106,6 +109,46 @@ def test_it_ends_a_bargain_that_leads_nowhere() -> None:
 def test_it_takes_a_price_that_is_shifted_between_the_parts_but_as_good() -> None:
     shifted = replace(TERMS, price=Price(second_glm=Decimal("0.005")))
     assert objection(shifted) == ""
+
+
+def test_it_takes_no_price_that_an_idle_replica_would_not_pay() -> None:
+    shifted = replace(TERMS, price=Price(cpu_second_glm=D("0.01")))
+    assert objection(shifted) == "0 GLM an hour without CPU time is below the owner's 2.88"
+
+
+def test_it_keeps_for_a_moment_to_what_it_offered_though_it_asks_more_by_now() -> None:
+    dearer = prices_now(replace(CONFIG, prices=Prices(second=D(1))), [], D(4))
+    assert objection(pricing=dearer) == ""
+    assert "below the owner's 3600" in objection(pricing=dearer, promised=[])
+    cheaper = replace(TERMS, price=price("0.99"))
+    assert "below the owner's 3600" in objection(cheaper, pricing=dearer), "a bargain was not promised"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.ACCEPTED])
+def test_it_keeps_the_owners_hours_and_teams_at_every_step(verdict: Verdict) -> None:
+    """Proposal, agreement and assignment, each by itself: the rules may change in between."""
+    for allowing, forbidding in (
+        (judge(teams=("bees",)), judge(teams=("wasps",))),
+        (judge(hours=("00:00-24:00",)), judge(hours=never(NOW_MS))),
+    ):
+        rule = allowing if verdict == Verdict.ACCEPTED else forbidding
+        terms = replace(TERMS, team="bees")
+        asked = Proposal(proposal_id="p1", round=1, terms=terms)
+        assert answer_proposal(asked, standing(judge=rule), NOW_MS).verdict == verdict
+        assert (objection(terms, judge=rule) == "") == (verdict == Verdict.ACCEPTED)
+        why_not = objection_to_assignment(assigned(), {"g1": terms}, ["process"], rule, NOW_MS)
+        assert (why_not == "") == (verdict == Verdict.ACCEPTED)
+
+
+def judge(hours: tuple[str, ...] = (), **rules: Any) -> Judge:
+    rent = replace(CONFIG.rent, hours=hours)
+    return judge_for(replace(CONFIG, rent=rent, rules=Rules(**rules)), Path("/nowhere"))
+
+
+def never(now_ms: int) -> tuple[str, ...]:
+    """An hour that is not now."""
+    hour = (local_time(now_ms).hour + 2) % 24
+    return (f"{hour:02}:00-{hour:02}:30",)
 
 
 def test_it_would_sign_what_it_offered() -> None:
