@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.forms.widgets import Script
 from unfold.decorators import display
 
 from apps.nodes.models import Listener, Node, NodeBenchmark, NodeSession, Offer
@@ -32,7 +33,13 @@ class NodeAdmin(Shown):
     search_fields = ("id", "name", "owner__username")
     list_select_related = ("owner",)
     inlines = (OfferRows,)
+    readonly_fields = ("benchmark",)
+    change_form_outer_before_template = "admin/node_charts.html"
     actions = ("approve", "cordon", "uncordon", "drain", "ban", "unban")
+
+    class Media:
+        css = {"all": ("vendor/uplot.min.css", "css/charts.css")}
+        js = (Script("vendor/uplot.min.js", defer=True), Script("js/charts.js", defer=True))
 
     @display(description="Id")
     def address(self, node: Node) -> str:
@@ -103,3 +110,6 @@ class OfferAdmin(Shown):
     list_filter = ("state", "runtime")
     search_fields = ("id", "node__id", "node__name")
     list_select_related = ("node",)
+
+
+from apps.nodes import enrolment_admin  # noqa: E402, F401

@@ -9,14 +9,22 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from apps.nodes.models import Enrolment, Node, Offer, OfferState
-from apps.nodes.reach import reachable_nodes
+from apps.nodes.reach import own_nodes, reachable_nodes
+from apps.nodes.series import Range, series
 from apps.teams.rest import Glm
+
+
+class Column(serializers.ListField):
+    """Values of one figure, one for each instant."""
+
+    child = serializers.FloatField(allow_null=True)
 
 
 class OfferSerializer(serializers.ModelSerializer[Offer]):
@@ -108,6 +116,31 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
         return OwnerFactsSerializer(node).data if self.get_mine(node) else None
 
 
+class FiguresSerializer(serializers.Serializer[Any]):
+    """One list for each figure; null where the node was silent or has no such sensor."""
+
+    cpu_percent = Column()
+    mem_used_bytes = Column()
+    disk_used_bytes = Column()
+    sent_bytes_s = Column()
+    received_bytes_s = Column()
+    running = Column()
+    temperature_c = Column()
+
+
+class SeriesSerializer(serializers.Serializer[Any]):
+    range = serializers.ChoiceField(choices=Range.choices)
+    span_s = serializers.IntegerField(help_text="What one row is the average of; 0: one heartbeat.")
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    at = serializers.ListField(child=serializers.FloatField(), help_text="Unix seconds.")
+    figures = FiguresSerializer()
+
+
+class WhichSeriesSerializer(serializers.Serializer[Any]):
+    range = serializers.ChoiceField(choices=Range.choices, default=Range.HOUR)
+
+
 class NodeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Node]):
     """Every node that takes work, with its public facts; your own ones always, with all of them."""
 
@@ -116,8 +149,18 @@ class NodeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
 
     def get_queryset(self) -> QuerySet[Node]:
         live = Prefetch("offers", Offer.objects.filter(state=OfferState.LIVE), to_attr="live_offers")
-        reachable = super().get_queryset().filter(pk__in=reachable_nodes(self.request))
+        reach = own_nodes if self.action == "series" else reachable_nodes
+        reachable = super().get_queryset().filter(pk__in=reach(self.request))
         return reachable.prefetch_related(live)
+
+    @extend_schema(parameters=[WhichSeriesSerializer], responses=SeriesSerializer)
+    @action(detail=True, url_path="statistics")
+    def series(self, request: Request, pk: str) -> Response:
+        """How busy it was: for its owner and for operators."""
+        asked = WhichSeriesSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        told = series(self.get_object(), Range(asked.validated_data["range"]))
+        return Response(SeriesSerializer(told._asdict()).data)
 
     def get_object(self) -> Node:
         self.kwargs["pk"] = self.kwargs["pk"].lower()

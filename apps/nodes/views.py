@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from apps.nodes import hardware
 from apps.nodes.models import Enrolment, Node, NodeState, Offer, OfferState
-from apps.nodes.reach import LIVE_FIRST, reachable_nodes
+from apps.nodes.reach import LIVE_FIRST, may_see_private, reachable_nodes
 from apps.teams.audit import AuditLine
 
 
@@ -25,12 +26,14 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def detail(request: HttpRequest, node_id: str) -> HttpResponse:
-    node = get_object_or_404(_with_offers(request), pk=node_id.lower())
-    is_mine = node.owner_id == request.user.pk
+    node = get_object_or_404(_with_offers(request).select_related("benchmark"), pk=node_id.lower())
+    sees_all = may_see_private(request, node)
     context = {
         "node": node,
-        "is_mine": is_mine,
-        "events": _events(node) if is_mine or _is_staff(request) else [],
+        "hardware": hardware.hardware(node),
+        "is_mine": node.owner_id == request.user.pk,
+        "sees_all": sees_all,
+        "events": _events(node) if sees_all else [],
     }
     return render(request, "nodes/detail.html", context)
 
@@ -43,7 +46,8 @@ def enrol(request: HttpRequest) -> HttpResponse:
     approves = _is_staff(request) and "approves" in request.POST
     enrolment, text = Enrolment.issue(owner=request.user, approves=approves)
     command = f"hive agent join {settings.HIVE_PORTAL_URL} {text}"
-    return _page(request, issued=enrolment, command=command)
+    waits = not approves and settings.HIVE_APPROVE_NODES == "hand"
+    return _page(request, issued=enrolment, command=command, waits=waits)
 
 
 def _page(request: HttpRequest, **extra: Any) -> HttpResponse:
