@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 _WATCH_S = 0.5
 _KILLING_STEP_S = 0.005
+_FATAL = (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGBUS, signal.SIGXFSZ)
+"""Those that bubblewrap's exit status is read for: it tells a signal as a shell does, 128 higher."""
 
 
 def main(arguments: list[str]) -> int:
@@ -164,17 +166,13 @@ def explain(status: int | None, spec: Spec) -> str:
     if status is None:
         return "killed: it did not stop in time"
     code = os.waitstatus_to_exitcode(status)
-    if spec["walls"] and code > 128:  # bubblewrap tells a signal as a shell does
+    if spec["walls"] and code - 128 in _FATAL:
         code = 128 - code
-    try:
-        by = signal.Signals(-code).name if code < 0 else ""
-    except ValueError:
-        return f"exited with status {128 - code}"
-    if by == "SIGXFSZ":
+    if code == -signal.SIGXFSZ:
         return (
             f"killed: a file of it grew beyond the {spec['storage_bytes'] >> 20} MiB of disk that are rented"
         )
-    return f"killed by {by}" if by else f"exited with status {code}"
+    return f"exited with status {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 # -- small things -----------------------------------------------------------------------------------------
