@@ -172,7 +172,14 @@ def explain(status: int | None, spec: Spec) -> str:
         return (
             f"killed: a file of it grew beyond the {spec['storage_bytes'] >> 20} MiB of disk that are rented"
         )
-    return f"exited with status {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    return f"exited with status {code}" if code >= 0 else f"killed by {name_of(-code)}"
+
+
+def name_of(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 # -- small things -----------------------------------------------------------------------------------------
