@@ -82,6 +82,11 @@ def _qemu() -> str:
     return "" if shutil.which("qemu-system-x86_64") else "no qemu-system-x86_64 on PATH"
 
 
+def _systemd() -> str:
+    lacking = [name for name in ("systemctl", "systemd-analyze") if not shutil.which(name)]
+    return f"no {lacking[0]} on PATH" if lacking else ""
+
+
 def _wasmtime() -> str:
     return "" if find_spec("wasmtime") else "the package wasmtime is not installed"
 
@@ -95,6 +100,7 @@ CHECKS = {
     "namespaces": _namespaces,
     "qemu": _qemu,
     "root": _root,
+    "systemd": _systemd,
     "wasmtime": _wasmtime,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from agent.cli.digest import digest_command
+from agent.cli.install import install_command, uninstall_command
 from agent.cli.join import join
 from agent.cli.pause import pause_command, resume_command, status_command
 from agent.cli.quote import quote_command
@@ -24,6 +25,8 @@ def agent_group() -> None:
 COMMANDS = (
     join,
     run,
+    install_command,
+    uninstall_command,
     pause_command,
     resume_command,
     status_command,
