@@ -13,7 +13,7 @@ import click
 
 from agent import machine
 from agent.cli.exits import or_exit
-from agent.cli.options import AMOUNT, PORTAL_URL, home_option
+from agent.cli.options import AMOUNT, HOURS, PORTAL_URL, home_option
 from agent.config import RUNTIMES, Config, Prices, Rent, Rules, write_config
 from agent.errors import AgentError
 
@@ -41,6 +41,12 @@ _PRICES = Prices()
 )
 @click.option("--threads", type=AMOUNT, help="CPU threads for rent.  [default: all]")
 @click.option("--memory", type=AMOUNT, metavar="GIB", help="Memory for rent.  [default: three quarters]")
+@click.option(
+    "--hours",
+    multiple=True,
+    type=HOURS,
+    help="When it is for rent, such as '22:00-08:00' or 'sat,sun 00:00-24:00'.  [default: always]",
+)
 @click.option(
     "--price-start",
     type=AMOUNT,
@@ -87,6 +93,13 @@ _PRICES = Prices()
     multiple=True,
     metavar="PATTERN",
     help="Images that may run, such as 'hive/*'.  [default: any]",
+)
+@click.option(
+    "--team",
+    "teams",
+    multiple=True,
+    metavar="NAME",
+    help="Teams that may rent it, by their short names.  [default: all]",
 )
 @click.option(
     "--console/--no-console",
@@ -145,6 +158,7 @@ def _config(url: str, home: Path, chosen: dict[str, Any]) -> Config:
             threads=machine.cpu_threads() if chosen["threads"] is None else chosen["threads"],
             mem_gib=machine.rentable_mem_gib() if chosen["memory"] is None else chosen["memory"],
             storage_gib=machine.storage_gib(home),
+            hours=chosen["hours"],
         ),
         prices=Prices(
             start=chosen["price_start"],
@@ -156,6 +170,7 @@ def _config(url: str, home: Path, chosen: dict[str, Any]) -> Config:
         rules=Rules(
             runtimes=tuple(chosen["runtimes"] or RUNTIMES),
             images=tuple(chosen["images"] or ("*",)),
+            teams=chosen["teams"],
             console=chosen["console"],
         ),
     )
@@ -182,6 +197,6 @@ def _next_steps(welcome: dict[str, Any], home: Path) -> str:
     wait = "" if welcome["approved"] else "An operator has to approve it before it gets work.\n"
     return (
         f"Joined. This bee is {welcome['node_id']}; it offers {', '.join(welcome['runtimes'])}.\n{wait}"
-        f"Your rules and prices: {home / 'bee.toml'}\n"
+        f"Your rules and prices: {home / 'bee.toml'}; what they should be: hive agent quote\n"
         f"Start it with: hive agent run --home {home}"
     )

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from agent.rules.hours import read_span
+
 HOME_VARIABLE = "HIVE_BEE_HOME"
 DEFAULT_HOME = "~/.hive-bee"
 
@@ -38,7 +40,20 @@ class _Amount(click.ParamType):
         return amount
 
 
-AMOUNT, PORTAL_URL = _Amount(), _PortalUrl()
+class _Hours(click.ParamType):
+    """A span of the owner's local time."""
+
+    name = "SPAN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            read_span(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+AMOUNT, HOURS, PORTAL_URL = _Amount(), _Hours(), _PortalUrl()
 
 home_option = click.option(
     "--home",

@@ -16,10 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from agent.config import write_config
+from agent.config import read_config, write_config
 from agent.protocol import ImageSignature, Verdict
 from agent.rules.digests import of_folder
-from tests.agent.conftest import SERVER, config_for, left_of, put_image
+from tests.agent.conftest import SERVER, agent, config_for, left_of, put_image
+from tests.agent.containers import SERVE
 from tests.agent.queen_double import QueenDouble, assignment
 
 pytestmark = pytest.mark.real
@@ -28,10 +29,10 @@ D = Decimal
 OTHER = "sha256:" + "0" * 64
 
 
-def write_rules(queen: QueenDouble, home: Path, **sections: dict[str, Any]) -> None:
+def write_rules(queen: QueenDouble, home: Path, runtime: str = "process", **sections: dict[str, Any]) -> None:
     """bee.toml with these keys, and image hive/hello:1 in the catalogue."""
     home.mkdir(exist_ok=True)
-    config = config_for(queen.url, "process")
+    config = config_for(queen.url, runtime)
     changed = {name: replace(getattr(config, name), **keys) for name, keys in sections.items()}
     write_config(home, replace(config, **changed))
     shutil.rmtree(home / "images", ignore_errors=True)
@@ -62,6 +63,46 @@ async def is_healthy(queen: QueenDouble, **workload: Any) -> None:
     given = assignment(await queen.agree(), **workload)
     await queen.want(given)
     await queen.until(lambda: queen.is_seen(given, "healthy"))
+
+
+async def test_it_asks_for_hours_and_teams_when_joining(queen: QueenDouble, home: Path) -> None:
+    choice = ["--hours", "22:00-08:00", "--hours", "sat,sun 00:00-24:00", "--team", "bees"]
+    status, _, error = await agent(
+        "join", queen.url, "bee_abc", "--home", str(home), "--runtime", "process", *choice
+    )
+    assert status == 0, error
+    config = read_config(home)
+    assert config.rent.hours == ("22:00-08:00", "sat,sun 00:00-24:00")
+    assert config.rules.teams == ("bees",)
+    status, _, error = await agent("join", queen.url, "bee_abc", "--home", str(home), "--hours", "at night")
+    assert status == 2
+    assert "expected hours such as" in error
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "words"),
+    [
+        ("hours = []", 'hours = ["25:00-08:00"]', "25:00 is no time of day"),
+        ("digests = []", 'digests = ["sha256:1"]', "64 hexadecimal digits"),
+        ("signers = []", 'signers = ["cosign.pub"]', "rules.signers[0]: expected a public key"),
+        ('policy = "fixed"', 'policy = "cost"', "needs the figures in [prices.cost]"),
+        ('policy = "fixed"', 'policy = "greedy"', "$.prices.policy"),
+        ('lowest_percent = "100"', 'lowest_percent = "101"', "lowest_percent: expected from 0 to 100"),
+        ('threads = "2"', 'threads = "-2"', "threads: expected a number from 0 up, got -2"),
+        ("[rules]", "[rules]\ntaems = []", "taems"),
+    ],
+)
+async def test_it_starts_with_no_rule_that_it_can_not_read(
+    queen: QueenDouble, home: Path, written: str, instead: str, words: str
+) -> None:
+    write_rules(queen, home)
+    path = home / "bee.toml"
+    assert written in path.read_text()
+    path.write_text(path.read_text().replace(written, instead, 1))
+    status, _, error = await agent("run", "--home", str(home))
+    assert status == 1
+    assert error.splitlines()[-1].startswith(f"hive agent: {path}: ")
+    assert words in error
 
 
 async def test_it_runs_no_image_with_a_digest_that_is_not_listed(
@@ -104,6 +145,32 @@ async def test_it_runs_only_what_somebody_signed_whom_the_owner_trusts(
         assert "no signature came with it" in await seen_failed(queen)
         assert "not signed by anybody" in await seen_failed(queen, signatures=signed(stranger))
         await is_healthy(queen, signatures=signed(key))
+
+
+@pytest.mark.needs("docker")
+async def test_it_asks_the_engine_what_a_container_is_made_of(
+    queen: QueenDouble, home: Path, image: str, running_bee: Callable[..., Any]
+) -> None:
+    """By tag, by the engine's id, and by the SHA3-256 of the same configuration."""
+    serve = {"image": image, "command": SERVE, "port": 80}
+    write_rules(queen, home, "docker", rules={"digests": (OTHER,)})
+    status, output, error = await agent("digest", image, "--home", str(home))
+    assert status == 0, error
+    sha256, sha3 = sorted(output.split())
+    async with running_bee():
+        given = assignment(await queen.agree(image=image), **serve)
+        await queen.want(given)
+        seen = await queen.until(lambda: queen.is_seen(given, "failed"))
+        assert seen.reason == f"the owner's rules don't list the digest of image {image} ({sha256})"
+    for digest in (sha256, sha3):
+        write_rules(queen, home, "docker", rules={"digests": (digest,)})
+        queen.offers, queen.assignments = [], []
+        async with running_bee():
+            given = assignment(await queen.agree(image=image), **serve)
+            await queen.want(given)
+            await queen.until(lambda given=given: queen.is_seen(given, "healthy"), timeout_s=20)
+            await queen.want()
+            await queen.until(lambda given=given: queen.is_seen(given, "stopped"), timeout_s=20)
 
 
 async def test_it_signs_only_with_teams_that_the_owner_lets_in(
