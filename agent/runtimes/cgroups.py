@@ -35,7 +35,7 @@ def places(root: str = _ROOT, own: str = "/proc/self/cgroup") -> Group:
     if lacking := [name for name in _V1 if not os.path.isdir(os.path.join(root, name))]:
         raise OSError(f"there is no cgroup controller {', '.join(lacking)}")
     for folder in found.values():
-        os.makedirs(folder, exist_ok=True)
+        _make_place(folder)
     return found
 
 
@@ -47,11 +47,17 @@ def _v2_place(root: str, own: str) -> str:
     if os.access(os.path.join(root, "cgroup.subtree_control"), os.W_OK):
         _give_on(root)
         place = os.path.join(root, _OURS)
-        os.makedirs(place, exist_ok=True)
+        _make_place(place)
     else:
         place = os.path.dirname(root + _own_path(own))
     _give_on(place)
     return place
+
+
+def _make_place(folder: str) -> None:
+    os.makedirs(folder, exist_ok=True)
+    if not os.access(folder, os.W_OK):  # root has made it, for an agent of its own
+        raise PermissionError(f"{folder} belongs to another user")
 
 
 def _own_path(own: str) -> str:

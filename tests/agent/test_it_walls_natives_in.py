@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import pytest
 from agent.runtimes import bubblewrap
 from agent.runtimes.base import Run
 from agent.runtimes.process import ProcessRuntime
-from tests.agent.conftest import SERVER, put_image
+from tests.agent.conftest import PYTHON, ROOT, SERVER, put_image
 from tests.agent.natives import end_of, order, payload_of, until
 from tests.needs import needs_root
 
@@ -246,3 +249,51 @@ def test_it_finds_out_whether_the_walls_stand() -> None:
 def test_it_shows_each_thing_once_and_nothing_twice_over() -> None:
     paths = [Path("/opt/a/b"), Path("/usr/bin/env"), Path("/opt/a"), Path("/opt/a"), Path("/srv")]
     assert bubblewrap.beyond_the_system(paths) == [Path("/opt/a"), Path("/srv")]
+
+
+def _interpreter_of_everybody() -> str:
+    """Where this one lies in a folder closed to others, the system's, if it is of the same version."""
+    system = Path(f"/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}")
+    if os.geteuid() != 0 or not any(path.stat().st_mode & 0o001 == 0 for path in Path(PYTHON).parents):
+        return PYTHON
+    if not system.exists():
+        pytest.skip("no interpreter that an ordinary user can execute")
+    return str(system)
+
+
+def test_an_ordinary_users_bee_walls_its_replicas_in_too() -> None:
+    """No root, no control groups that it could write, no user to give away: namespaces do it."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name, "bee")
+        home.mkdir()
+        as_user: list[str] = []
+        if os.geteuid() == 0:
+            Path(name).chmod(0o711)
+            os.chown(home, 4321, 4321)
+            as_user = ["setpriv", "--reuid=4321", "--regid=4321", "--clear-groups"]
+        modules = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
+        done = subprocess.run(
+            [*as_user, _interpreter_of_everybody(), "-m", "tests.agent.ordinary_user", str(home)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=ROOT,
+            env={"PATH": os.defpath, "PYTHONPATH": ":".join(modules), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert seen["user"] == seen["agent"] == (4321 if as_user else os.getuid())
+    assert seen["processes"][:2] == [1, 2]
+    assert seen["home"] == ["images", "work"]
+    assert int(seen["powers"], 16) == 0
+    assert seen["nested"] != 0, "it makes no namespaces of its own, which would give it powers inside them"
+    assert seen["confined"]
+    assert seen["command"] == 0
+    assert seen["shell"] == ["web-1", str(seen["agent"])]
+    assert seen["shell_status"] == 3
+    assert seen["paused"]
+    assert seen["end"].startswith("stopped")
+    assert 390 <= seen["used_ms"] <= seen["used_in_all_ms"], (
+        "also of children that have ended, and after the end"
+    )
+    assert seen["left"] == []
