@@ -87,6 +87,7 @@ def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
         cpu_threads=spec.cpu_threads,
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
+        benchmarks=spec.benchmarks,
         strategy=spec.strategy,
         avoid_nodes=avoid_nodes,
         spread_group=group_of(replica.service_id),

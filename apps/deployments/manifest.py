@@ -66,6 +66,7 @@ class ServiceSpec(BaseModel):
     runtimes: list[str] = ["docker"]
     replicas: int = 1
     max_price_per_hour_glm: Decimal | None = None
+    benchmarks: dict[str, float] = {}
     strategy: str = "cheapest"
     lease_s: float | None = None
     host: str | None = None
@@ -74,7 +75,15 @@ class ServiceSpec(BaseModel):
     @property
     def recipe(self) -> dict[str, Any]:
         """What a running replica was made from: when this differs, it has to be replaced."""
-        elsewhere = {"replicas", "max_price_per_hour_glm", "strategy", "lease_s", "host", "labels"}
+        elsewhere = {
+            "replicas",
+            "max_price_per_hour_glm",
+            "benchmarks",
+            "strategy",
+            "lease_s",
+            "host",
+            "labels",
+        }
         return self.model_dump(mode="json", exclude=elsewhere)
 
     def workload(self, *, runtime: str) -> Workload:
@@ -209,6 +218,7 @@ def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSp
         runtimes=hive.runtime or defaults.runtime or ["docker"],
         replicas=service.deploy.replicas,
         max_price_per_hour_glm=hive.max_price_per_hour or defaults.max_price_per_hour,
+        benchmarks=defaults.benchmarks.asked | hive.benchmarks.asked,
         strategy=hive.strategy or defaults.strategy or "cheapest",
         lease_s=hive.lease or defaults.lease,
         host=hive.host,

@@ -127,6 +127,8 @@ def _need(spec: ServiceSpec) -> Need:
         cpu_threads=spec.cpu_threads,
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
+        benchmarks=spec.benchmarks,
+        strategy=spec.strategy,
     )
 
 

@@ -38,6 +38,8 @@ def quote_for(replica: Replica) -> tuple[Quote, list[str]]:
         cpu_threads=spec.cpu_threads,
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
+        benchmarks=spec.benchmarks,
+        strategy=spec.strategy,
         count=min(len(waiting), LOOK_AHEAD),
         avoid_nodes=failed,
         beside_nodes=_taken(replica),

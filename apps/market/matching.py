@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Context, Decimal
 
 from agent.protocol import Price
+from apps.market.models import Strategy
+from apps.market.speed import price_per_unit, too_slow, why_all_too_slow
 from apps.nodes.models import Node, Offer
 from apps.nodes.sizes import memory
 
@@ -22,6 +24,9 @@ class Need:
     cpu_threads: Decimal
     mem_gib: Decimal
     max_price_per_hour_glm: Decimal | None = None
+    benchmarks: Mapping[str, float] = field(default_factory=dict)
+    """What a node must have measured of itself, by the names of `speed.MARKS`."""
+    strategy: str = Strategy.CHEAPEST
     avoid_nodes: Collection[str] = field(default_factory=frozenset)
     """Taken only when nobody else serves."""
     beside_nodes: Collection[str] = field(default_factory=frozenset)
@@ -46,6 +51,8 @@ def fits(offer: Offer, need: Need) -> str | None:
         return f"has {plain(offer.cpu_threads)} CPU threads"
     if offer.mem_gib < need.mem_gib:
         return f"has {memory(offer.mem_gib)} of memory"
+    if slow := too_slow(node, need.benchmarks):
+        return slow
     if free_cpu_threads(node) < need.cpu_threads:
         return f"has only {plain(free_cpu_threads(node))} CPU threads free"
     if free_mem_gib(node) < need.mem_gib:
@@ -54,7 +61,7 @@ def fits(offer: Offer, need: Need) -> str | None:
 
 
 def rank(offers: Iterable[Offer], need: Need, *, bargained: dict[str, Price] | None = None) -> list[Choice]:
-    """Those that fit, best first: alone, cheap, of the better runtime, lately heard.
+    """Those that fit, best first: alone, good by the strategy, of the better runtime, lately heard.
 
     `bargained` holds prices by offer id that replace the offer's own.
     """
@@ -100,6 +107,12 @@ def why_nothing_fits(offers: Sequence[Offer], need: Need) -> str:
     most_mem = max(offer.mem_gib for offer in right)
     if most_mem < need.mem_gib:
         return f"no bee offers {memory(need.mem_gib)} of memory: the largest has {memory(most_mem)}"
+    large = [
+        offer for offer in right if offer.cpu_threads >= need.cpu_threads and offer.mem_gib >= need.mem_gib
+    ]
+    if slow := why_all_too_slow([offer.node for offer in large or right], need.benchmarks):
+        return slow
+    right = [offer for offer in right if too_slow(offer.node, need.benchmarks) is None]
     free_cpu = plain(max(free_cpu_threads(offer.node) for offer in right))
     free_mem = memory(max(free_mem_gib(offer.node) for offer in right))
     return f"every bee that could is full: at most {free_cpu} CPU threads and {free_mem} are free"
@@ -128,15 +141,23 @@ def _choice(offer: Offer, price: Price, need: Need) -> Choice:
     return Choice(offer=offer, price=price, per_hour_glm=price.per_hour_glm(need.cpu_threads))
 
 
-def _rank_of(choice: Choice, need: Need) -> tuple[bool, bool, Decimal, int, float]:
+def _rank_of(choice: Choice, need: Need) -> tuple[bool, bool, bool, Decimal, int, float]:
     node = choice.offer.node
     return (
         node.id in need.avoid_nodes,
         node.id in need.beside_nodes,
-        choice.per_hour_glm,
+        *_score(choice, need),
         list(need.runtimes).index(choice.offer.runtime),
         -node.last_seen_at.timestamp() if node.last_seen_at else 0.0,
     )
+
+
+def _score(choice: Choice, need: Need) -> tuple[bool, Decimal]:
+    """The less the better; a node whose speed is not known comes after all others, by its price."""
+    if need.strategy != Strategy.BEST_VALUE:
+        return False, choice.per_hour_glm
+    value = price_per_unit(choice.offer.node, choice.per_hour_glm, need.cpu_threads)
+    return (True, choice.per_hour_glm) if value is None else (False, value)
 
 
 def _floor(amount_glm: Decimal) -> Decimal:

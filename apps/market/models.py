@@ -22,6 +22,8 @@ from apps.teams.states import Stateful, has_deadline
 class Strategy(models.TextChoices):
     CHEAPEST = "cheapest", "Cheapest"
     """The lowest price per hour; ties go to the node that has been silent the least."""
+    BEST_VALUE = "best_value", "Best value"
+    """The lowest price for the work done, by the node's CPU benchmark; nodes without one come last."""
 
 
 class DemandState(models.TextChoices):
@@ -62,6 +64,9 @@ class Demand(Stateful):
     cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
     mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
     max_price_per_hour_glm = GlmField(null=True, blank=True)
+    benchmarks = models.JSONField(
+        default=dict, blank=True, help_text="What a node must have measured of itself: see speed.MARKS."
+    )
     strategy = models.CharField(max_length=12, choices=Strategy.choices, default=Strategy.CHEAPEST)
     avoid_nodes = models.JSONField(default=list, help_text="Node ids to stay away from while others serve.")
     spread_group = models.CharField(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -69,6 +69,7 @@ def open_demand(
     mem_gib: Decimal,
     max_price_per_hour_glm: Decimal | None,
     give_up_at: datetime,
+    benchmarks: Mapping[str, float] | None = None,
     strategy: str = Strategy.CHEAPEST,
     avoid_nodes: Collection[str] = (),
     spread_group: str = "",
@@ -87,6 +88,7 @@ def open_demand(
                 "cpu_threads": cpu_threads,
                 "mem_gib": mem_gib,
                 "max_price_per_hour_glm": max_price_per_hour_glm,
+                "benchmarks": dict(benchmarks or {}),
                 "strategy": strategy,
                 "avoid_nodes": sorted(avoid_nodes),
                 "spread_group": spread_group,
@@ -138,6 +140,8 @@ def need_of(demand: Demand) -> Need:
         cpu_threads=demand.cpu_threads,
         mem_gib=demand.mem_gib,
         max_price_per_hour_glm=demand.max_price_per_hour_glm,
+        benchmarks=demand.benchmarks,
+        strategy=demand.strategy,
         avoid_nodes=frozenset(demand.avoid_nodes),
         beside_nodes=frozenset(group_nodes(demand)),
     )

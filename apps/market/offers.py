@@ -8,11 +8,11 @@ from apps.nodes.models import NodeState, Offer, OfferState, Scheduling
 
 
 def live_offers() -> list[Offer]:
-    """Of nodes that are approved, online and open, each with its node."""
+    """Of nodes that are approved, online and open, each with its node and its benchmark."""
     takes_work = {
         "node__approved_at__isnull": False,
         "node__state": NodeState.ONLINE,
         "node__scheduling": Scheduling.OPEN,
     }
     live = Offer.objects.filter(state=OfferState.LIVE, deadline_at__gt=timezone.now(), **takes_work)
-    return list(live.select_related("node"))
+    return list(live.select_related("node__benchmark"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from apps.market.matching import Choice, Need, rank, why_nothing_fits, why_too_dear, within_limit
+from apps.market.models import Strategy
 from apps.market.offers import live_offers
 from apps.nodes.models import Node, Offer
 
@@ -29,6 +30,8 @@ def quotes(
     mem_gib: Decimal,
     count: int,
     max_price_per_hour_glm: Decimal | None = None,
+    benchmarks: Mapping[str, float] | None = None,
+    strategy: str = Strategy.CHEAPEST,
     avoid_nodes: Collection[str] = (),
     beside_nodes: Collection[str] = (),
 ) -> list[Quote]:
@@ -38,6 +41,8 @@ def quotes(
         cpu_threads=cpu_threads,
         mem_gib=mem_gib,
         max_price_per_hour_glm=max_price_per_hour_glm,
+        benchmarks=benchmarks or {},
+        strategy=strategy,
         avoid_nodes=frozenset(avoid_nodes),
         beside_nodes=frozenset(beside_nodes),
     )

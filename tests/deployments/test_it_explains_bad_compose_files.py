@@ -88,7 +88,11 @@ def problem(below_web: str) -> str:
         ("x-hive: {max_price_per_hour: free}", 'expected GLM per hour such as "0.05", got "free"'),
         ("x-hive: {max_price_per_hour: -1}", "expected a price above 0, got -1"),
         ("x-hive: {max_price_per_hour: 1e-19}", "at most 18 digits after the point"),
-        ("x-hive: {strategy: dearest}", "strategy: expected one of cheapest"),
+        ("x-hive: {strategy: dearest}", "strategy: expected one of cheapest, best_value"),
+        ("x-hive: {benchmarks: fast}", "services.web.x-hive.benchmarks: expected a map"),
+        ("x-hive: {benchmarks: {cpu: fast}}", 'benchmarks.cpu: expected a number such as "100", got "fast"'),
+        ("x-hive: {benchmarks: {cpu: 0}}", "benchmarks.cpu: expected a number above 0, got 0"),
+        ("x-hive: {benchmarks: {up_mbits: 1}}", 'unknown key; did you mean "up_mbit_s"?'),
         ("x-hive: {health: ping}", 'expected "tcp", or http with a path such as "/health"'),
         ("x-hive: {health: {http: up}}", 'expected "tcp", or http with a path'),
         (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 RUNTIMES: Final = ("docker", "process", "qemu", "wasm")
-STRATEGIES: Final = ("cheapest",)
+STRATEGIES: Final = ("cheapest", "best_value")
 
 _OWN_NAMES = "left out: each replica has a name of its own, such as web-1"
 _OWN_LOGS = "left out: logs stay with the Bee"
@@ -57,7 +57,12 @@ REMEDIES: Final[dict[tuple[str, ...], str]] = {
     ("services", "*", "configs"): "not supported yet: put the file into the image",
     ("services", "*", "scale"): "write deploy.replicas instead",
     ("services", "*", "profiles"): "not supported: leave services that shouldn't run out of the file",
-    ("services", "*", "deploy", "placement"): "choose nodes with x-hive.runtime and x-hive.strategy",
+    (
+        "services",
+        "*",
+        "deploy",
+        "placement",
+    ): "choose nodes with x-hive.runtime, x-hive.benchmarks and x-hive.strategy",
     ("services", "*", "deploy", "resources", "*", "pids"): "not supported; leave it out",
     ("services", "*", "deploy", "resources", "*", "devices"): "devices such as GPUs can't be rented yet",
     ("services", "*", "healthcheck", "start_interval"): "not supported: interval is used from the start",

@@ -27,6 +27,7 @@ Gib = Annotated[Decimal, PlainValidator(values.mem_gib)]
 Seconds = Annotated[float, PlainValidator(values.duration_s)]
 """May be none at all, as Compose's own start_period is."""
 Words = Annotated[list[str] | None, PlainValidator(values.command)]
+Figure = Annotated[float, PlainValidator(values.benchmark)]
 Port = Annotated[int, PlainValidator(values.target_port)]
 Pairs = Annotated[dict[str, str], PlainValidator(values.labels)]
 
@@ -163,6 +164,22 @@ def _strategy(value: Any) -> str:
     return str(value)
 
 
+class Benchmarks(Section):
+    """What a node must have measured of itself, at least; the round trip at most."""
+
+    cpu: Figure | None = None
+    mem_gib_s: Figure | None = None
+    disk_write_mib_s: Figure | None = None
+    disk_read_mib_s: Figure | None = None
+    up_mbit_s: Figure | None = None
+    down_mbit_s: Figure | None = None
+    round_trip_ms: Figure | None = None
+
+    @property
+    def asked(self) -> dict[str, float]:
+        return self.model_dump(exclude_none=True)
+
+
 def _list(value: Any) -> Any:
     if not isinstance(value, list):
         raise values.expected("a list", value)
@@ -194,6 +211,7 @@ class HiveDefaults(Section):
 
     runtime: Annotated[list[str] | None, PlainValidator(_runtimes)] = None
     max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
+    benchmarks: Benchmarks = Benchmarks()
     strategy: Annotated[str | None, PlainValidator(_strategy)] = None
     lease: Annotated[float | None, PlainValidator(_lease_s)] = None
 

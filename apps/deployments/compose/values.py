@@ -181,6 +181,14 @@ def price_glm(value: Any) -> Decimal:
     return price
 
 
+def benchmark(value: Any) -> float:
+    """A figure of a node's benchmark, in the unit that its name ends with."""
+    figure = decimal(value, what='a number such as "100"')
+    if not 0 < figure < 10**9:
+        raise expected("a number above 0", value)
+    return float(figure)
+
+
 def command(value: Any) -> list[str] | None:
     """A list, or one line split as a shell would."""
     if value is None:
