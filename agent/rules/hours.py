@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_MINUTES = 24 * 60
@@ -57,9 +58,9 @@ def next_change(spans: Iterable[Span], at: datetime) -> datetime | None:
     return next((time for time in times if time > at and is_open(spans, time) != now), None)
 
 
-def hours_a_day(spans: Iterable[Span]) -> float:
-    """How long it is for rent on the average day."""
-    spans = list(spans)
+@cache
+def hours_a_day(spans: tuple[Span, ...]) -> float:
+    """How long it is for rent on the average day: the minutes of a week, counted once."""
     if not spans:
         return 24.0
     monday = datetime(2024, 1, 1)

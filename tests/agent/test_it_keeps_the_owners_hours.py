@@ -59,10 +59,10 @@ def test_it_knows_when_that_changes() -> None:
 
 
 def test_it_reckons_how_long_that_is_on_an_average_day() -> None:
-    assert hours_a_day([]) == 24
-    assert hours_a_day([read_span("22:00-08:00")]) == 10
-    assert hours_a_day([read_span("22:00-08:00"), read_span("06:00-09:00")]) == 11
-    assert hours_a_day([read_span("sat,sun 00:00-24:00")]) == pytest.approx(48 / 7)
+    assert hours_a_day(()) == 24
+    assert hours_a_day((read_span("22:00-08:00"),)) == 10
+    assert hours_a_day((read_span("22:00-08:00"), read_span("06:00-09:00"))) == 11
+    assert hours_a_day((read_span("sat,sun 00:00-24:00"),)) == pytest.approx(48 / 7)
 
 
 @pytest.mark.parametrize(
