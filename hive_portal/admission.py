@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -11,44 +13,46 @@ from agent.protocol import PROTOCOL, Challenge, Hello, RefusalCode, Refused, Wel
 from apps.deployments.observing import nodes_changed
 from apps.market.negotiation import look_again
 from apps.nodes import presence
-from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enrol, node_for
+from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enrol, is_described, node_for
 from apps.nodes.links import end_replaced
-from apps.nodes.models import Node
+from apps.nodes.models import Node, NodeState
+from apps.nodes.presence import Closed, Opened
 from apps.nodes.queen import queen_address
-from apps.nodes.silence import REATTACH_S
 from hive_portal.wanted import interval_s, now_ms
 
 ADDRESS = re.compile(r"0x[0-9a-f]{40}\Z")
 
 
-def admit(hello: Hello, *, nonce: str, channel: str, peer: str | None = None) -> Welcome | Refused:
-    """Open the link, or say why not. Each refusal is final: without somebody acting it would be the same."""
-    refusal = _refusal(hello, nonce=nonce)
-    if refusal:
-        return refusal
-    try:
-        node = _known_or_enrolled(hello)
-    except EnrolmentRefused as error:
-        return refused(RefusalCode.BAD_TOKEN, str(error))
-    except UnknownNode as error:
-        return refused(RefusalCode.UNKNOWN_NODE, str(error))
-    except NodeBanned as error:
-        return refused(RefusalCode.BANNED, str(error))
-    if older := presence.link_opened(node_id=node.id, channel=channel, peer=peer):
-        end_replaced(older)
-    nodes_changed([node.id])
-    look_again()
-    return _welcome(node)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Knock:
+    """A Bee's answer to the challenge `nonce`, on the link with this channel, from this IP address."""
+
+    hello: Hello
+    nonce: str
+    channel: str
+    peer: str | None = None
 
 
-def leave(*, node_id: str, channel: str, reason: str, ours: bool) -> None:
-    """The link is gone; what runs there is looked at, unless a newer link speaks for the node.
+def admit(knocks: Sequence[Knock]) -> list[Welcome | Refused]:
+    """Open these links, or say why not. Each refusal is final: without somebody acting it would be the same.
 
-    `ours`: the portal itself is ending, and the Bee has time to call again.
+    Bees that are known cost a fixed number of statements together; one that enrols has its own.
     """
-    grace_s = REATTACH_S if ours else None
-    if presence.link_closed(node_id=node_id, channel=channel, reason=reason, grace_s=grace_s):
-        nodes_changed([node_id])
+    answers: dict[str, Welcome | Refused] = {}
+    known = Node.objects.in_bulk([one.hello.node_id for one in knocks])
+    for round in _one_of_each_node(knocks):
+        answers |= _let_in(round, known)
+    return [answers[one.channel] for one in knocks]
+
+
+def leave(closed: Sequence[Closed]) -> list[bool]:
+    """These links are gone; what runs there is looked at, unless a newer link speaks for the node.
+
+    Returns for each whether its node has no link now.
+    """
+    silent = set(presence.links_closed(closed))
+    nodes_changed(silent)
+    return [one.node_id in silent for one in closed]
 
 
 def challenge(nonce: str) -> Challenge:
@@ -57,6 +61,56 @@ def challenge(nonce: str) -> Challenge:
 
 def refused(code: RefusalCode, reason: str) -> Refused:
     return Refused(code=code, reason=reason, final=True)
+
+
+def _one_of_each_node(knocks: Sequence[Knock]) -> list[list[Knock]]:
+    """In rounds, for two agents with one key: the later one is the newer link."""
+    rounds: list[dict[str, Knock]] = []
+    for one in knocks:
+        for round in rounds:
+            if one.hello.node_id not in round:
+                round[one.hello.node_id] = one
+                break
+        else:
+            rounds.append({one.hello.node_id: one})
+    return [list(round.values()) for round in rounds]
+
+
+def _let_in(knocks: Sequence[Knock], known: Mapping[str, Node]) -> dict[str, Welcome | Refused]:
+    """Of different nodes; the answers by channel."""
+    answers: dict[str, Welcome | Refused] = {}
+    nodes: dict[str, Node] = {}
+    for one in knocks:
+        admitted = _identified(one, known)
+        if isinstance(admitted, Refused):
+            answers[one.channel] = admitted
+        else:
+            nodes[one.channel] = admitted
+    welcome = [one for one in knocks if one.channel in nodes]
+    if welcome:
+        _open_links(welcome)
+    return answers | {channel: _welcome(node) for channel, node in nodes.items()}
+
+
+def _open_links(knocks: Sequence[Knock]) -> None:
+    opened = [Opened(node_id=one.hello.node_id, channel=one.channel, peer=one.peer) for one in knocks]
+    for older in presence.links_opened(opened).values():
+        end_replaced(older)
+    nodes_changed([one.hello.node_id for one in knocks])
+    look_again()
+
+
+def _identified(knock: Knock, known: Mapping[str, Node]) -> Node | Refused:
+    if refusal := _refusal(knock.hello, nonce=knock.nonce):
+        return refusal
+    try:
+        return _known_or_enrolled(knock.hello, known)
+    except EnrolmentRefused as error:
+        return refused(RefusalCode.BAD_TOKEN, str(error))
+    except UnknownNode as error:
+        return refused(RefusalCode.UNKNOWN_NODE, str(error))
+    except NodeBanned as error:
+        return refused(RefusalCode.BANNED, str(error))
 
 
 def _refusal(hello: Hello, *, nonce: str) -> Refused | None:
@@ -75,8 +129,11 @@ def _refusal(hello: Hello, *, nonce: str) -> Refused | None:
     return None
 
 
-def _known_or_enrolled(hello: Hello) -> Node:
+def _known_or_enrolled(hello: Hello, known: Mapping[str, Node]) -> Node:
     """A node that is known needs no token: it sends it again when its first welcome was lost."""
+    node = known.get(hello.node_id)
+    if node is not None and node.state != NodeState.BANNED and is_described(node, hello.info):
+        return node
     try:
         return node_for(node_id=hello.node_id, info=hello.info)
     except UnknownNode:

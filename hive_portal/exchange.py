@@ -9,7 +9,9 @@ from uuid import UUID
 
 from apps.nodes.links import Hint
 from apps.nodes.listeners import listens, stopped_listening
+from hive_portal.admission import admit, leave
 from hive_portal.database import in_database
+from hive_portal.gathering import Gathering
 from hive_portal.hearing import hear
 from hive_portal.inbox import Inbox
 from hive_portal.informing import Informed, Informer
@@ -43,6 +45,8 @@ class Exchange:
         self.informer = Informer(self._links)
         self.inbox = Inbox(self.informer.refresh)
         self.probing = Probing()
+        self.arrivals = Gathering(admit)
+        self.departures = Gathering(leave)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

@@ -25,7 +25,9 @@ from agent.protocol import (
     encode,
 )
 from apps.deployments.endpoints import address_of
-from hive_portal.admission import admit, challenge, leave, refused
+from apps.nodes.presence import Closed
+from apps.nodes.silence import REATTACH_S
+from hive_portal.admission import Knock, challenge, refused
 from hive_portal.batches import Said
 from hive_portal.database import in_database
 from hive_portal.exchange import Exchange, exchange
@@ -130,7 +132,8 @@ class Link:
     async def take_hello(self, hello: Hello) -> None:
         self.stop_waiting()
         self._exchange.expect(self)
-        answer = await in_database(admit, hello, nonce=self._nonce, channel=self.channel, peer=self._peer)
+        knock = Knock(hello=hello, nonce=self._nonce, channel=self.channel, peer=self._peer)
+        answer = await self._exchange.arrivals.ask(knock)
         if isinstance(answer, Refused):
             return await self.refuse(answer, who=hello.node_id)
         self.node_id = hello.node_id
@@ -152,9 +155,10 @@ class Link:
         self._exchange.remove(self.node_id, self)
         if self.node_id is not None:
             reason = self.close_reason or CLOSE_REASONS.get(code, f"the link closed with code {code}")
-            await in_database(
-                leave, node_id=self.node_id, channel=self.channel, reason=reason, ours=code == RESTARTING
-            )
+            # While the portal itself restarts, the Bee has time to call again.
+            grace_s = REATTACH_S if code == RESTARTING else None
+            closed = Closed(node_id=self.node_id, channel=self.channel, reason=reason, grace_s=grace_s)
+            await self._exchange.departures.ask(closed)
 
     # -- what others ask of it ----------------------------------------------------------------------------
 

@@ -40,6 +40,11 @@ def node_for(*, node_id: str, info: NodeInfo) -> Node:
     return node
 
 
+def is_described(node: Node, info: NodeInfo) -> bool:
+    """Whether what it says of itself is what we know."""
+    return all(getattr(node, name) == value for name, value in _described(info).items())
+
+
 @transaction.atomic
 def enrol(*, token: str, node_id: str, info: NodeInfo) -> Node:
     """Make the key known, once per token. Raises EnrolmentRefused."""

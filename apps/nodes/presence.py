@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -38,38 +40,78 @@ _counted = (float("-inf"), 0)
 """When, on the monotonic clock, how many were online."""
 
 
-@transaction.atomic
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """The node proved its key on the link with this channel; `peer` is the IP address it comes from."""
+
+    node_id: str
+    channel: str
+    peer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closed:
+    """The link with this channel is gone.
+
+    `grace_s`: how long the node may stay away before it is offline, else `HIVE_NODE_GRACE_S`.
+    """
+
+    node_id: str
+    channel: str
+    reason: str
+    grace_s: float | None = None
+
+
 def link_opened(*, node_id: str, channel: str, peer: str | None = None) -> str | None:
-    """The node proved its key on this link. Returns the channel of the older link it replaces, if any.
-
-    `peer` is the IP address from which the link comes.
-    """
-    node = Node.objects.select_for_update().get(pk=node_id)
-    now = timezone.now()
-    older = _end_session(node_id, now=now, reason="replaced by a newer link")
-    NodeSession.objects.create(node=node, opened_at=now, last_seen_at=now, channel=channel, peer=peer)
-    Node.objects.filter(pk=node_id).update(last_seen_at=now)
-    if node.is_approved:
-        _come_online(node, now=now, reason="its link opened")
-    elif node.state == NodeState.OFFLINE:
-        node.move_to(NodeState.PENDING, actor=LINK, reason="waits for an operator's approval")
-    return older
+    """Returns the channel of the older link it replaces, if any."""
+    return links_opened([Opened(node_id=node_id, channel=channel, peer=peer)]).get(node_id)
 
 
 @transaction.atomic
-def link_closed(*, node_id: str, channel: str, reason: str, grace_s: float | None = None) -> bool:
-    """The link is gone; False when a newer one speaks for the node by now, and nothing changed.
-
-    `grace_s`: how long it may stay away before it is offline, `HIVE_NODE_GRACE_S` unless said otherwise.
-    """
-    node = Node.objects.select_for_update().get(pk=node_id)
+def links_opened(opened: Collection[Opened]) -> dict[str, str]:
+    """Of different nodes, in a fixed number of statements. Returns the channels they replace, by node."""
     now = timezone.now()
-    if not _end_session(node_id, now=now, reason=reason, channel=channel):
-        return False
-    if node.state == NodeState.ONLINE:
-        grace = timedelta(seconds=settings.HIVE_NODE_GRACE_S if grace_s is None else grace_s)
-        node.move_to(NodeState.UNKNOWN, actor=LINK, reason=reason, deadline_at=now + grace)
-    return True
+    nodes = _locked([one.node_id for one in opened])
+    older = _open_sessions(nodes)
+    _end_sessions(older, now=now, reasons=dict.fromkeys(nodes, "replaced by a newer link"))
+    NodeSession.objects.bulk_create(
+        NodeSession(node_id=one.node_id, opened_at=now, last_seen_at=now, channel=one.channel, peer=one.peer)
+        for one in opened
+    )
+    Node.objects.filter(pk__in=nodes).update(last_seen_at=now)
+    _come_online([node for node in nodes.values() if node.is_approved], now=now, reason="its link opened")
+    waiting = [node for node in nodes.values() if not node.is_approved and node.state == NodeState.OFFLINE]
+    if waiting:
+        Node.move_all(waiting, NodeState.PENDING, actor=LINK, reason="waits for an operator's approval")
+    new = {one.channel for one in opened}
+    return {session.node_id: session.channel for session in older if session.channel not in new}
+
+
+def link_closed(*, node_id: str, channel: str, reason: str, grace_s: float | None = None) -> bool:
+    """False when a newer link speaks for the node by now, and nothing changed."""
+    return bool(links_closed([Closed(node_id=node_id, channel=channel, reason=reason, grace_s=grace_s)]))
+
+
+@transaction.atomic
+def links_closed(closed: Collection[Closed]) -> list[str]:
+    """Returns the nodes that have no link now; for the others a newer one speaks.
+
+    The number of statements depends on the number of different reasons alone.
+    """
+    now, gone = timezone.now(), {one.channel: one for one in closed}
+    nodes = _locked([one.node_id for one in closed])
+    ended = [session for session in _open_sessions(nodes) if session.channel in gone]
+    _end_sessions(ended, now=now, reasons={one.node_id: gone[one.channel].reason for one in ended})
+    alike = defaultdict[tuple[str, float], list[Node]](list)
+    for session in ended:
+        if nodes[session.node_id].state == NodeState.ONLINE:
+            one = gone[session.channel]
+            grace_s = settings.HIVE_NODE_GRACE_S if one.grace_s is None else one.grace_s
+            alike[one.reason, grace_s].append(nodes[session.node_id])
+    for (reason, grace_s), those in alike.items():
+        deadline_at = now + timedelta(seconds=grace_s)
+        Node.move_all(those, NodeState.UNKNOWN, actor=LINK, reason=reason, deadline_at=deadline_at)
+    return [session.node_id for session in ended]
 
 
 def heartbeats(seen: Mapping[str, Observed]) -> list[str]:
@@ -87,7 +129,7 @@ def heartbeats(seen: Mapping[str, Observed]) -> list[str]:
     if not back:
         return []
     nodes = Node.objects.filter(pk__in=back, approved_at__isnull=False)
-    return [node.id for node in nodes if _come_online(node, now=now, reason="heard again")]
+    return _come_online(list(nodes), now=now, reason="heard again")
 
 
 def sweep_silent() -> list[str]:
@@ -143,29 +185,41 @@ def _moved(node: Node, state: str, *, reason: str, deadline_at: datetime | None 
     return True
 
 
-def _come_online(node: Node, *, now: datetime, reason: str) -> bool:
-    deadline = silent_from(now, online=online_count())
-    if node.state == NodeState.ONLINE:
-        Node.objects.filter(pk=node.pk, state=NodeState.ONLINE).update(deadline_at=deadline)
-        return False
-    try:
-        node.move_to(NodeState.ONLINE, actor=LINK, reason=reason, deadline_at=deadline, last_seen_at=now)
-    except StaleState:
-        return False
-    return True
+def _come_online(nodes: Collection[Node], *, now: datetime, reason: str) -> list[str]:
+    """Returns those that were not."""
+    deadline_at, alike = silent_from(now, online=online_count()), defaultdict[str, list[Node]](list)
+    for node in nodes:
+        alike[node.state].append(node)
+    if there := alike.pop(NodeState.ONLINE, []):
+        ids = [node.id for node in there]
+        Node.objects.filter(pk__in=ids, state=NodeState.ONLINE).update(deadline_at=deadline_at)
+    return [
+        node.id
+        for those in alike.values()
+        for node in Node.move_all(
+            those, NodeState.ONLINE, actor=LINK, reason=reason, deadline_at=deadline_at, last_seen_at=now
+        )
+    ]
 
 
-def _end_session(node_id: str, *, now: datetime, reason: str, channel: str = "") -> str | None:
-    """Close the node's open session (if it is this channel's); returns its channel."""
-    session = NodeSession.objects.filter(node=node_id, closed_at=None).first()
-    if session is None or (channel and session.channel != channel):
-        return None
-    # A session whose process died ends when the node was last heard, not when that was noticed.
-    heard_until = silent_from(session.last_seen_at)
-    session.closed_at = now if now <= heard_until else session.last_seen_at
-    session.close_reason = reason[:200]
-    session.save(update_fields=["closed_at", "close_reason"])
-    return session.channel
+def _locked(node_ids: Collection[str]) -> dict[str, Node]:
+    """In the order of their ids, as everybody locks several: nobody waits in a circle."""
+    nodes = Node.objects.select_for_update().filter(pk__in=node_ids).order_by("pk")
+    return {node.id: node for node in nodes}
+
+
+def _open_sessions(node_ids: Collection[str]) -> list[NodeSession]:
+    return list(NodeSession.objects.filter(node__in=node_ids, closed_at=None))
+
+
+def _end_sessions(sessions: list[NodeSession], *, now: datetime, reasons: Mapping[str, str]) -> None:
+    """`reasons` are by node id."""
+    for session in sessions:
+        # A session whose process died ends when the node was last heard, not when that was noticed.
+        heard_until = silent_from(session.last_seen_at)
+        session.closed_at = now if now <= heard_until else session.last_seen_at
+        session.close_reason = reasons[session.node_id][:200]
+    NodeSession.objects.bulk_update(sessions, ["closed_at", "close_reason"])
 
 
 def _note_sessions(node_ids: list[str], *, now: datetime, silence: timedelta) -> None:

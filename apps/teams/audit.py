@@ -59,7 +59,14 @@ class AuditLine(models.Model):
 
     @classmethod
     def write(cls, noun: models.Model, *, before: str, after: str, actor: Actor, reason: str) -> Self:
-        return cls.objects.create(
+        line = cls.draft(noun, before=before, after=after, actor=actor, reason=reason)
+        line.save(force_insert=True)
+        return line
+
+    @classmethod
+    def draft(cls, noun: models.Model, *, before: str, after: str, actor: Actor, reason: str) -> Self:
+        """Not written yet, for those who write many at once."""
+        return cls(
             team_id=getattr(noun, "audit_team_id", None),
             noun=noun._meta.model_name or "",
             noun_id=str(noun.pk),
