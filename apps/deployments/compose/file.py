@@ -278,8 +278,10 @@ class ComposeFile(Section):
 SECTIONS: list[tuple[tuple[str, ...], type[Section]]] = [
     ((), ComposeFile),
     (("x-hive",), HiveDefaults),
+    (("x-hive", "benchmarks"), Benchmarks),
     (("services", "*"), Service),
     (("services", "*", "x-hive"), Hive),
+    (("services", "*", "x-hive", "benchmarks"), Benchmarks),
     (("services", "*", "x-hive", "signatures", "*"), Signature),
     (("services", "*", "deploy"), Deploy),
     (("services", "*", "deploy", "resources"), ResourceLimits),
