@@ -97,9 +97,11 @@ class Guarded:
         try:
             await asyncio.to_thread(self._lay_out, order, folder)
             return await self._launch(folder, order.node_id)
-        except RuntimeFault:
+        except (RuntimeFault, OSError) as error:
             await asyncio.to_thread(_clear, folder)
-            raise
+            if isinstance(error, RuntimeFault):
+                raise
+            raise RuntimeFault(f"its work folder can't be made: {error}") from error
 
     def _lay_out(self, order: Order, folder: Path) -> None:
         workload = order.assignment.workload
@@ -202,7 +204,8 @@ class Guarded:
         return await asyncio.to_thread(work_folder.last_lines, folder_of(run) / "log", tail)
 
     async def stop(self, run: Run, grace_s: float) -> None:
-        work_folder.write_number(folder_of(run) / "grace", grace_s)
+        with suppress(OSError):  # a full disk: it gets the time that its workload has
+            work_folder.write_number(folder_of(run) / "grace", grace_s)
         _signal_guard(run, signal.SIGTERM)
         give_up_at = clock.boot_s() + grace_s + _PATIENCE_S
         while _is_alive(run):

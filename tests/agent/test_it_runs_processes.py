@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import time
@@ -139,6 +140,17 @@ async def test_it_lets_a_renewed_lease_run_on(runtime: ProcessRuntime) -> None:
     await asyncio.sleep(1.5)
     assert (await runtime.status(run)).alive
     await runtime.stop(run, 1)
+
+
+async def test_it_says_when_there_is_no_room_for_a_replica(
+    runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("agent.runtimes.work_folder.make", is_full)
+    with pytest.raises(RuntimeFault, match="work folder can't be made: .* No space left on device"):
+        await runtime.start(order("server"))
 
 
 async def test_it_ends_what_takes_more_memory_than_is_rented(runtime: ProcessRuntime) -> None:
