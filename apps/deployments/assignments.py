@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from agent import protocol
+from apps.deployments.funding import lease_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica
 from apps.market.models import Agreement, AgreementState
 from apps.market.negotiation import terminate
@@ -30,11 +31,17 @@ def assign(replica: Replica, agreement: Agreement, *, lease_until: datetime) -> 
         node=agreement.node,
         agreement=agreement,
         lease_until=lease_until,
+        renew_at=renewal_at(lease_until, lease=lease_of(replica.runs)),
         deadline_at=lease_until,
         reason="wanted",
     )
     nudge(agreement.node_id)
     return assignment
+
+
+def renewal_at(lease_until: datetime, *, lease: timedelta) -> datetime:
+    """A third of the lease is over then, and two are left to find the money."""
+    return lease_until - lease * 2 / 3
 
 
 def wanted_assignments(node_ids: Collection[str]) -> dict[str, list[protocol.Assignment]]:

@@ -6,8 +6,6 @@ replica runs, and nobody pays, without a lease.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -15,7 +13,7 @@ from django.utils import timezone
 from apps.billing.posting import InsufficientFunds
 from apps.deployments import funding
 from apps.deployments.acting import fund
-from apps.deployments.assignments import sweep_lost
+from apps.deployments.assignments import renewal_at, sweep_lost
 from apps.deployments.live import announce
 from apps.deployments.models import Wanted
 from apps.deployments.replicas import PLACED_STATES, Assignment, AssignmentState, Replica, ReplicaState
@@ -30,27 +28,20 @@ RENEWABLE_NODES = frozenset({NodeState.ONLINE, NodeState.UNKNOWN})
 def renew_leases() -> int:
     """Renew what is due and fundable; end what was lost. Returns how many leases were renewed."""
     sweep_lost()
-    candidates = Assignment.objects.filter(
+    now = timezone.now()
+    # A lease that has run out is not renewed: its Bee has stopped already.
+    due = Assignment.objects.filter(
         state=AssignmentState.ACTIVE,
+        renew_at__lte=now,
+        lease_until__gt=now,
         node__state__in=RENEWABLE_NODES,
         agreement__state=AgreementState.APPROVED,
         replica__state__in=PLACED_STATES,
         replica__generation=F("generation"),
         replica__service__deployment__wanted=Wanted.RUNNING,
         replica__index__lte=F("replica__service__replicas_wanted"),
-    ).select_related("replica")
-    now = timezone.now()
-    due = [one for one in candidates if is_due(one.lease_until, lease=_lease(one), now=now)]
-    return sum(_renew(one) for one in due)
-
-
-def _lease(assignment: Assignment) -> timedelta:
-    return funding.lease_of(assignment.replica.runs)
-
-
-def is_due(lease_until: datetime, *, lease: timedelta, now: datetime) -> bool:
-    """A third of the lease is over. A lease that has run out is not renewed: its Bee has stopped already."""
-    return now < lease_until <= now + lease * 2 / 3
+    )
+    return sum(_renew(one) for one in due.order_by("lease_until"))
 
 
 @transaction.atomic
@@ -63,7 +54,8 @@ def _renew(due: Assignment) -> bool:
     assignment = rows.filter(pk=due.pk, state=AssignmentState.ACTIVE, lease_until__gt=now).first()
     if assignment is None:
         return False
-    replica, until = assignment.replica, now + _lease(assignment)
+    replica, lease = assignment.replica, funding.lease_of(assignment.replica.runs)
+    until = now + lease
     try:
         with transaction.atomic():
             hold = fund(assignment.agreement.hold, assignment.agreement, until=until)
@@ -71,7 +63,9 @@ def _renew(due: Assignment) -> bool:
         _not_renewed(replica, assignment, error)
         return False
     lease_until = hold.deadline_at or until
-    Assignment.objects.filter(pk=assignment.pk).update(lease_until=lease_until, deadline_at=lease_until)
+    Assignment.objects.filter(pk=assignment.pk).update(
+        lease_until=lease_until, deadline_at=lease_until, renew_at=renewal_at(lease_until, lease=lease)
+    )
     # A healthy replica's deadline is its lease; the others have their own.
     Replica.objects.filter(pk=replica.pk, state=ReplicaState.HEALTHY).update(deadline_at=lease_until)
     nudge(assignment.node_id)

@@ -154,6 +154,9 @@ class Assignment(Stateful):
     agreement = models.OneToOneField(Agreement, on_delete=models.PROTECT, related_name="assignment")
     state = models.CharField(max_length=12, choices=AssignmentState.choices, default=AssignmentState.ACTIVE)
     lease_until = models.DateTimeField()
+    renew_at = models.DateTimeField(
+        default=timezone.now, help_text="When its lease is renewed, if the budget pays for it."
+    )
     observed = models.CharField(
         max_length=12,
         blank=True,
@@ -181,6 +184,9 @@ class Assignment(Stateful):
             has_deadline(
                 terminal={AssignmentState.ENDED, AssignmentState.LOST}, name="assignment_has_deadline"
             ),
+        )
+        indexes = (
+            models.Index(fields=("renew_at",), condition=Q(state="active"), name="assignment_by_renewal"),
         )
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,30 +14,34 @@ from apps.billing.holding import place_hold
 from apps.billing.models import Budget, UsageRecord, UsageState
 from apps.deployments.applying import scale
 from apps.deployments.assignments import sweep_lost, wanted_assignments
-from apps.deployments.leases import is_due, renew_leases
+from apps.deployments.leases import renew_leases
 from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica
 from apps.market.models import Agreement, AgreementState
 from apps.nodes.models import Node, NodeState
 from apps.teams.states import StaleState
 from tests.deployments.conftest import TESTER, Hive, active, replicas, seconds, states
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE = timedelta(minutes=15)
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("minutes_left", "due"),
-    [(15, False), (11, False), (10, True), (5, True), (0.1, True), (0, False), (-1, False)],
+    ("minutes_left", "renewed"),
+    [(15, 0), (11, 0), (10, 3), (5, 3), (0.1, 3), (0, 0), (-1, 0)],
 )
-def test_it_is_due_when_a_third_is_over(minutes_left: float, due: bool) -> None:
-    assert is_due(NOW + timedelta(minutes=minutes_left), lease=LEASE, now=NOW) is due
+def test_it_is_due_when_a_third_is_over(running: Deployment, minutes_left: float, renewed: int) -> None:
+    """What has run out is not renewed: its Bee has stopped already."""
+    pass_time(running, LEASE - timedelta(minutes=minutes_left))
+    assert renew_leases() == renewed
 
 
 def pass_time(deployment: Deployment, by: timedelta) -> None:
     """As if everything had begun earlier."""
     for one in active(deployment):
         until = one.lease_until - by
-        Assignment.objects.filter(pk=one.pk).update(lease_until=until, deadline_at=until)
+        Assignment.objects.filter(pk=one.pk).update(
+            lease_until=until, deadline_at=until, renew_at=one.renew_at - by
+        )
         Replica.objects.filter(pk=one.replica_id).update(deadline_at=until)
         hold = one.agreement.hold
         type(hold).objects.filter(pk=hold.pk).update(deadline_at=until)
