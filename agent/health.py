@@ -7,7 +7,9 @@ import os
 from contextlib import suppress
 
 from agent.protocol import HealthCheck
-from agent.runtimes.base import Run, Runtime, RuntimeFault
+from agent.runtimes.base import Forwarding, Run, Runtime, RuntimeFault
+
+_STEP_S = 0.1
 
 
 async def problem_with(run: Run, health: HealthCheck, runtime: Runtime) -> str:
@@ -18,7 +20,7 @@ async def problem_with(run: Run, health: HealthCheck, runtime: Runtime) -> str:
                 return await _command(run, health, runtime)
             if health.kind == "http":
                 return await _http(run.endpoint, health.path)
-            return await _tcp(run.endpoint)
+            return await _tcp(run, runtime)
     except TimeoutError:
         return f"no answer to its health check within {health.timeout_s:g} s"
     except OSError as error:
@@ -28,9 +30,13 @@ async def problem_with(run: Run, health: HealthCheck, runtime: Runtime) -> str:
         return str(fault)
 
 
-async def _tcp(endpoint: str) -> str:
-    _, writer = await asyncio.open_connection(*_split(endpoint))
-    await _close(writer)
+async def _tcp(run: Run, runtime: Runtime) -> str:
+    _, writer = await asyncio.open_connection(*_split(run.endpoint))
+    try:
+        while isinstance(runtime, Forwarding) and not await runtime.has_answered(run):
+            await asyncio.sleep(_STEP_S)
+    finally:
+        await _close(writer)
     return ""
 
 

@@ -6,7 +6,7 @@ node on the machine again, so that an agent which was killed starts nothing twic
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -83,6 +83,15 @@ class Terminal(Protocol):
 
     async def close(self) -> None:
         """End it if it still runs, and let go of everything it holds."""
+        ...
+
+
+@runtime_checkable
+class Forwarding(Protocol):
+    """A runtime where something else takes up a connection first, and then tries to reach the replica."""
+
+    async def has_answered(self, run: Run) -> bool:
+        """Whether the replica itself has taken up a connection to its endpoint that is open now."""
         ...
 
 

@@ -43,7 +43,6 @@ class _State(msgspec.Struct, frozen=True):
     exitcode: int = 0
     signal: int = 0
     output: str = msgspec.field(name="out-data", default="")
-    truncated: bool = msgspec.field(name="out-truncated", default=False)
 
 
 class GuestAgent:
@@ -82,12 +81,17 @@ class GuestAgent:
         """Raises RuntimeFault when it can't, or the guest says no."""
         try:
             async with self._asking, asyncio.timeout(_ANSWER_S):
-                return msgspec.convert(await self._exchange(name, arguments), kind, strict=False)
+                return msgspec.convert(await self._exchange(name, arguments), kind)
         except TimeoutError:
             raise RuntimeFault("no guest agent answers in this machine") from None
-        except (OSError, EOFError) as error:
-            raise RuntimeFault(f"the guest agent of this machine can't be reached: {error}") from None
-        except (msgspec.DecodeError, asyncio.LimitOverrunError) as error:
+        except OSError as error:
+            raise RuntimeFault(f"this machine's guest agent can't be reached: {error.strerror}") from None
+        except EOFError:
+            raise RuntimeFault("this machine's guest agent hung up") from None
+        except asyncio.LimitOverrunError:
+            limit = f"{_MOST_BYTES >> 20} MiB"
+            raise RuntimeFault(f"the guest agent's answer is longer than {limit}") from None
+        except msgspec.DecodeError as error:
             raise RuntimeFault(f"the guest agent's answer can't be read: {error}") from None
 
     async def _exchange(self, name: str, arguments: dict[str, Any]) -> Any:
@@ -104,8 +108,9 @@ class GuestAgent:
         finally:
             writer.close()
         if "return" not in answer:
-            said = answer.get("error", {})
-            raise RuntimeFault(f"the guest agent refuses: {said.get('desc', said)}")
+            said = answer.get("error")
+            said = said.get("desc", said) if isinstance(said, dict) else said
+            raise RuntimeFault(f"the guest agent refuses: {said}")
         return answer["return"]
 
 

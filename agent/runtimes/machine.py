@@ -38,7 +38,7 @@ import msgspec
 from agent.protocol import Workload
 from agent.runtimes.base import ImageMissing, Order, RuntimeFault
 
-CONSOLE, GUEST_AGENT, POWER_BUTTON = "console", "guest-agent", "power-button"
+CONSOLE, GUEST_AGENT, MONITOR, POWER_BUTTON = "console", "guest-agent", "monitor", "power-button"
 """Sockets of a machine, in its folder `files`."""
 PROGRAM = "qemu-system-x86_64"
 LEAST_MIB = 64
@@ -128,7 +128,8 @@ def command_line(
         *("-m", str(_mib(workload.mem_gib)), "-smp", str(max(1, math.ceil(workload.cpu_threads)))),
         *("-add-fd", "fd=3,set=1", "-serial", f"chardev:{CONSOLE}"),
         *("-chardev", f"{_socket(CONSOLE)},logfile={_LOG},logappend=on"),
-        *("-qmp", f"unix:{POWER_BUTTON},server=on,wait=off"),
+        # Two, for each serves one at a time: the agent asks by one, the guard presses by the other.
+        *(word for name in (MONITOR, POWER_BUTTON) for word in ("-qmp", f"unix:{name},server=on,wait=off")),
         *("-device", "virtio-rng-pci"),
         *(_guest_agent() if image.guest_agent else ()),
         *_network(listen, image.port or workload.port),
@@ -157,7 +158,7 @@ def _network(listen: tuple[str, int] | None, guest_port: int | None) -> list[str
     """A network with nobody on it but the machine: `restrict` cuts off the host and all beyond it."""
     forward = f",hostfwd=tcp:{listen[0]}:{listen[1]}-:{guest_port}" if listen else ""
     return [
-        *("-netdev", f"user,id=net,restrict=on{forward}"),
+        *("-netdev", f"user,id=net,ipv6=off,restrict=on{forward}"),
         *("-device", "virtio-net-pci,netdev=net,romfile="),
     ]
 

@@ -57,6 +57,7 @@ class TestOneMachine:
         runtime, run = machine
         assert await page(run) == "web-1\n"
         assert await problem_with(run, HTTP, runtime) == ""
+        assert await problem_with(run, HealthCheck(kind="tcp"), runtime) == ""
         assert (
             await problem_with(run, HealthCheck(kind="http", path="/none"), runtime)
             == "GET /none answered 404"
@@ -242,6 +243,15 @@ async def test_it_runs_the_teams_command_where_the_image_takes_one(runtime: Qemu
     assert b"it's mine; $HOME, on web-1\n" in log
     assert b"the program ended with status 7\n" in log
     assert (await runtime.status(run)).reason.startswith("exited with status 0")
+
+
+async def test_it_finds_no_machine_healthy_that_does_not_listen(runtime: QemuRuntime) -> None:
+    """QEMU takes up each connection at once, whatever the machine does."""
+    run = await runtime.start(order(command=["sh", "-c", "echo it is up; sleep 600"]))
+    await until(lambda: written(runtime, run, b"it is up\n"))
+    problem = await problem_with(run, HealthCheck(kind="tcp", timeout_s=1), runtime)
+    assert problem == "no answer to its health check within 1 s"
+    await runtime.stop(run, 10)
 
 
 async def test_it_ends_a_machine_whose_lease_ran_out_without_an_agent(runtime: QemuRuntime) -> None:
