@@ -39,7 +39,7 @@ def make_runtime(name: str, home: Path, node_id: str, storage_bytes: int = DEFAU
     if name == "qemu":
         from agent.runtimes.qemu import QemuRuntime
 
-        return QemuRuntime(home)
+        return QemuRuntime(home, storage_bytes=storage_bytes)
     if name == "wasm":
         from agent.runtimes.wasm import WasmRuntime
 

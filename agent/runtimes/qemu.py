@@ -20,7 +20,7 @@ from socket import socket
 from agent.protocol import Workload
 from agent.runtimes import catalogue, machine, work_folder
 from agent.runtimes.base import Order, Run, RuntimeFault, Terminal
-from agent.runtimes.guarded import Guarded, Payload
+from agent.runtimes.guarded import DEFAULT_STORAGE_BYTES, Guarded, Payload
 from agent.runtimes.guest_agent import CommandTerminal, GuestAgent
 from agent.runtimes.monitor import has_answered
 from agent.runtimes.own_socket import connected
@@ -41,8 +41,8 @@ _SHOWN_LINES = 20
 class QemuRuntime(Guarded):
     name = "qemu"
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, *, storage_bytes: int = DEFAULT_STORAGE_BYTES) -> None:
+        super().__init__(home, storage_bytes=storage_bytes)
         self._home = home
         self._images.mkdir(parents=True, exist_ok=True)
         self._program, self.version = _find_program()
