@@ -149,7 +149,7 @@ async def test_it_says_when_there_is_no_room_for_a_replica(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("agent.runtimes.work_folder.make", is_full)
-    with pytest.raises(RuntimeFault, match="work folder can't be made: .* No space left on device"):
+    with pytest.raises(RuntimeFault, match=r"work folder can't be made: .* No space left on device"):
         await runtime.start(order("server"))
 
 
