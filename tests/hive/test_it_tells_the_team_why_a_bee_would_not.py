@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.hive.whole import COMPOSE, Bee, WholeHive, until
@@ -15,6 +17,10 @@ def rule(hive: WholeHive, name: str, written: str, instead: str) -> None:
     """A bee that has joined, and whose owner then wrote something else into bee.toml."""
     bee = Bee(hive.folder / name, hive.url)
     bee.join(hive.url, hive.enrolments.pop())
+    rewrite(bee, written, instead)
+
+
+def rewrite(bee: Bee, written: str, instead: str) -> None:
     path = bee.home / "bee.toml"
     text = path.read_text()
     assert written in text
@@ -54,3 +60,20 @@ def test_an_image_that_a_rule_forbids_is_not_started(hive: WholeHive) -> None:
         assert "the owner's rules don't list the digest of image hive/hello:1 (sha256:" in reason
         assert bee.replicas() == []
         hive.stop("unlisted")
+
+
+def test_what_runs_when_the_owners_hours_are_over_is_stopped(hive: WholeHive) -> None:
+    with hive.bee("part-timer") as bee:
+        replica = hive.deploy("overtime")
+        assert bee.replicas() and replica.agreement and bee.process
+        bee.process.terminate()
+        bee.process.wait(10)
+        later = datetime.now() + timedelta(hours=3)
+        hours = f"{later:%H:%M}-{later + timedelta(hours=1):%H:%M}"
+        rewrite(bee, "hours = []", f'hours = ["{hours}"]')
+        bee.start()
+        until(lambda: not bee.replicas())
+        *_, (_, _, reason) = history_of_the_refused(hive, bee, "terminated")
+        assert f"the owner rents this machine out only {hours} (its local time)" in reason
+        assert not hive.team.node(bee.node_id).offers
+        hive.stop("overtime")
