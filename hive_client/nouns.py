@@ -170,6 +170,22 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class Benchmark:
+    """What a node measured of itself; None: could not be measured."""
+
+    at: datetime
+    cpu_single: float | None = None
+    """Units of work a second, by one thread; `cpu_all` by all together."""
+    cpu_all: float | None = None
+    mem_gib_s: float | None = None
+    disk_write_mib_s: float | None = None
+    disk_read_mib_s: float | None = None
+    up_mbit_s: float | None = None
+    down_mbit_s: float | None = None
+    round_trip_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class Node:
     """`private` holds what its owner alone sees."""
 
@@ -186,6 +202,7 @@ class Node:
     offers: list[Offer]
     mine: bool
     last_seen_at: datetime | None = None
+    benchmark: Benchmark | None = None
     private: dict[str, Any] | None = None
 
 

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 from agent.protocol import RunState
 from apps.deployments.models import Assignment, AssignmentState
 from apps.nodes import hardware, presence
+from apps.nodes.api import BenchmarkSerializer
 from apps.nodes.models import Node
 from apps.nodes.reach import LIVE_FIRST, may_see_private, reachable_nodes
 from apps.teams.reach import reachable_teams
@@ -110,18 +111,6 @@ class NetSerializer(serializers.Serializer[Any]):
     up_mbit_s = serializers.FloatField(allow_null=True, help_text="To the Queen, measured.")
     down_mbit_s = serializers.FloatField(allow_null=True, help_text="From the Queen, measured.")
     round_trip_ms = serializers.FloatField(allow_null=True, help_text="To the Queen and back, measured.")
-
-
-class BenchmarkSerializer(serializers.Serializer[Any]):
-    at = serializers.DateTimeField()
-    cpu_single = serializers.FloatField(help_text="CPU units of one thread.", allow_null=True)
-    cpu_all = serializers.FloatField(help_text="CPU units of all threads together.", allow_null=True)
-    mem_gib_s = serializers.FloatField(**_number)
-    disk_write_mib_s = serializers.FloatField(**_number)
-    disk_read_mib_s = serializers.FloatField(**_number)
-    up_mbit_s = serializers.FloatField(**_number)
-    down_mbit_s = serializers.FloatField(**_number)
-    round_trip_ms = serializers.FloatField(**_number)
 
 
 class HardwareSerializer(serializers.Serializer[Any]):

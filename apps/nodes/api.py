@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from apps.nodes.hardware import benchmark
 from apps.nodes.models import Enrolment, Node, Offer, OfferState
 from apps.nodes.reach import own_nodes, reachable_nodes
 from apps.nodes.series import Range, series
@@ -58,6 +59,20 @@ class OfferSerializer(serializers.ModelSerializer[Offer]):
         return Glm().to_representation(offer.price_per_hour_glm(Decimal(1)))
 
 
+class BenchmarkSerializer(serializers.Serializer[Any]):
+    """What it measured of itself, with the date; null: could not be measured."""
+
+    at = serializers.DateTimeField()
+    cpu_single = serializers.FloatField(allow_null=True, help_text="CPU units of one thread.")
+    cpu_all = serializers.FloatField(allow_null=True, help_text="CPU units of all threads together.")
+    mem_gib_s = serializers.FloatField(allow_null=True)
+    disk_write_mib_s = serializers.FloatField(allow_null=True)
+    disk_read_mib_s = serializers.FloatField(allow_null=True)
+    up_mbit_s = serializers.FloatField(allow_null=True, help_text="To the Queen.")
+    down_mbit_s = serializers.FloatField(allow_null=True, help_text="From the Queen.")
+    round_trip_ms = serializers.FloatField(allow_null=True, help_text="To the Queen and back.")
+
+
 class OwnerFactsSerializer(serializers.ModelSerializer[Node]):
     """What concerns the owner of a node alone."""
 
@@ -83,6 +98,7 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
     runtimes = serializers.ListField(child=serializers.CharField(), read_only=True)
     approved = serializers.BooleanField(source="is_approved", read_only=True)
     offers = OfferSerializer(source="live_offers", many=True, read_only=True)
+    benchmark = serializers.SerializerMethodField()
     mine = serializers.SerializerMethodField(
         help_text="It is yours; `private` is there for your nodes alone."
     )
@@ -104,9 +120,15 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
             "last_seen_at",
             "state_since",
             "offers",
+            "benchmark",
             "mine",
             "private",
         )
+
+    @extend_schema_field(BenchmarkSerializer(allow_null=True))
+    def get_benchmark(self, node: Node) -> dict[str, Any] | None:
+        told = benchmark(node)
+        return BenchmarkSerializer(told).data if told else None
 
     def get_mine(self, node: Node) -> bool:
         return bool(node.owner_id == self.context["request"].user.pk)
@@ -144,7 +166,7 @@ class WhichSeriesSerializer(serializers.Serializer[Any]):
 class NodeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewSet[Node]):
     """Every node that takes work, with its public facts; your own ones always, with all of them."""
 
-    queryset = Node.objects.select_related("owner")
+    queryset = Node.objects.select_related("owner", "benchmark")
     serializer_class = NodeSerializer
 
     def get_queryset(self) -> QuerySet[Node]:

@@ -10,7 +10,7 @@ from hive_client.nouns import Node
 from hive_client.output import JSON, glm, output_option, print_json, print_table, short, when
 
 PRICE = "glm per thread and hour, from"
-COLUMNS = ("Node", "Id", "State", "Scheduling", "Runtimes", "cpu free", "gib free", PRICE, "Seen")
+COLUMNS = ("Node", "Id", "State", "Scheduling", "Runtimes", "cpu free", "gib free", "Speed", PRICE, "Seen")
 
 
 @click.command(
@@ -46,6 +46,13 @@ def _row(node: Node, *, full: bool) -> tuple[str, ...]:
         " ".join(node.runtimes),
         f"{glm(node.cpu_threads - node.cpu_threads_claimed)} of {glm(node.cpu_threads)}",
         f"{glm(node.mem_gib - node.mem_gib_claimed)} of {glm(node.mem_gib)}",
+        _speed(node),
         glm(cheapest),
         when(node.last_seen_at),
     )
+
+
+def _speed(node: Node) -> str:
+    """CPU units of one thread."""
+    figure = node.benchmark and node.benchmark.cpu_single
+    return f"{figure:.3g}" if figure else "–"

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from agent.protocol import Benchmarks
 from apps.market.models import Agreement
+from apps.nodes.benchmarks import store
 from apps.nodes.models import Node, Offer
 from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role, Team, User
@@ -86,6 +88,8 @@ def test_it_writes_tables_of_all_that(
     assert hive("ps").stdout.splitlines()[1].split()[:3] == ["hello", "waiting", "0/2"]
     assert hive("ps", "hello").stdout.splitlines()[1].split()[:2] == ["web-1", "pending"]
     assert "3.5 of 4" in hive("nodes").stdout
+    store(node_id=offer.node_id, said=Benchmarks(at_ms=1_750_000_000_000, cpu_single=34.56))
+    assert "34.6" in hive("nodes").stdout
     assert "HIVE-" in hive("invoices", "--draw-up").stdout
     assert "HIVE-" in hive("invoices").stdout
     again = hive("invoices", "--draw-up")
@@ -140,6 +144,11 @@ def test_it_serves_programs(
         assert sdk.deployments.scale("hello", web=0).status == "idle"
         assert sdk.wait(deployment, timeout_s=5).status == "idle"
         assert [each.id for each in sdk.nodes()] == [sdk.node(node.pk).id]
+        assert sdk.node(node.pk).benchmark is None
+        store(node_id=node.pk, said=Benchmarks(at_ms=1_750_000_000_000, down_mbit_s=90.5))
+        measured = sdk.node(node.pk).benchmark
+        assert measured is not None
+        assert (measured.down_mbit_s, measured.cpu_all, measured.at.year) == (90.5, None, 2025)
         assert [sdk.draw_up_invoice()] == list(sdk.invoices())
         budget = next(sdk.budgets())
         assert sdk.register_wallet(budget, "0x" + "AB" * 20).address == "0x" + "ab" * 20
