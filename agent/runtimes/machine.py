@@ -69,6 +69,10 @@ class MachineImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     takes_command: bool = False
     guest_agent: bool = False
 
+    @property
+    def files(self) -> list[str]:
+        return [name for name in (self.kernel, self.initrd, self.disk) if name]
+
 
 def check(reference: str, folder: Path, image: MachineImage) -> None:
     """Raises ImageMissing when it can't boot, whatever the workload."""
@@ -76,7 +80,7 @@ def check(reference: str, folder: Path, image: MachineImage) -> None:
         raise ImageMissing(f"image {reference}: its image.json names neither a kernel nor a disk")
     if image.initrd and not image.kernel:
         raise ImageMissing(f"image {reference}: its image.json names an initrd without a kernel")
-    for name in filter(None, (image.kernel, image.initrd, image.disk)):
+    for name in image.files:
         if not (folder / name).is_file():
             raise ImageMissing(f"image {reference}: its folder holds no file {name!r}")
 

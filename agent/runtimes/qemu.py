@@ -100,7 +100,7 @@ class QemuRuntime(Guarded):
                 tells=list(tells),
             ),
             env={},
-            reads=[image_folder],
+            reads=[image_folder, *(image_folder / name for name in image.files)],
             devices=_devices(self._accelerator),
             overhead_bytes=_OVERHEAD_BYTES[self._accelerator],
             power_button=machine.POWER_BUTTON,

@@ -31,7 +31,7 @@ BOOT_S = 60
 @cache
 def built_image() -> Path:
     """Made once per run of the tests, in a folder that `forget_image` deletes."""
-    folder = Path(mkdtemp(prefix="hive-machine-"))
+    folder = Path(mkdtemp(prefix="hive-machine-")) / "image"
     made = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     return folder
@@ -39,7 +39,7 @@ def built_image() -> Path:
 
 def forget_image() -> None:
     if built_image.cache_info().currsize:
-        shutil.rmtree(built_image())
+        shutil.rmtree(built_image().parent)
         built_image.cache_clear()
 
 

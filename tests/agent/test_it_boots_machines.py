@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +17,7 @@ import pytest_asyncio
 
 from agent.health import problem_with
 from agent.protocol import HealthCheck
-from agent.runtimes import qemu
+from agent.runtimes import guarded, qemu
 from agent.runtimes.base import ImageMissing, Run, RuntimeFault
 from agent.runtimes.qemu import QemuRuntime
 from tests.agent.machines import BOOT_S, HTTP, booted, forget_image, order, page, put_machine, until
@@ -158,9 +159,12 @@ class TestOneMachine:
         assert await runtime.execute(run, ["sh", "-c", loop], 60) == 0
         assert (await runtime.usage(run)).cpu_ms - before > 100
 
+    @pytest.mark.needs("bwrap", "root")
     async def test_it_stands_behind_walls_of_its_own(self, machine: tuple[QemuRuntime, Run]) -> None:
-        """Whoever broke out of the machine would be in a process that may not start another."""
+        """Whoever broke out of the machine would be nobody, in a process that may not start another."""
         process = psutil.Process(int(machine[1].detail["payload_pid"]))
+        assert process.uids().real != 0
+        assert os.readlink(f"/proc/{process.pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
         assert process.name().startswith("qemu-system")
         seccomp = next(
             line
@@ -262,6 +266,31 @@ async def test_it_ends_a_machine_whose_lease_ran_out_without_an_agent(runtime: Q
         return "" if status.alive else status.reason
 
     assert (await until(reason)).startswith("its lease ran out")
+
+
+async def test_it_runs_machines_where_there_is_no_bubblewrap(
+    runtime: QemuRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded, "_lack_of_walls", lambda: "bwrap is not installed")
+    run = await booted(runtime, order())
+    process = psutil.Process(int(run.detail["payload_pid"]))
+    assert os.readlink(f"/proc/{process.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+    assert await runtime.execute(run, ["true"], 10) == 0
+    await runtime.stop(run, 30)
+    assert b"the program ended with status 143\n" in await runtime.logs(run, 30)
+
+
+async def test_it_holds_a_machine_to_the_disk_that_is_rented(home: Path) -> None:
+    put_machine(home, disk="disk.raw")
+    with (home / "images/hive/machine/1/disk.raw").open("wb") as disk:
+        disk.truncate(64 << 20)
+    runtime = QemuRuntime(home, storage_bytes=16 << 20)
+    run = await booted(runtime, order())
+    zeros = "dd if=/dev/zero of=/dev/vda bs=1M conv=fsync count="
+    assert await said((runtime, run), f"{zeros}4 2>/dev/null; echo $?") == "0\n"
+    assert await said((runtime, run), f"{zeros}32 2>/dev/null; echo $?") == "1\n"
+    assert (await runtime.status(run)).alive
+    await runtime.stop(run, 30)
 
 
 async def test_it_finds_its_machines_again(runtime: QemuRuntime, home: Path) -> None:
