@@ -20,6 +20,8 @@ needs_root = pytest.mark.needs("root")
 needs_namespaces = pytest.mark.needs("namespaces")
 needs_bwrap = pytest.mark.needs("bwrap")
 needs_cgroups = pytest.mark.needs("cgroups")
+needs_btrfs = pytest.mark.needs("btrfs")
+needs_registry = pytest.mark.needs("registry")
 needs_qemu = pytest.mark.needs("qemu")
 needs_wasmtime = pytest.mark.needs("wasmtime")
 
@@ -82,6 +84,17 @@ def _qemu() -> str:
     return "" if shutil.which("qemu-system-x86_64") else "no qemu-system-x86_64 on PATH"
 
 
+def _btrfs() -> str:
+    """A file system on which the engine can limit a container; made in a file."""
+    if not shutil.which("mkfs.btrfs") or not Path("/dev/loop-control").exists():
+        return "no mkfs.btrfs on PATH, or no loop devices"
+    return "" if "btrfs" in Path("/proc/filesystems").read_text() else "the kernel has no btrfs"
+
+
+def _registry() -> str:
+    return "" if shutil.which("docker-registry") else "no docker-registry on PATH"
+
+
 def _systemd() -> str:
     lacking = [name for name in ("systemctl", "systemd-analyze") if not shutil.which(name)]
     return f"no {lacking[0]} on PATH" if lacking else ""
@@ -93,12 +106,14 @@ def _wasmtime() -> str:
 
 CHECKS = {
     "browser": _browser,
+    "btrfs": _btrfs,
     "bwrap": _bwrap,
     "cgroups": _cgroups,
     "chain": _chain,
     "docker": _docker,
     "namespaces": _namespaces,
     "qemu": _qemu,
+    "registry": _registry,
     "root": _root,
     "systemd": _systemd,
     "wasmtime": _wasmtime,

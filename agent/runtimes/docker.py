@@ -10,6 +10,7 @@ count, never the payload's word.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from contextlib import suppress
@@ -27,6 +28,8 @@ from agent.runtimes.docker_storage import StorageWatch
 from agent.runtimes.docker_trial import try_out
 from agent.runtimes.terminal import DescriptorTerminal
 
+log = logging.getLogger("hive.agent")
+
 STORAGE_BYTES = 10 << 30
 _STEP_S = 0.05
 _LOG_BYTES = 1 << 20
@@ -41,8 +44,10 @@ class DockerRuntime:
         self.version = engine.version
         self._engine, self._node_id, self._storage_bytes = engine, node_id, storage_bytes
         self._leases = Leases(home / "work" / "docker", node_id=node_id, socket_path=engine.socket_path)
-        self._images = Images(engine)
+        self._images = Images(engine, storage_bytes)
         self._networks = Networks(engine, node_id)
+        self._engine_limits_storage = True
+        """Until it says that it can't."""
         self._storage = StorageWatch(engine, storage_bytes)
 
     @classmethod
@@ -86,12 +91,27 @@ class DockerRuntime:
             network=network,
             storage_bytes=self._storage_bytes,
         )
-        create, name = self._engine.api.create_container_from_config, container.name_of(_id(order))
+        name = container.name_of(order.assignment.assignment_id)
         try:
-            return str((await self._engine.ask(create, body, name))["Id"])
+            return await self._make(body, name)
         except Conflict:
             await self._remove_left(name)
-            return str((await self._engine.ask(create, body, name))["Id"])
+            return await self._make(body, name)
+
+    async def _make(self, body: dict[str, Any], name: str) -> str:
+        """Refused with a limit on its storage, which most drivers lack, it is made without, and watched."""
+        create, ask = self._engine.api.create_container_from_config, self._engine.ask
+        if not self._engine_limits_storage:
+            return str((await ask(create, body, name))["Id"])
+        try:
+            return str((await ask(create, container.limited(body, self._storage_bytes), name))["Id"])
+        except (Absent, Conflict):
+            raise
+        except RuntimeFault as fault:
+            made = str((await ask(create, body, name))["Id"])
+            self._engine_limits_storage = False
+            log.info("what a container writes is watched, for the engine can't limit it: %s", fault)
+            return made
 
     async def _remove_left(self, name: str) -> None:
         left = await self._inspect(name)
@@ -237,7 +257,3 @@ class DockerRuntime:
 
     async def _inspect(self, id: str) -> dict[str, Any]:
         return await self._engine.ask(self._engine.api.inspect_container, id)
-
-
-def _id(order: Order) -> str:
-    return order.assignment.assignment_id

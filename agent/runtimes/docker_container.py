@@ -64,6 +64,11 @@ def creation(order: Order, *, image: str, network: str, storage_bytes: int) -> d
     }
 
 
+def limited(body: dict[str, Any], storage_bytes: int) -> dict[str, Any]:
+    """The same with a limit on its storage, which overlay2 on XFS with quotas, btrfs and zfs know to keep."""
+    return body | {"HostConfig": body["HostConfig"] | {"StorageOpt": {"size": str(storage_bytes)}}}
+
+
 def run_of(attributes: dict[str, Any]) -> Run:
     """From `GET /containers/<id>/json`."""
     labels = attributes["Config"]["Labels"]

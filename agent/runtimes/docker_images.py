@@ -18,8 +18,8 @@ _PINS = 256
 
 
 class Images:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, limit_bytes: int) -> None:
+        self._engine, self._limit_bytes = engine, limit_bytes
         self._pins: dict[bytes, dict[str, Any]] = {}
         """What each workload's image was when it was last prepared: that one is judged, and that one is run,
         though its tag may have moved meanwhile."""
@@ -29,8 +29,7 @@ class Images:
         try:
             found = await self._inspect(workload.image)
         except Absent:
-            await self._pull(workload.image)
-            found = await self._inspect(workload.image)
+            found = await self._pull(workload.image)
         if not is_named(workload.image, found):
             raise ImageMissing(f"the engine answers for {workload.image} with an image of another digest")
         while len(self._pins) >= _PINS:
@@ -54,14 +53,19 @@ class Images:
     async def _inspect(self, image: str) -> dict[str, Any]:
         return await self._engine.ask(self._engine.api.inspect_image, image)
 
-    async def _pull(self, image: str) -> None:
-        api = self._engine.api
+    async def _pull(self, image: str) -> dict[str, Any]:
+        api, progress = self._engine.api, Progress(self._limit_bytes)
         try:
             await self._engine.follow(
-                lambda: api.pull(with_tag(image), stream=True, decode=True), _raise_if_failed
+                lambda: api.pull(with_tag(image), stream=True, decode=True), progress.note
             )
+            found = await self._inspect(image)
+            if found["Size"] > self._limit_bytes:  # packed, it was smaller
+                await self._engine.ask(api.remove_image, image)
+                raise RuntimeFault(too_large(found["Size"], self._limit_bytes))
         except RuntimeFault as fault:
             raise ImageMissing(f"image {image} can't be pulled: {fault}") from fault
+        return found
 
     async def _sha3_of(self, image_id: str) -> str:
         if image_id not in self._sha3:
@@ -108,9 +112,25 @@ def sha3_of_config(chunks: Iterable[bytes], image_id: str) -> str:
     raise RuntimeFault(f"the engine's archive of {image_id} holds no configuration of that digest")
 
 
-def _raise_if_failed(progress: dict[str, Any]) -> None:
-    if "error" in progress:
-        raise RuntimeFault(str(progress["error"])[:300])
+class Progress:
+    """Of a pull: ended when the engine says that it failed, or when the layers will be too large in all."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._layers: dict[str, int] = {}
+
+    def note(self, said: dict[str, Any]) -> None:
+        """One line of the engine's. Raises RuntimeFault."""
+        if "error" in said:
+            raise RuntimeFault(str(said["error"])[:300])
+        if said.get("status") == "Downloading":
+            self._layers[str(said.get("id"))] = int((said.get("progressDetail") or {}).get("total") or 0)
+        if (size := sum(self._layers.values())) > self._limit_bytes:
+            raise RuntimeFault(too_large(size, self._limit_bytes))
+
+
+def too_large(size: int, limit_bytes: int) -> str:
+    return f"it is larger ({size >> 20} MiB) than what a replica may store here ({limit_bytes >> 20} MiB)"
 
 
 def _key(workload: Workload) -> bytes:

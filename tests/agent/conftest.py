@@ -19,6 +19,7 @@ from agent.runtimes import confinement
 from tests.agent.containers import image as image
 from tests.agent.containers import image_with_volume as image_with_volume
 from tests.agent.containers import runtime as runtime
+from tests.agent.containers import short_path as short_path
 from tests.agent.queen_double import QueenDouble
 
 HIVE_AGENT = [sys.executable, "-c", "from agent.cli import agent_group; agent_group()"]

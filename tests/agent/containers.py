@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tarfile
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -59,15 +60,15 @@ def root_file_system() -> bytes:
         pytest.skip("needs busybox: Debian's package busybox-static")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, mode in ((".", 0o755), ("bin", 0o755), ("www", 0o777), ("tmp", 0o777)):
+            folder = tarfile.TarInfo(name)
+            folder.type, folder.mode = tarfile.DIRTYPE, mode
+            tar.addfile(folder)
         tar.add(Path(busybox).resolve(), arcname="bin/busybox")
         for name in _APPLETS:
             link = tarfile.TarInfo(f"bin/{name}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
-        for name in ("www", "tmp"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o777
-            tar.addfile(folder)
     return buffer.getvalue()
 
 
@@ -115,6 +116,14 @@ async def runtime(tmp_path: Path) -> AsyncIterator[Any]:
     runtime = DockerRuntime.detect("0x" + uuid.uuid4().hex, home=tmp_path / "bee")
     yield runtime
     await clear_away(runtime)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder for unix sockets: their paths have to be shorter than pytest's."""
+    folder = Path(tempfile.mkdtemp(prefix="hive-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def clear_away(runtime: Any) -> None:

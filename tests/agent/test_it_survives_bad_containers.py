@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from agent import clock
 from agent.runtimes.base import Run
 from agent.runtimes.docker import DockerRuntime
 from tests.agent.containers import clear_away, ended, order, said, shell
+from tests.agent.own_engine import IMAGE as OWN_IMAGE
+from tests.agent.own_engine import own_engine
 from tests.needs import needs_docker
 
 pytestmark = [needs_docker, pytest.mark.real]
@@ -132,3 +136,32 @@ async def test_a_command_that_hangs_is_killed(runtime: DockerRuntime, image: str
     async with asyncio.timeout(5):
         while await processes(runtime, run) > alone:
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.needs("btrfs", "root")
+async def test_the_engine_itself_holds_one_that_fills_its_disk_where_it_can(
+    short_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = shell("for i in 1 2 3 4; do head -c 9000000 /dev/urandom > /www/$i; done; echo done; sleep 600")
+    with btrfs(short_path / "disk") as disk:
+        async with own_engine(disk, "--storage-driver", "btrfs") as engine:
+            monkeypatch.setenv("DOCKER_HOST", engine.host)
+            runtime = DockerRuntime.detect("0x" + uuid.uuid4().hex, home=home, storage_bytes=LITTLE)
+            run = await runtime.start(order(runtime, OWN_IMAGE, command=fill))
+            assert "quota exceeded" in await said(runtime, run, "done")
+            assert (await runtime.status(run)).alive
+            await clear_away(runtime)
+
+
+@contextmanager
+def btrfs(place: Path) -> Iterator[Path]:
+    disk = place.with_suffix(".img")
+    place.mkdir()
+    with disk.open("wb") as file:
+        file.truncate(512 << 20)
+    subprocess.run(["mkfs.btrfs", "-q", disk], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop", disk, place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)

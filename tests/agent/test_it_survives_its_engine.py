@@ -2,81 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
-from docker.errors import DockerException
 
 from agent.health import problem_with
 from agent.protocol import Assignment, HealthCheck
-from tests.agent.containers import SERVE, root_file_system, run_at
+from tests.agent.containers import SERVE, run_at
+from tests.agent.own_engine import IMAGE, OwnEngine, own_engine
 from tests.agent.queen_double import QueenDouble, assignment
 
 pytestmark = [pytest.mark.needs("docker", "root"), pytest.mark.real]
 
-IMAGE = "hive-test/busybox:1"
 HEALTH = HealthCheck(kind="http", path="/", interval_s=0.2, retries=2)
 
 
-class OwnEngine:
-    """A dockerd of this test's own, beside the machine's: its own socket, data and containerd."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.host = folder, f"unix://{folder / 'docker.sock'}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        with (self.folder / "dockerd.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *("dockerd", "-H", self.host, "--data-root", self.folder / "data"),
-                    *("--exec-root", self.folder / "exec", "--pidfile", self.folder / "docker.pid"),
-                    # The machine's engine minds the packet filter; ports go through docker-proxy.
-                    *("--iptables=false", *options),
-                ],
-                stdout=log,
-                stderr=log,
-            )
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
-
-    async def answers(self) -> docker.DockerClient:
-        async with asyncio.timeout(40):
-            while True:
-                try:
-                    return docker.DockerClient(base_url=self.host, version="auto")
-                except DockerException:
-                    await asyncio.sleep(0.1)
-
-
 @pytest.fixture
-async def engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OwnEngine]:
-    # The path of a unix socket has to be short.
-    engine = OwnEngine(Path(tempfile.mkdtemp(prefix="hive-dockerd-")))
-    engine.start("--live-restore")
-    client = await engine.answers()
-    client.api.import_image_from_data(root_file_system(), *IMAGE.split(":"))
-    monkeypatch.setenv("DOCKER_HOST", engine.host)
-    yield engine
-    client = await engine.answers()
-    for container in client.containers.list(all=True):
-        container.remove(force=True)
-    client.networks.prune()
-    engine.stop()
-    # With `--live-restore` an engine leaves its data mounted on itself.
-    subprocess.run(["umount", engine.folder / "data"], stderr=subprocess.DEVNULL, check=False)
-    shutil.rmtree(engine.folder, ignore_errors=True)
+async def engine(monkeypatch: pytest.MonkeyPatch, short_path: Path) -> AsyncIterator[OwnEngine]:
+    async with own_engine(short_path, "--live-restore") as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.host)
+        yield engine
 
 
 async def serving(queen: QueenDouble) -> Assignment:
