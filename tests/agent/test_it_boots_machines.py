@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from agent.config import write_config
 from agent.health import problem_with
 from agent.protocol import HealthCheck
 from agent.runtimes import guarded, qemu
 from agent.runtimes.base import ImageMissing, Run, RuntimeFault
 from agent.runtimes.qemu import QemuRuntime
-from tests.agent.machines import BOOT_S, HTTP, booted, forget_image, order, page, put_machine, until
+from tests.agent.conftest import config_for
+from tests.agent.machines import BOOT_S, HTTP, IMAGE, booted, forget_image, order, page, put_machine, until
+from tests.agent.queen_double import QueenDouble, assignment
 
 pytestmark = [pytest.mark.real, pytest.mark.needs("qemu"), pytest.mark.timeout(300)]
 
@@ -422,3 +425,23 @@ async def test_it_is_not_offered_without_qemu(home: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(home))
     with pytest.raises(RuntimeFault, match="qemu-system-x86_64 is not installed"):
         QemuRuntime(home)
+
+
+async def test_a_bee_offers_and_runs_machines(
+    queen: QueenDouble, home: Path, running_bee: Callable[..., Any]
+) -> None:
+    """A whole agent: self-test, offer, agreement, assignment, health, usage, and the end."""
+    put_machine(home)
+    write_config(home, config_for(queen.url, "qemu"))
+    async with running_bee():
+        await queen.until(lambda: queen.offers, BOOT_S)
+        terms = await queen.agree(image=IMAGE)
+        assert terms.runtime == "qemu"
+        given = assignment(terms, port=80, health=HTTP, stop_grace_s=10)
+        await queen.want(given)
+        await queen.until(lambda: queen.is_seen(given, "healthy"), BOOT_S)
+        await queen.until(lambda: len(queen.usage.get(terms.agreement_id, ())) >= 2)
+        await queen.want()
+        await queen.until(lambda: queen.is_seen(given, "stopped"), BOOT_S)
+        await queen.until(lambda: any(note.final for note in queen.notes))
+    assert sum(each.cpu_ms for each in queen.usage[terms.agreement_id].values()) > 200, "it has booted"
