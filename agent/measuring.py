@@ -67,7 +67,7 @@ async def measure_now_and_then(bee: Bee) -> None:
     await bee.greeted.wait()
     while True:
         await asyncio.sleep(wait_s(bee.measured.newest, now_ms=bee.clock.now_ms()))
-        while not is_idle(len(bee.keeper.runs()), os.getloadavg()[0]) or not await measure(bee):
+        while not may_measure(bee) or not await measure(bee):
             await asyncio.sleep(LOOK_AGAIN_S)
 
 
@@ -77,6 +77,10 @@ def wait_s(newest: Benchmarks | None, *, now_ms: int) -> float:
     if newest is None or newest.at_ms > now_ms:
         return first_s
     return max(first_s, random.uniform(*EVERY_S) - (now_ms - newest.at_ms) / 1000)
+
+
+def may_measure(bee: Bee) -> bool:
+    return not bee.is_paused and is_idle(len(bee.keeper.runs()), os.getloadavg()[0])
 
 
 def is_idle(running: int, load: float) -> bool:

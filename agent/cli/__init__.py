@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from agent.cli.benchmark import benchmark_command
 from agent.cli.digest import digest_command
 from agent.cli.install import install_command, uninstall_command
 from agent.cli.join import join
@@ -32,6 +33,7 @@ COMMANDS = (
     status_command,
     quote_command,
     digest_command,
+    benchmark_command,
 )
 for command in COMMANDS:
     agent_group.add_command(command)

@@ -3,14 +3,26 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from agent import benchmark, measuring, probing
-from agent.measuring import EVERY_S, FIRST_AFTER_S, Measured, is_idle, measure_machine, wait_s
+from agent.bee import Bee
+from agent.config import Config, Rent
+from agent.measuring import (
+    EVERY_S,
+    FIRST_AFTER_S,
+    Measured,
+    is_idle,
+    may_measure,
+    measure_machine,
+    wait_s,
+)
 from agent.probing import Prober, mbit_s, measure_way
 from agent.protocol import MAX_PROBE_BYTES, Benchmarks, Echo, Probe
+from tests.agent.conftest import agent
 
 NOON_MS = 1_800_000_000_000
 HOUR_MS = 3_600_000
@@ -48,6 +60,20 @@ def test_it_measures_only_while_nothing_runs(monkeypatch: pytest.MonkeyPatch) ->
     assert not is_idle(0, load=2.1)
 
 
+async def test_a_pause_of_the_owner_is_no_time_to_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    rent = Rent(threads=Decimal(1), mem_gib=Decimal(1))
+    config = Config(url="http://localhost:1", name="a", advertise="127.0.0.1", rent=rent)
+    bee = Bee(home=tmp_path, config=config, runtimes={}, poke=lambda: None)
+    assert may_measure(bee)
+
+    bee.is_paused = True
+    assert not may_measure(bee)
+    bee.journal.close()
+
+
 # -- the machine ------------------------------------------------------------------------------------------
 
 
@@ -59,6 +85,16 @@ async def test_it_measures_processor_memory_and_disk(tmp_path: Path) -> None:
     assert set(told) == {"cpu_single", "cpu_all", "mem_gib_s", "disk_write_mib_s", "disk_read_mib_s"}
     assert all(figure > 0 for figure in told.values())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real
+async def test_its_owner_can_look_at_the_figures(tmp_path: Path) -> None:
+    status, output, error = await agent("benchmark", "--home", str(tmp_path))
+    assert status == 0, error
+    assert len(output.splitlines()) == 5 and "CPU units, all threads" in output
+
+    status, _, error = await agent("benchmark", "--home", str(tmp_path / "gone"))
+    assert (status, "name one on the disk" in error) == (1, True)
 
 
 @pytest.mark.real
