@@ -13,7 +13,7 @@ from agent.bee import Bee
 from agent.config import Config, Rent
 from agent.link import keep_link
 from agent.measuring import measure
-from apps.nodes.models import Node, NodeBenchmark
+from apps.nodes.models import Node, NodeBenchmark, Statistic
 from tests.switchboard.portal import eventually
 
 pytestmark = pytest.mark.real
@@ -47,3 +47,6 @@ def test_a_bee_measures_itself_and_the_way(
         NodeBenchmark.FIGURES, True
     )
     assert Node.objects.get().benchmark == measured
+    heartbeat = Statistic.objects.filter(node_id=measured.node_id).latest("at")
+    assert (heartbeat.mem_used_bytes > 0, heartbeat.disk_used_bytes > 0, heartbeat.samples) == (True, True, 1)
+    assert Node.objects.get().properties["hive.inf.os.name"]
