@@ -18,6 +18,7 @@ import time
 
 import cgroups  # type: ignore[import-not-found]
 import proctree  # type: ignore[import-not-found]
+import seccomp  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False  # as in `guard.py`
 if TYPE_CHECKING:
@@ -109,12 +110,20 @@ def _behind_walls(spec: Spec, telling: int) -> tuple[list[str], dict[str, str]]:
     """(command line, variables) of bubblewrap, which reads the payload's variables where nobody else can."""
     os.set_inheritable(telling, True)
     words = [word for name, value in spec["env"].items() for word in ("--setenv", name, value)]
-    arguments = os.memfd_create("arguments", 0)
-    os.write(arguments, "\0".join(["--clearenv", *words, ""]).encode("utf-8", "surrogateescape"))
-    os.lseek(arguments, 0, os.SEEK_SET)
+    if filter := seccomp.of_this_machine():
+        words += ["--seccomp", str(_held(filter))]
+    arguments = _held("\0".join(["--clearenv", *words, ""]).encode("utf-8", "surrogateescape"))
     program, *walls = spec["walls"]
     options = ["--args", str(arguments), "--info-fd", str(telling)]
     return [program, *options, *walls, *spec["command"]], {"PATH": os.defpath}
+
+
+def _held(content: bytes) -> int:
+    """A descriptor that bubblewrap inherits, and reads `content` from."""
+    descriptor = os.memfd_create("given", 0)
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
 
 
 def confine(spec: Spec, *, as_user: bool = True) -> None:
@@ -134,6 +143,8 @@ def confine(spec: Spec, *, as_user: bool = True) -> None:
         _forgo_capabilities()
     os.umask(0o077)
     os.chdir(spec["cwd"])
+    if as_user:
+        seccomp.apply(seccomp.of_this_machine())
 
 
 def _forgo_capabilities() -> None:
