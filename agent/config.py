@@ -17,20 +17,33 @@ from agent.rules.digests import read_digest
 from agent.rules.hours import Span, read_span
 
 RUNTIMES = ("docker", "process", "qemu", "wasm")
+_LEAST, _MOST = Decimal("1e-9"), Decimal("1e9")
+"""Of a figure in bee.toml, so that sums of them have a place for every digit; zero may stand where it can."""
+_MOST_GLM = 1_000_000
 
 
 def _not_negative(struct: msgspec.Struct, *names: str) -> None:
     for name in names:
         value = getattr(struct, name)
-        if not value.is_finite() or value < 0:
+        if not value.is_finite() or not 0 <= value <= _MOST:
             raise ValueError(f"{name}: expected a number from 0 up, got {value}")
 
 
 def _above_zero(struct: msgspec.Struct, *names: str) -> None:
     for name in names:
         value = getattr(struct, name)
-        if not value.is_finite() or value <= 0:
+        if not value.is_finite() or not _LEAST <= value <= _MOST:
             raise ValueError(f"{name}: expected a number above 0, got {value}")
+
+
+def _an_amount(struct: msgspec.Struct, *names: str) -> None:
+    """Of GLM: what the Hive takes in an offer, to the last digit."""
+    _not_negative(struct, *names)
+    for name in names:
+        if (value := getattr(struct, name)) > _MOST_GLM:
+            raise ValueError(f"{name}: expected at most {_MOST_GLM} GLM, got {value}")
+        if value != round_glm(value):
+            raise ValueError(f"{name}: expected at most 18 digits after the point, got {value}")
 
 
 class Rent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +111,8 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost: Costs | None = None
 
     def __post_init__(self) -> None:
-        _not_negative(self, "start", "second", "cpu_second", "egress_gib", "lowest_percent", "peak_percent")
+        _an_amount(self, "start", "second", "cpu_second", "egress_gib")
+        _not_negative(self, "lowest_percent", "peak_percent")
         if self.lowest_percent > 100:
             raise ValueError("lowest_percent: expected from 0 to 100")
         if self.policy == "load" and self.peak_percent < 100:

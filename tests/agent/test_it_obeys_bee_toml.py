@@ -89,6 +89,10 @@ async def test_it_asks_for_hours_and_teams_when_joining(queen: QueenDouble, home
         ('policy = "fixed"', 'policy = "greedy"', "$.prices.policy"),
         ('lowest_percent = "100"', 'lowest_percent = "101"', "lowest_percent: expected from 0 to 100"),
         ('threads = "2"', 'threads = "-2"', "threads: expected a number from 0 up, got -2"),
+        ('second = "0.000001"', 'second = "1e-19"', "second: expected at most 18 digits after the point"),
+        ('second = "0.000001"', 'second = "1e999999"', "second: expected a number from 0 up"),
+        ('second = "0.000001"', 'second = "NaN"', "second: expected a number from 0 up, got NaN"),
+        ('second = "0.000001"', 'second = "1000001"', "second: expected at most 1000000 GLM"),
         ("[rules]", "[rules]\ntaems = []", "taems"),
     ],
 )
