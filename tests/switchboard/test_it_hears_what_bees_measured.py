@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from channels.db import database_sync_to_async
 
 from agent.bee import Bee
 from agent.config import Config, Rent
@@ -24,13 +25,13 @@ async def measure_over_a_link(home: Path, url: str, make_node: Callable[..., Nod
     rent = Rent(threads=Decimal(1), mem_gib=Decimal(1))
     config = Config(url=url, name="attic", advertise="127.0.0.1", rent=rent)
     bee = Bee(home=home, config=config, runtimes={}, poke=wake.set)
-    await asyncio.to_thread(make_node, bee.key)
+    await database_sync_to_async(make_node)(bee.key)
     link = asyncio.create_task(keep_link(bee, wake, lambda stream: None))
     try:
         async with asyncio.timeout(60):
             await bee.greeted.wait()
             assert await measure(bee)
-            await asyncio.to_thread(eventually, NodeBenchmark.objects.exists)
+            await database_sync_to_async(eventually)(NodeBenchmark.objects.exists)
     finally:
         link.cancel()
         await asyncio.gather(link, return_exceptions=True)
