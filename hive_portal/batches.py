@@ -28,14 +28,20 @@ Said = (
 
 MOST_PER_NODE = 1000
 """Reports, notes or answers taken of one node at once; it sends the rest again."""
+MOST_EARLIER = 3
+"""Heartbeats of one node, besides the newest, whose measurements are kept while the database is busy."""
 
 
 @dataclass
 class Batch:
-    """What was said, by node. Of a complete set the newest is enough; the parts of a chain are all kept."""
+    """What was said, by node. Of a complete set the newest is enough; the parts of a chain are all kept.
+
+    Of a heartbeat only the measurements are no such set: `earlier` has those before the newest, oldest first.
+    """
 
     offers: dict[str, list[protocol.Offer]] = field(default_factory=dict)
     observed: dict[str, protocol.Observed] = field(default_factory=dict)
+    earlier: list[dict[str, protocol.Observed]] = field(default_factory=list)
     answers: dict[str, list[protocol.Answer]] = field(default_factory=dict)
     usage: dict[str, list[protocol.Usage]] = field(default_factory=dict)
     notes: dict[str, list[protocol.DebitNote]] = field(default_factory=dict)
@@ -46,6 +52,8 @@ class Batch:
             case protocol.Offers(offers=offers):
                 self.offers[node_id] = offers
             case protocol.Observed():
+                if node_id in self.observed:
+                    self._keep_earlier(node_id, self.observed[node_id])
                 self.observed[node_id] = message
             case protocol.Answers(answers=answers):
                 _append(self.answers, node_id, answers)
@@ -55,6 +63,14 @@ class Batch:
                 _append(self.notes, node_id, notes)
             case protocol.Benchmarks():
                 self.benchmarks[node_id] = message
+
+    def _keep_earlier(self, node_id: str, observed: protocol.Observed) -> None:
+        for earlier in self.earlier:
+            if node_id not in earlier:
+                earlier[node_id] = observed
+                return
+        if len(self.earlier) < MOST_EARLIER:
+            self.earlier.append({node_id: observed})
 
     @property
     def node_ids(self) -> set[str]:
@@ -66,20 +82,30 @@ def take(batch: Batch) -> None:
 
     Usage comes before what was observed, so that the last report of a replica finds its agreement open.
     """
-    _each(batch.offers, _take_offers)
+    if batch.offers:
+        _together(batch.offers, _take_offers)
     _each(batch.answers, _take_answers)
     _each(batch.usage, _take_usage)
     _each(batch.notes, _take_notes)
     _each(batch.benchmarks, _take_benchmarks)
     if batch.observed:
         _together(batch.observed, _take_heartbeats)
-        _together(batch.observed, statistics.record)
+        for measured in [*batch.earlier, batch.observed]:
+            _together(measured, statistics.record)
         _together(batch.observed, observing.take_observations)
 
 
-def _take_offers(node_id: str, said: list[protocol.Offer]) -> None:
+def _take_offers(said: Mapping[str, list[protocol.Offer]]) -> None:
+    """A Bee says the same again on each new link: a whole hive does so after a restart of the Queen."""
+    known = offers.already_live(said)
+    news = {node_id: offered for node_id, offered in said.items() if node_id not in known}
+    _each(news, _publish_offers)
+    if news:
+        negotiation.look_again()
+
+
+def _publish_offers(node_id: str, said: list[protocol.Offer]) -> None:
     offers.publish_offers(node_id=node_id, offers=said)
-    negotiation.look_again()
 
 
 def _take_answers(node_id: str, said: list[protocol.Answer]) -> None:

@@ -43,7 +43,7 @@ class Exchange:
         self._channels: dict[str, Link] = {}
         """By channel: also those that are only being admitted."""
         self.informer = Informer(self._links)
-        self.inbox = Inbox(self.informer.refresh)
+        self.inbox = Inbox(self.informer.answer)
         self.probing = Probing()
         self.arrivals = Gathering(admit)
         self.departures = Gathering(leave)

@@ -13,6 +13,8 @@ from hive_portal.wanted import wanted_for_all
 
 logger = logging.getLogger("hive.switchboard")
 
+IDLE_GATHER_S = 1.0
+"""So long the heartbeats of idle nodes wait together; what a lost hint told of is found out then."""
 MOST_AT_ONCE = 500
 """Nodes for which wanted sets are gathered together; a hive of thousands that asks at once waits in turns."""
 
@@ -22,6 +24,10 @@ class Informed(Protocol):
 
     told: Wanted | None
     """What was sent last."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is wanted of its node, and the node knows it."""
 
     def inform(self, message: Wanted | Refused) -> None:
         """Send it, without waiting for a Bee that reads slowly."""
@@ -35,12 +41,27 @@ class Informer:
         self._due: dict[str, None] = {}
         """In the order in which they were asked for; many askings of one node are one."""
         self._asked = asyncio.Event()
+        self._idle: set[str] = set()
+        self._later: asyncio.TimerHandle | None = None
 
     def refresh(self, node_ids: Iterable[str]) -> None:
         """Have their wanted sets sent soon; nodes that have no link here are passed over."""
         self._due.update((node_id, None) for node_id in node_ids if node_id in self._links)
         if self._due:
             self._asked.set()
+
+    def answer(self, node_ids: Iterable[str]) -> None:
+        """These nodes spoke: soon for those that have something to do, for the idle ones once a second."""
+        idle = {node_id for node_id in node_ids if (link := self._links.get(node_id)) and link.is_idle}
+        self.refresh(node_id for node_id in node_ids if node_id not in idle)
+        self._idle |= idle
+        if self._idle and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(IDLE_GATHER_S, self._refresh_idle)
+
+    def _refresh_idle(self) -> None:
+        self._later = None
+        self.refresh(self._idle)
+        self._idle.clear()
 
     async def run(self) -> None:
         """Until cancelled."""

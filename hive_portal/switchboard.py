@@ -31,7 +31,7 @@ from hive_portal.admission import Knock, challenge, refused
 from hive_portal.batches import Said
 from hive_portal.database import in_database
 from hive_portal.exchange import Exchange, exchange
-from hive_portal.wanted import needs_telling
+from hive_portal.wanted import bears_something, needs_telling
 
 logger = logging.getLogger("hive.switchboard")
 
@@ -161,6 +161,12 @@ class Link:
             await self._exchange.departures.ask(closed)
 
     # -- what others ask of it ----------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is wanted of its node, and the node knows it."""
+        told = self.told
+        return told is not None and told.revision == self._heeded and not bears_something(told)
 
     def inform(self, message: Wanted | Refused) -> None:
         """Send it; while the last frame still waits for the Bee to read, it is gathered anew afterwards."""

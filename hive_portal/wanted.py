@@ -53,7 +53,14 @@ def needs_telling(wanted: Wanted, *, told: Wanted | None, heeded: int, silent_s:
     """
     if told is None or not wanted.revision == told.revision == heeded:
         return True
-    return _bears_something(wanted) or silent_s >= TOLD_EVERY_S
+    return bears_something(wanted) or silent_s >= TOLD_EVERY_S
+
+
+def bears_something(wanted: Wanted) -> bool:
+    """A lease, an acknowledgement or a question: each may have been lost, and is told again."""
+    return bool(
+        wanted.assignments or wanted.proposals or wanted.agreements or wanted.usage_acks or wanted.note_acks
+    )
 
 
 def interval_s() -> float:
@@ -104,13 +111,6 @@ def _is_news(wanted: Wanted, told: Wanted | None) -> bool:
 
 def _revision(told: Wanted | None) -> int:
     return told.revision if told else 0
-
-
-def _bears_something(wanted: Wanted) -> bool:
-    """A lease, an acknowledgement or a question: each may have been lost, and is told again."""
-    return bool(
-        wanted.assignments or wanted.proposals or wanted.agreements or wanted.usage_acks or wanted.note_acks
-    )
 
 
 def _content(wanted: Wanted) -> Wanted:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,6 +48,15 @@ def publish_offers(*, node_id: str, offers: Iterable[protocol.Offer]) -> list[st
     if complaints:
         logger.warning("node %s: %s", node_id, "; ".join(complaints)[:1000])
     return complaints
+
+
+def already_live(offered: Mapping[str, Collection[protocol.Offer]]) -> set[str]:
+    """Of these nodes, those whose live offers are exactly the ones they name now; in one query."""
+    live = defaultdict[str, set[str]](set)
+    rows = Offer.objects.filter(node__in=offered.keys(), state=OfferState.LIVE)
+    for node_id, offer_id in rows.values_list("node_id", "id"):
+        live[node_id].add(str(offer_id))
+    return {node_id for node_id, named in offered.items() if live[node_id] == {one.offer_id for one in named}}
 
 
 def expire_offers() -> int:

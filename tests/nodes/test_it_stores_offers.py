@@ -12,7 +12,7 @@ from eth_account.signers.local import LocalAccount
 from agent.protocol import Price
 from apps.nodes import capacity
 from apps.nodes.models import Node, NodeState, Offer, OfferState
-from apps.nodes.offers import expire_offers, publish_offers
+from apps.nodes.offers import already_live, expire_offers, publish_offers
 from apps.teams.audit import Actor
 from tests.cast import PRICE, key_of_bee, signed_offer
 
@@ -40,6 +40,18 @@ def test_the_newest_set_withdraws_what_it_leaves_out(node: Node, bee_key: LocalA
 
     states = {str(offer.id): offer.state for offer in Offer.objects.all()}
     assert states == {first.offer_id: OfferState.WITHDRAWN, second.offer_id: OfferState.LIVE}
+
+
+def test_it_knows_who_says_the_same_again(make_node: Callable[..., Node]) -> None:
+    keys = [key_of_bee(number) for number in range(40, 45)]
+    same, newer, fewer, more, silent = (make_node(key).id for key in keys)
+    given = {node_id: [signed_offer(key)] for node_id, key in zip((same, newer, fewer), keys, strict=False)}
+    for node_id, offered in given.items():
+        publish_offers(node_id=node_id, offers=offered)
+
+    said = given | {newer: [signed_offer(keys[1])], fewer: [], more: [signed_offer(keys[3])], silent: []}
+
+    assert already_live(said) == {same, silent}
 
 
 def moved_first_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
