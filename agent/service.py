@@ -117,8 +117,8 @@ LockPersonality=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 """
-# None that mounts something over /proc or /sys: unprivileged sandboxes could not mount their own any more. Nor
-# ProtectHostname=: it forbids the call with which bubblewrap names a replica's host.
+# None that mounts something over /proc or /sys: unprivileged sandboxes could not mount their own any more.
+# Nor ProtectHostname=: it forbids the call with which bubblewrap names a replica's host.
 _SYSTEM_WALLS = """\
 ProtectSystem=full
 """
