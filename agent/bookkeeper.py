@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 
-from eth_account.signers.local import LocalAccount
 from msgspec.structs import replace
 
 from agent import clock, metering
 from agent.config import Config
 from agent.journal import Journal
+from agent.keys import Signer
 from agent.metering import Meter
 from agent.protocol import NoteAck, Terms, UsageAck
 from agent.runtimes.base import Counters, Run
@@ -19,9 +19,7 @@ log = logging.getLogger("hive.agent")
 
 
 class Bookkeeper:
-    def __init__(
-        self, *, journal: Journal, key: LocalAccount, config: Config, now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, *, journal: Journal, key: Signer, config: Config, now_ms: Callable[[], int]) -> None:
         """`now_ms`: the Queen's clock, by which reports are dated."""
         self._journal, self._key, self._config, self._now_ms = journal, key, config, now_ms
         self._meters: dict[str, Meter] = {

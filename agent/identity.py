@@ -7,38 +7,36 @@ for one that a person chose, the iterations follow OWASP's figure for PBKDF2-HMA
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-
+from agent import keystore
 from agent.errors import AgentError
+from agent.keys import Key, Signer, make_key
 
 PASSWORD_VARIABLE = "HIVE_BEE_PASSWORD"
 _ITERATIONS_OF_RANDOM = 10_000
 _ITERATIONS_OF_CHOSEN = 600_000
 
 
-def load_or_make_key(home: Path) -> LocalAccount:
+def load_or_make_key(home: Path) -> Key:
     """The key in `home/keystore.json`; made there when there is none.
 
     Raises:
         AgentError: the keystore can't be read, or the password is not its.
     """
-    keystore = home / "keystore.json"
-    if not keystore.exists():
-        _make(keystore, _password(home, make=True))
+    path = home / "keystore.json"
+    if not path.exists():
+        _make(path, _password(home, make=True))
     try:
-        return Account.from_key(Account.decrypt(keystore.read_text(), _password(home, make=False)))
-    except (ValueError, KeyError, OSError) as error:
-        raise AgentError(f"{keystore}: can't be opened ({error}); is {PASSWORD_VARIABLE} right?") from error
+        return keystore.decrypt(path.read_text(), _password(home, make=False))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise AgentError(f"{path}: can't be opened ({error}); is {PASSWORD_VARIABLE} right?") from error
 
 
-def node_id(key: LocalAccount) -> str:
+def node_id(key: Signer) -> str:
     """The key's Ethereum address in lower case: Golem's NodeId, and where the Bee is paid."""
     return str(key.address).lower()
 
@@ -55,10 +53,9 @@ def write_private(path: Path, text: str) -> None:
     draft.unlink()
 
 
-def _make(keystore: Path, password: str) -> None:
+def _make(path: Path, password: str) -> None:
     iterations = _ITERATIONS_OF_CHOSEN if PASSWORD_VARIABLE in os.environ else _ITERATIONS_OF_RANDOM
-    content = Account.encrypt(Account.create().key, password, kdf="pbkdf2", iterations=iterations)
-    write_private(keystore, json.dumps(content))
+    write_private(path, keystore.encrypt(make_key(), password, iterations=iterations))
 
 
 def _password(home: Path, *, make: bool) -> str:

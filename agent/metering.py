@@ -9,10 +9,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-from eth_account.signers.local import LocalAccount
 from msgspec.structs import replace
 
 from agent import typed_data
+from agent.keys import Signer
 from agent.protocol import DebitNote, Price, Terms, Usage, UsageAck
 from agent.runtimes.base import Counters
 
@@ -85,7 +85,7 @@ def is_worth_a_report(meter: Meter) -> bool:
     return not meter.closed and bool(meter.run_id or meter.running_ms or meter.cpu_ms or meter.egress_bytes)
 
 
-def cut(meter: Meter, *, wall_ms: int, final: bool, key: LocalAccount, chain_id: int) -> tuple[Usage, Meter]:
+def cut(meter: Meter, *, wall_ms: int, final: bool, key: Signer, chain_id: int) -> tuple[Usage, Meter]:
     """Close the interval that began with the last report: (its signed report, the meter after it)."""
     ended_ms = max(wall_ms, meter.since_ms)
     draft = Usage(
@@ -149,7 +149,7 @@ def write_note(
     ack: UsageAck,
     usage_hash: str,
     amount_glm: Decimal,
-    key: LocalAccount,
+    key: Signer,
     chain_id: int,
 ) -> DebitNote | None:
     """The next debit note; None when it would say nothing new. That of a closed agreement is the invoice."""

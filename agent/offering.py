@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
-from eth_account.signers.local import LocalAccount
-
 from agent import clock, offers
 from agent.config import Config
+from agent.keys import Signer
 from agent.negotiate import local_time
 from agent.pricing import Pricing, differs_notably, prices_now
 from agent.protocol import Offer, Price, Terms
@@ -27,7 +26,7 @@ class Offering:
         config: Config,
         judge: Judge,
         runtimes: Collection[Runtime],
-        key: LocalAccount,
+        key: Signer,
         machine_threads: Decimal,
         properties: Callable[[], dict[str, Any]],
     ) -> None:

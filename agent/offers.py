@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from eth_account.signers.local import LocalAccount
 from msgspec.structs import replace
 
 from agent import typed_data
 from agent.config import Config
 from agent.identity import node_id
+from agent.keys import Signer
 from agent.protocol import Offer, Price
 from agent.runtimes.base import Runtime
 
@@ -26,7 +26,7 @@ def make_offers(
     config: Config,
     asked: Price,
     machine: dict[str, Any],
-    key: LocalAccount,
+    key: Signer,
     chain_id: int,
     now_ms: int,
 ) -> list[Offer]:

@@ -1,7 +1,8 @@
 """EIP-712 typed data that Queen and Bee sign, so that any Ethereum wallet library can check it.
 
-Every signature is over `domain(chain_id)`; amounts are in wei (1 GLM = 10^18), spans in milliseconds and
-CPU threads in thousandths, because EIP-712 knows whole numbers only. Source: https://eips.ethereum.org/EIPS/eip-712
+Every signature is over the domain {name: "Golem Hive", version: "1", chainId}; amounts are in wei (1 GLM =
+10^18), spans in milliseconds and CPU threads in thousandths, because EIP-712 knows whole numbers only.
+Source: https://eips.ethereum.org/EIPS/eip-712
 """
 
 from __future__ import annotations
@@ -9,73 +10,68 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import SignableMessage, _hash_eip191_message, encode_typed_data
-from eth_account.signers.local import LocalAccount
-
+from agent import eip712, keys
+from agent.eip712 import Fields, SignableMessage
+from agent.keys import Signer
 from agent.protocol import DebitNote, Offer, Price, Terms, Usage
 
 NO_HASH = "0x" + "00" * 32
 
-_PRICE = [
-    {"name": "startWei", "type": "uint256"},
-    {"name": "cpuSecondWei", "type": "uint256"},
-    {"name": "secondWei", "type": "uint256"},
-    {"name": "egressGibWei", "type": "uint256"},
-]
-TYPES: dict[str, list[dict[str, str]]] = {
-    "Login": [
-        {"name": "node", "type": "address"},
-        {"name": "queen", "type": "address"},
-        {"name": "nonce", "type": "bytes32"},
-    ],
-    "Offer": [
-        {"name": "offerId", "type": "string"},
-        {"name": "node", "type": "address"},
-        {"name": "runtime", "type": "string"},
-        {"name": "cpuThreadsMilli", "type": "uint256"},
-        {"name": "memBytes", "type": "uint256"},
+_PRICE: Fields = (
+    ("startWei", "uint256"),
+    ("cpuSecondWei", "uint256"),
+    ("secondWei", "uint256"),
+    ("egressGibWei", "uint256"),
+)
+TYPES: dict[str, Fields] = {
+    "Login": (
+        ("node", "address"),
+        ("queen", "address"),
+        ("nonce", "bytes32"),
+    ),
+    "Offer": (
+        ("offerId", "string"),
+        ("node", "address"),
+        ("runtime", "string"),
+        ("cpuThreadsMilli", "uint256"),
+        ("memBytes", "uint256"),
         *_PRICE,
-        {"name": "issuedAtMs", "type": "uint64"},
-        {"name": "validMs", "type": "uint64"},
-    ],
-    "Agreement": [
-        {"name": "agreementId", "type": "string"},
-        {"name": "requestor", "type": "address"},
-        {"name": "provider", "type": "address"},
-        {"name": "offerId", "type": "string"},
-        {"name": "runtime", "type": "string"},
-        {"name": "image", "type": "string"},
-        {"name": "cpuThreadsMilli", "type": "uint256"},
-        {"name": "memBytes", "type": "uint256"},
+        ("issuedAtMs", "uint64"),
+        ("validMs", "uint64"),
+    ),
+    "Agreement": (
+        ("agreementId", "string"),
+        ("requestor", "address"),
+        ("provider", "address"),
+        ("offerId", "string"),
+        ("runtime", "string"),
+        ("image", "string"),
+        ("cpuThreadsMilli", "uint256"),
+        ("memBytes", "uint256"),
         *_PRICE,
-        {"name": "validFromMs", "type": "uint64"},
-        {"name": "expiresAtMs", "type": "uint64"},
-        {"name": "team", "type": "string"},
-    ],
-    "Usage": [
-        {"name": "agreementId", "type": "string"},
-        {"name": "sequence", "type": "uint64"},
-        {"name": "previousHash", "type": "bytes32"},
-        {"name": "startedAtMs", "type": "uint64"},
-        {"name": "endedAtMs", "type": "uint64"},
-        {"name": "runningMs", "type": "uint64"},
-        {"name": "cpuMs", "type": "uint64"},
-        {"name": "egressBytes", "type": "uint64"},
-        {"name": "final", "type": "bool"},
-    ],
-    "DebitNote": [
-        {"name": "agreementId", "type": "string"},
-        {"name": "sequence", "type": "uint64"},
-        {"name": "usageHash", "type": "bytes32"},
-        {"name": "amountWei", "type": "uint256"},
-        {"name": "final", "type": "bool"},
-    ],
+        ("validFromMs", "uint64"),
+        ("expiresAtMs", "uint64"),
+        ("team", "string"),
+    ),
+    "Usage": (
+        ("agreementId", "string"),
+        ("sequence", "uint64"),
+        ("previousHash", "bytes32"),
+        ("startedAtMs", "uint64"),
+        ("endedAtMs", "uint64"),
+        ("runningMs", "uint64"),
+        ("cpuMs", "uint64"),
+        ("egressBytes", "uint64"),
+        ("final", "bool"),
+    ),
+    "DebitNote": (
+        ("agreementId", "string"),
+        ("sequence", "uint64"),
+        ("usageHash", "bytes32"),
+        ("amountWei", "uint256"),
+        ("final", "bool"),
+    ),
 }
-
-
-def domain(chain_id: int) -> dict[str, Any]:
-    return {"name": "Golem Hive", "version": "1", "chainId": chain_id}
 
 
 def login(*, node: str, queen: str, nonce: str, chain_id: int) -> SignableMessage:
@@ -141,27 +137,28 @@ def debit_note(note: DebitNote, *, chain_id: int) -> SignableMessage:
     return _encode("DebitNote", message, chain_id)
 
 
-def sign(message: SignableMessage, key: LocalAccount) -> str:
+def sign(message: SignableMessage, key: Signer) -> str:
     """65-byte signature, hex with 0x."""
-    return "0x" + bytes(key.sign_message(message).signature).hex()
+    return "0x" + keys.sign(message.digest, key).hex()
 
 
 def digest(message: SignableMessage) -> str:
     """The 32 bytes that are signed, hex with 0x; the link of the usage chain."""
-    return "0x" + bytes(_hash_eip191_message(message)).hex()
+    return "0x" + message.digest.hex()
 
 
 def is_signed_by(message: SignableMessage, signature: str, address: str) -> bool:
     """False for a signature of somebody else and for one that is no signature at all."""
     try:
-        signer = Account.recover_message(message, signature=signature)
-    except Exception:  # eth-keys, rlp and binascii each raise their own kinds for malformed bytes
+        signer = keys.signer_of(message.digest, bytes.fromhex(signature.removeprefix("0x")))
+    except Exception:  # libsecp256k1's wrapper raises kinds of its own for numbers that are no signature
         return False
-    return str(signer).lower() == address.lower()
+    return signer == address.lower()
 
 
 def _encode(name: str, message: dict[str, Any], chain_id: int) -> SignableMessage:
-    return encode_typed_data(domain(chain_id), {name: TYPES[name]}, message)
+    domain = eip712.domain_hash("Golem Hive", "1", chain_id)
+    return eip712.encode(name, TYPES[name], message, domain=domain)
 
 
 def _price(price: Price) -> dict[str, int]:

@@ -66,7 +66,10 @@ def sift(
 
 def is_genuine(report: protocol.Usage, *, node_id: str, chain_id: int) -> bool:
     """Do hash and signature belong to these numbers and to this node?"""
-    message = typed_data.usage(report, chain_id=chain_id)
+    try:
+        message = typed_data.usage(report, chain_id=chain_id)
+    except ValueError:  # the hash it names as its predecessor's is none
+        return False
     return typed_data.digest(message) == report.hash and typed_data.is_signed_by(
         message, report.signature, node_id
     )

@@ -180,8 +180,9 @@ def whole_hive(folder: Path) -> Iterator[WholeHive]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with patch.dict(os.environ, clean, clear=True), ExitStack() as open_things:
         home = HiveHome(folder / "queen")
-        options = {"port": ports.find(), "edge_port": ports.find(), "chain": False, "environ": PACE}
-        hive = open_things.enter_context(Hive(home, say=lambda line: None, **options))
+        port, edge_port = ports.find(), ports.find()
+        queen = Hive(home, port=port, edge_port=edge_port, chain=False, environ=PACE, say=lambda line: None)
+        hive = open_things.enter_context(queen)
         cast = json.loads(hive.manage("shell", "-v", "0", "-c", CAST).splitlines()[-1])
         team = open_things.enter_context(hive_client.Hive(hive.portal_url, cast["api"]))
         yield WholeHive(hive.portal_url, team, cast["bees"], folder, hive.manage)

@@ -102,7 +102,7 @@ def _signer_of(terms: Terms, signature: str) -> str:
         "team": terms.team,
     }
     domain = {"name": "Golem Hive", "version": "1", "chainId": settings.HIVE_CHAIN_ID}
-    types = {"Agreement": typed_data.TYPES["Agreement"]}
+    types = {"Agreement": [{"name": name, "type": kind} for name, kind in typed_data.TYPES["Agreement"]]}
     return Account.recover_message(encode_typed_data(domain, types, message), signature=signature).lower()
 
 
