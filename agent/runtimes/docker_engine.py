@@ -17,7 +17,7 @@ from requests.exceptions import RequestException
 from agent.runtimes.base import RuntimeFault
 
 _TIMEOUT_S = 60
-_THREADS, _PULLS = 16, 2
+_THREADS, _PULLS = 16, 8
 _UNIX = "unix://"
 
 P = ParamSpec("P")

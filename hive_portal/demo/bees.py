@@ -99,6 +99,7 @@ class DemoBee:
             labels = {"label": f"hive.node={self.node_id}"}
             for container in engine.containers.list(all=True, filters=labels):  # type: ignore[attr-defined]
                 container.remove(force=True)
+            engine.networks.prune(filters=labels)  # type: ignore[attr-defined]
 
 
 def prepare_bees(hive: HiveHome, portal_url: str) -> list[DemoBee]:
