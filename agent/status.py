@@ -17,6 +17,7 @@ from agent.config import read_config
 from agent.errors import AgentError
 from agent.pausing import paused_since
 from agent.protocol import Assignment
+from agent.rules.hours import is_open, next_change
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +36,10 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_running: bool
     """An agent works with this home now."""
     paused_since: datetime | None
+    for_rent: bool
+    """By the owner's hours."""
+    for_rent_changes_at: datetime | None
+    """In local time, like the hours; None when it is for rent always."""
     replicas: list[Given]
     agreements: int
     """Under which something has run here."""
@@ -47,6 +52,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def standing_of(home: Path) -> Standing:
     """Raises AgentError where no Bee has joined."""
     config = read_config(home)
+    spans, now = config.rent.spans, datetime.now()
     with closing(_journal(home)) as journal:
         agreements, earned, unsent = _books(journal)
         return Standing(
@@ -55,6 +61,8 @@ def standing_of(home: Path) -> Standing:
             url=config.url,
             is_running=_is_running(home),
             paused_since=paused_since(home),
+            for_rent=is_open(spans, now),
+            for_rent_changes_at=next_change(spans, now),
             replicas=_given(journal),
             agreements=agreements,
             earned_glm=earned,

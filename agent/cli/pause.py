@@ -60,12 +60,20 @@ def _text(standing: Standing) -> str:
             f"{'hive':<10}{standing.url}",
             f"{'agent':<10}{'running' if standing.is_running else 'not running'}",
             f"{'paused':<10}{pause}",
+            f"{'for rent':<10}{_hours(standing)}",
             f"{'earned':<10}{earned} under {standing.agreements} agreements, by this bee's own count",
             f"{'unsent':<10}{standing.unsent_reports} reports that the Hive has not confirmed",
             f"{'replicas':<10}{len(standing.replicas)}",
             *(_line(each) for each in standing.replicas),
         ]
     )
+
+
+def _hours(standing: Standing) -> str:
+    changes_at = standing.for_rent_changes_at
+    if changes_at is None:
+        return "always" if standing.for_rent else "never"
+    return f"{'now, until' if standing.for_rent else 'from'} {changes_at:%a %H:%M}"
 
 
 def _line(given: Given) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from agent.config import Config, Rules
 from agent.errors import AgentError
-from agent.protocol import Workload
+from agent.protocol import ImageSignature, Workload
 from agent.rules.digests import named_by, read_digest
-from agent.rules.hours import Span, is_open, next_change
+from agent.rules.hours import Span, is_open
 
 if TYPE_CHECKING:
     from agent.rules.signers import Key
+
+SHA3 = b"sha3-256:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +31,6 @@ class Judge:
 
     def is_open(self, at: datetime) -> bool:
         return is_open(self.spans, at)
-
-    def next_change(self, at: datetime) -> datetime | None:
-        """When the machine's hours for rent begin or end next."""
-        return next_change(self.spans, at)
 
     def objection(self, *, runtime: str, image: str, team: str, at: datetime) -> str:
         """Why it may not run here now, as far as that can be told without the image; empty when it may.
@@ -62,8 +61,9 @@ class Judge:
         return bool(self.digests or self.signers)
 
     def wants_sha3(self, workload: Workload) -> bool:
-        """Whether an image's SHA3-256 matters: a signature may name one, too."""
-        return bool(self.signers and workload.signatures) or not self._lists_only("sha256:")
+        """Whether an image's SHA3-256 matters: an engine may have to read the whole image for it."""
+        named = any(SHA3 in _payload(each) for each in workload.signatures) if self.signers else False
+        return named or not self._lists_only("sha256:")
 
     def objection_to_image(self, workload: Workload, digests: Collection[str]) -> str:
         """Why this very image may not run; `digests` are of what is there, not of what was asked for."""
@@ -94,6 +94,14 @@ class Judge:
 
     def _lists_only(self, algorithm: str) -> bool:
         return all(each.startswith(algorithm) for each in self.digests)
+
+
+def _payload(signature: ImageSignature) -> bytes:
+    """What was signed; nothing where that can't be read."""
+    try:
+        return base64.b64decode(signature.payload)
+    except ValueError:
+        return b""
 
 
 def judge_for(config: Config, home: Path) -> Judge:

@@ -193,6 +193,8 @@ def test_it_takes_an_image_that_somebody_it_trusts_has_signed(sign: Any) -> None
     assert rule.objection_to_image(workload(sign(document())), {SHA256}) == ""
     assert rule.objection_to_image(workload(sign(document(SHA3))), {SHA256, SHA3}) == ""
     assert rule.wants_sha3(workload(sign(document(SHA3))))
+    assert not rule.wants_sha3(workload(sign(document())))
+    assert not judge().wants_sha3(workload(sign(document(SHA3))))
 
 
 def test_it_wants_a_signature() -> None:

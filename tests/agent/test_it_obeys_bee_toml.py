@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -207,10 +208,13 @@ async def test_it_runs_nothing_under_an_agreement_that_the_rules_are_against_by_
 async def test_it_offers_nothing_outside_the_owners_hours(
     queen: QueenDouble, home: Path, running_bee: Callable[..., Any]
 ) -> None:
-    write_rules(queen, home, rent={"hours": later()})
+    [hours] = later()
+    write_rules(queen, home, rent={"hours": (hours,)})
     async with running_bee():
         await queen.until(lambda: queen.observed)  # the offers go out before
         assert queen.offers == []
+        _, output, error = await agent("status", "--home", str(home))
+        assert re.search(rf"^for rent +from [A-Z][a-z]+ {hours[:5]}$", output, re.MULTILINE), output + error
 
 
 async def test_it_stops_at_the_owners_hour_though_no_queen_can_be_heard(
