@@ -38,6 +38,8 @@ _ETC = (
 )
 _NAMESPACES = ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
 _SHARED_MEMORY_BYTES = 64 << 20
+_HOST_NAME = 64
+"""Bytes that sethostname(2) takes."""
 _NOBODY = 65534
 _SELF_TEST_S = 10
 
@@ -61,7 +63,7 @@ def walls(
         str(shutil.which("bwrap")),
         *_NAMESPACES,
         *(() if os.geteuid() == 0 else ("--unshare-user", "--disable-userns")),
-        *("--die-with-parent", "--new-session", "--hostname", hostname),
+        *("--die-with-parent", "--new-session", "--hostname", hostname[:_HOST_NAME]),
         *_bind("--ro-bind-try", _SYSTEM),
         *_bind("--ro-bind-try", (Path("/etc", name) for name in _ETC)),
         *("--ro-bind", str(folder / "etc/passwd"), "/etc/passwd"),

@@ -219,6 +219,7 @@ class Guarded:
         await asyncio.to_thread(_clear, folder_of(run))
 
     async def execute(self, run: Run, command: list[str], timeout_s: float) -> int:
+        _may_enter(run)
         process = await asyncio.create_subprocess_exec(
             *_GUARD_COMMAND,
             "--run",
@@ -237,6 +238,7 @@ class Guarded:
                 os.killpg(process.pid, signal.SIGKILL)
 
     async def terminal(self, run: Run, command: str | None, columns: int, rows: int) -> Terminal:
+        _may_enter(run)
         shell = [*_GUARD_COMMAND, "--shell", str(folder_of(run)), *([command] if command else [])]
         return open_pseudo_terminal(shell, columns, rows)
 
@@ -316,6 +318,14 @@ def _is_alive(run: Run) -> bool:
     """The guard lives and is the very process that was started: pids come round again, also after a boot."""
     same_boot = run.detail["boot_id"] == clock.boot_id()
     return same_boot and proctree.started_ticks(_guard_pid(run)) == run.detail["guard_started"]
+
+
+def _may_enter(run: Run) -> None:
+    """What goes into a paused replica would stand still there, and whoever waits for it, too."""
+    if not _is_alive(run):
+        raise RuntimeFault("the replica has ended")
+    if (folder_of(run) / "paused").exists():
+        raise RuntimeFault("the replica is paused by the bee's owner")
 
 
 def _signal_guard(run: Run, number: signal.Signals) -> None:

@@ -51,8 +51,11 @@ def resident_bytes(pid: int) -> int:
 
 
 def freeze(guard: int) -> None:
-    """Stop everything below a guard. What forks meanwhile is met in the next round."""
-    while running := [pid for pid in descendants(guard) if _state(pid) not in "TtZX"]:
+    """Stop everything below a guard. What forks meanwhile is met in the next round.
+
+    What hangs in a system call stops when that returns: it is not waited for.
+    """
+    while running := [pid for pid in descendants(guard) if _state(pid) not in "TtZXD"]:
         for pid in running:
             _signal(pid, signal.SIGSTOP)
         time.sleep(0.002)

@@ -302,6 +302,20 @@ async def test_it_stops_what_is_paused(runtime: ProcessRuntime) -> None:
     assert time.monotonic() - began < 3, "it heard SIGTERM, and was not killed"
 
 
+async def test_nobody_goes_into_what_stands_still_or_has_ended(runtime: ProcessRuntime) -> None:
+    run = await runtime.start(order("server"))
+    await runtime.pause(run)
+    with pytest.raises(RuntimeFault, match="paused by the bee's owner"):
+        await runtime.execute(run, ["/bin/true"], 5)
+    with pytest.raises(RuntimeFault, match="paused by the bee's owner"):
+        await runtime.terminal(run, None, 80, 24)
+    await runtime.resume(run)
+    assert await runtime.execute(run, ["/bin/true"], 5) == 0
+    await runtime.stop(run, 1)
+    with pytest.raises(RuntimeFault, match="has ended"):
+        await runtime.execute(run, ["/bin/true"], 5)
+
+
 async def test_it_tells_the_last_lines_it_wrote(runtime: ProcessRuntime) -> None:
     run = await runtime.start(order("talker"))
     assert (await end_of(runtime, run)).endswith("said on the other stream")

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from agent.runtimes import bubblewrap
 from agent.runtimes.base import Run
@@ -236,6 +237,15 @@ async def test_it_serves_while_it_is_walled_in(runtime: ProcessRuntime) -> None:
             return False
 
     await until(answers)
+    await runtime.stop(run, 1)
+
+
+async def test_a_long_name_names_a_host_as_far_as_it_goes(runtime: ProcessRuntime) -> None:
+    named = order("server")
+    assignment = replace(named.assignment, replica="a-service-of-many-words-" * 4)
+    run = await runtime.start(replace(named, assignment=assignment))
+    inside = 'test "$(hostname)" = "$(echo "$HIVE_REPLICA" | cut -c -64)"'
+    assert await runtime.execute(run, ["/bin/sh", "-c", inside], 5) == 0
     await runtime.stop(run, 1)
 
 
