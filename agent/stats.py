@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from msgspec.structs import replace
 
 from agent import clock
 from agent.protocol import Stats
 
 INTERFACES = Path("/sys/class/net")
+LEAST_S = 1.0
+"""An average over less time than this is not taken."""
 
 
 class Traffic(NamedTuple):
@@ -24,15 +27,25 @@ class Traffic(NamedTuple):
 
 
 class Gauge:
-    """CPU and network are told as averages since the last reading; the first knows nothing of them yet."""
+    """CPU and network are told as averages since the last reading; the first knows nothing of them yet.
+
+    A heartbeat that comes early, since something changed, repeats the figures: an average over a few
+    milliseconds says nothing.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Disk is the file system of `folder`."""
         self._folder = folder
         self._traffic = traffic()
         psutil.cpu_percent(interval=None)
+        self._newest: Stats | None = None
 
     def read(self, *, running: int) -> Stats:
+        if self._newest is None or clock.boot_s() - self._traffic.at_s >= LEAST_S:
+            self._newest = self._measured()
+        return replace(self._newest, running=running)
+
+    def _measured(self) -> Stats:
         before, self._traffic = self._traffic, traffic()
         sent_bytes_s, received_bytes_s = rates(before, self._traffic)
         return Stats(
@@ -41,7 +54,6 @@ class Gauge:
             disk_used_bytes=shutil.disk_usage(self._folder).used,
             sent_bytes_s=sent_bytes_s,
             received_bytes_s=received_bytes_s,
-            running=running,
             temperature_c=temperature_c(),
         )
 

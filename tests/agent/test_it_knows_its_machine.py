@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from agent import hardware, stats
+from agent import clock, hardware, stats
 from agent.stats import Gauge, Traffic, outer_interfaces, rates
 
 CPUINFO = """\
@@ -166,10 +166,23 @@ def test_it_tells_the_hottest_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stats.temperature_c() is None
 
 
+def test_an_early_heartbeat_repeats_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s, sent = [1000.0], [0]
+    monkeypatch.setattr(stats, "traffic", lambda: Traffic(now_s[0], sent[0], 0))
+    monkeypatch.setattr(clock, "boot_s", lambda: now_s[0])
+    gauge = Gauge(tmp_path)
+    told = []
+    for later_s, bytes_more in ((5.0, 5000), (0.1, 900), (4.9, 4100)):
+        now_s[0] += later_s
+        sent[0] += bytes_more
+        told.append(gauge.read(running=len(told)))
+    assert [(each.sent_bytes_s, each.running) for each in told] == [(1000.0, 0), (1000.0, 1), (1000.0, 2)]
+
+
 async def test_a_reading_costs_next_to_nothing(tmp_path: Path) -> None:
     gauge, readings = Gauge(tmp_path), 100
     before_s = time.process_time()
     for _ in range(readings):
-        gauge.read(running=1)
+        gauge._measured()
         await asyncio.sleep(0)
     assert (time.process_time() - before_s) / readings < 0.01, "1 % of a core at a heartbeat each second"
