@@ -185,7 +185,8 @@ def test_it_tells_everything_at_once_in_the_order_of_lines() -> None:
         ("services: {web: {image: }}", "expected an image"),
         (
             'services: {job: {image: app, ports: ["80"], x-hive: {runtime: [docker, wasm]}}}',
-            "services.job.ports: a wasm module has no network: take the port out, or wasm out of x-hive.runtime",
+            "services.job.ports: a wasm module has no network: take the port out, or wasm out of "
+            "x-hive.runtime",
         ),
         ("services: {? [a, b] : {image: app}}", "expected a name before the colon"),
     ],
