@@ -58,6 +58,8 @@ log = logging.getLogger("hive.agent")
 UNUSED_AGREEMENT_S = 900.0
 """An agreement under which nothing was assigned for so long no longer counts against what is for rent."""
 _JITTER = 0.1
+SHORTEST_S, LONGEST_S = 0.1, 3600.0
+"""Of intervals that the Queen may ask for: whatever she says, the Bee neither floods her nor goes silent."""
 
 
 class Bee:
@@ -129,6 +131,7 @@ class Bee:
         self.greeted.set()
         self._offers_due = self._papers_due = True
         self.measured.say_again()
+        self._revision = 0  # a Queen whose database was restored may count from an earlier one
         self._changed()
 
     def _info(self) -> NodeInfo:
@@ -143,6 +146,10 @@ class Bee:
     # -- listening ------------------------------------------------------------------------------------------
 
     def take_wanted(self, wanted: Wanted) -> None:
+        """One that is older than what this link has brought already is passed over."""
+        if wanted.revision < self._revision:
+            log.warning("passed over revision %d: %d was told before", wanted.revision, self._revision)
+            return
         self.clock.hear(wanted.now_ms)
         self._revision = wanted.revision
         self._pace(wanted.heartbeat_s, wanted.metering_interval_s)
@@ -254,7 +261,9 @@ class Bee:
             self._poke()
 
     def _pace(self, heartbeat_s: float, metering_interval_s: float) -> None:
-        self._heartbeat_s, self.metering_interval_s = heartbeat_s, metering_interval_s
+        """As the Queen asks, within what keeps the Bee quiet and its papers written."""
+        self._heartbeat_s = min(max(heartbeat_s, SHORTEST_S), LONGEST_S)
+        self.metering_interval_s = min(max(metering_interval_s, SHORTEST_S), LONGEST_S)
 
     def _note_approval(self, approved: bool) -> None:
         if approved != self._approved:

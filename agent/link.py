@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from agent import clock
 from agent.bee import Bee
-from agent.errors import NoHiveAnswers, RefusedByQueen
+from agent.errors import AgentError, NoHiveAnswers, RefusedByQueen
 from agent.protocol import (
     MAX_FRAME_BYTES,
     Challenge,
     Echo,
     FromQueen,
     OpenStream,
+    ProtocolError,
     Refused,
     Wanted,
     Welcome,
@@ -30,6 +32,8 @@ log = logging.getLogger("hive.agent")
 
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
 _GREETING_S = 15
+_STEADY_S = 10.0
+"""Who is welcomed and hung up on again and again must come back ever more slowly, too."""
 _FAREWELL_S = 2
 """How long the Queen may take to answer a close; an owner who stops the Bee does not wait for her."""
 
@@ -44,6 +48,18 @@ def delays() -> Generator[float, None, None]:
     while True:
         yield random.uniform(0, limit)
         limit = min(limit * 2, _LONGEST_DELAY_S)
+
+
+class Patience:
+    """How long to wait before calling again; a link that held for a while is a new beginning."""
+
+    def __init__(self) -> None:
+        self._delays = delays()
+
+    def after(self, held_s: float) -> float:
+        if held_s >= _STEADY_S:
+            self._delays = delays()
+        return next(self._delays)
 
 
 async def enrol(bee: Bee, token: str) -> Welcome:
@@ -65,19 +81,23 @@ async def enrol(bee: Bee, token: str) -> Welcome:
 
 async def keep_link(bee: Bee, wake: asyncio.Event, open_console: Callable[[OpenStream], None]) -> None:
     """Connect, converse, and connect again, until cancelled. Raises RefusedByQueen for a final refusal."""
-    patience = delays()
+    patience = Patience()
     async for websocket in _connect(bee):
+        begun_s = clock.boot_s()
         try:
             await _greet(websocket, bee)
-            patience = delays()
             await _converse(websocket, bee, wake, open_console)
         except (ConnectionClosed, TimeoutError) as error:
             log.warning("link to %s lost: %s", bee.config.url, error or "no greeting in time")
         except (TryLater, ValueError) as reason:
             log.warning("%s: %s", bee.config.url, reason)
+        except AgentError:
+            raise
+        except Exception:  # what nobody foresaw costs this link, not the replicas that the agent looks after
+            log.exception("the link to %s failed", bee.config.url)
         finally:
             await websocket.close()  # also on the way out: code 1000 says that it was meant
-        await asyncio.sleep(next(patience))
+        await asyncio.sleep(patience.after(clock.boot_s() - begun_s))
 
 
 def _connect(bee: Bee) -> connect:
@@ -138,7 +158,12 @@ async def _converse(
 
 async def _listen(websocket: ClientConnection, bee: Bee, open_console: Callable[[OpenStream], None]) -> None:
     while True:
-        match await _receive(websocket):
+        try:
+            message = await _receive(websocket)
+        except ProtocolError as error:  # a newer Queen may say more than this Bee knows
+            log.warning("passed over a message that can't be read: %.200s", error)
+            continue
+        match message:
             case Wanted() as wanted:
                 bee.take_wanted(wanted)
             case OpenStream() as stream:

@@ -65,6 +65,8 @@ class QueenDouble:
     key: Any = field(default_factory=Account.create)
     assignments: list[Assignment] = field(default_factory=list)
     agreements: dict[str, AgreementToSign] = field(default_factory=dict)
+    asked: dict[str, AgreementToSign] = field(default_factory=dict)
+    """All agreements that it has ever asked to be signed."""
     prices: dict[str, Price] = field(default_factory=dict)
     hellos: list[Hello] = field(default_factory=list)
     offers: list[Offer] = field(default_factory=list)
@@ -123,7 +125,8 @@ class QueenDouble:
         terms = replace(terms, **changes)
         self.prices[terms.agreement_id] = terms.price
         signature = typed_data.sign(typed_data.agreement(terms, chain_id=CHAIN_ID), self.key)
-        self.agreements[terms.agreement_id] = AgreementToSign(terms=terms, requestor_signature=signature)
+        self.asked[terms.agreement_id] = AgreementToSign(terms=terms, requestor_signature=signature)
+        self.agreements[terms.agreement_id] = self.asked[terms.agreement_id]
         await self.nudge()
         await self.until(lambda: self.answer_to(terms.agreement_id))
         self.agreements.pop(terms.agreement_id)
