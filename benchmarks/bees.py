@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from apps.nodes.silence import REATTACH_S
 from benchmarks.figure import Figure
 from benchmarks.null_bee import NullBee
 from hive_portal.serve import Hive
@@ -59,10 +60,23 @@ async def _measure(hive: Hive) -> list[Figure]:
         await asyncio.sleep(2)  # what was said is in the database by then, or it never will be
         end = _read(hive, bees)
         dropped = [bee.lost for bee in bees if bee.lost]
+        return_s = await _return(bees)
         for life in lives:
             life.cancel()
     print(*sorted(set(dropped)), sep="\n", end="", flush=True)
-    return _figures(warm, first, last, end, dropped=len(dropped), joins_s=joins_s)
+    return [
+        *_figures(warm, first, last, end, dropped=len(dropped), joins_s=joins_s),
+        Figure(
+            name="bees: return",
+            value=return_s,
+            unit="s",
+            peer="the time they have",
+            peer_value=REATTACH_S,
+            target=1,
+            at_least=False,
+            note=f"until {len(bees)} bees are back after the web process was killed, its start included",
+        ),
+    ]
 
 
 @contextmanager
@@ -94,6 +108,24 @@ async def _join(bees: list[NullBee], group: asyncio.TaskGroup) -> list[asyncio.T
             return life
 
     return list(await asyncio.gather(*map(join, bees)))
+
+
+async def _return(bees: list[NullBee]) -> float:
+    """Kill the web process, which its supervisor starts again; seconds until every Bee is back."""
+    for bee in bees:
+        bee.persist()
+    begun = time.monotonic()
+    _web().kill()
+    while not all(bee.joins > 1 and bee.joined.is_set() for bee in bees):
+        await asyncio.sleep(0.1)
+        if time.monotonic() - begun > 10 * REATTACH_S:
+            break
+    return time.monotonic() - begun
+
+
+def _web() -> psutil.Process:
+    [web] = [each for each in psutil.Process().children(recursive=True) if "uvicorn" in _command(each)]
+    return web
 
 
 def _tokens(hive: Hive, count: int) -> list[str]:
@@ -134,8 +166,7 @@ class Reading:
 
 
 def _read(hive: Hive, bees: list[NullBee]) -> Reading:
-    processes = psutil.Process().children(recursive=True)
-    [web] = [each for each in processes if "uvicorn" in _command(each)]
+    processes, web = psutil.Process().children(recursive=True), _web()
     with psycopg.connect(hive.stack.env["DATABASE_URL"], autocommit=True) as connection:
         database = connection.execute(_COUNTERS).fetchone()
     assert database

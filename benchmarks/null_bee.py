@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from agent import typed_data
+from agent.link import delays
 from agent.protocol import (
     MAX_FRAME_BYTES,
     Challenge,
@@ -32,44 +33,65 @@ from agent.protocol import (
     encode,
 )
 
+GREETING_S = 15.0
+"""As in `agent/link.py`: so long it waits for a welcome."""
 JITTER = 0.1
 """As in `agent/bee.py`: so much earlier or later than told."""
 
 
 class NullBee:
-    """Joins once, then says a heartbeat as often as it is told to, until it is cancelled."""
+    """Joins, then says a heartbeat as often as it is told to, until it is cancelled."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str | None) -> None:
         self.url = url
         self.key = Account.create()
         self.node_id = str(self.key.address).lower()
         self.joined = asyncio.Event()
+        self.joins = 0
         self.heartbeats = 0
         self.answers = 0
         self.lost = ""
-        """Why its link ended; it does not dial again, so that no drop goes unseen."""
+        """Why its link ended. It dials again only once it is told to `persist`: no drop goes unseen."""
+        self._offers: list[Offer] = []
+        self._persists = False
         self._token = token
         self._heartbeat_s = 10.0
         self._revision = 0
         self._silenced = False
 
     async def live(self) -> None:
-        with self._noting_loss():
-            async with connect(
-                f"{self.url}/bee/link/", compression=None, max_size=MAX_FRAME_BYTES, open_timeout=60
-            ) as link:
-                await self._join(link)
-                speaking = asyncio.create_task(self._speak(link))
-                try:
-                    async for frame in link:
-                        self._take(decode_from_queen(frame))
-                finally:
-                    speaking.cancel()
-            raise EOFError(f"closed with code {link.close_code}: {link.close_reason}")
+        patience = delays()
+        while True:
+            with self._noting_loss():
+                async with asyncio.timeout(GREETING_S) as greeting, self._dialled() as link:
+                    await self._join(link)
+                    greeting.reschedule(None)
+                    patience = delays()
+                    await self._converse(link)
+            if not self._persists:
+                return
+            self.joined.clear()
+            await asyncio.sleep(next(patience))
+
+    def _dialled(self) -> connect:
+        return connect(f"{self.url}/bee/link/", compression=None, max_size=MAX_FRAME_BYTES)
+
+    async def _converse(self, link: ClientConnection) -> None:
+        speaking = asyncio.create_task(self._speak(link))
+        try:
+            async for frame in link:
+                self._take(decode_from_queen(frame))
+        finally:
+            speaking.cancel()
+        raise EOFError(f"closed with code {link.close_code}: {link.close_reason}")
 
     def fall_silent(self) -> None:
         """Say no further heartbeat; the link stays."""
         self._silenced = True
+
+    def persist(self) -> None:
+        """From now on dial again, as the agent does."""
+        self._silenced, self._persists = False, True
 
     async def _join(self, link: ClientConnection) -> None:
         challenge = decode_from_queen(await link.recv())
@@ -78,7 +100,10 @@ class NullBee:
         welcome = decode_from_queen(await link.recv())
         assert isinstance(welcome, Welcome), welcome
         self._heartbeat_s = welcome.heartbeat_s
-        await link.send(encode(Offers(offers=[self._offer(challenge.chain_id)])))
+        self._offers = self._offers or [self._offer(challenge.chain_id)]
+        await link.send(encode(Offers(offers=self._offers)))
+        self._token = None
+        self.joins += 1
         self.joined.set()
 
     async def _speak(self, link: ClientConnection) -> None:
@@ -134,7 +159,8 @@ class NullBee:
             raise
         except Exception as error:
             self.lost = str(error) or type(error).__name__
-            self.joined.set()  # whoever waits for it need not wait longer
+            if not self._persists:
+                self.joined.set()  # whoever waits for it need not wait longer
 
 
 def _now_ms() -> int:
