@@ -19,7 +19,6 @@ from apps.nodes.listeners import heard_ms, listening_since, settled_until_ms
 from apps.nodes.models import Node, NodeSession, NodeState
 from apps.nodes.silence import REATTACH_S, silence_s, silent_from
 from apps.teams.audit import Actor
-from apps.teams.states import StaleState
 
 __all__ = [
     "heard_ms",
@@ -137,16 +136,21 @@ def sweep_silent() -> list[str]:
     now = timezone.now()
     late = Node.objects.filter(deadline_at__lte=now)
     grace = now + timedelta(seconds=settings.HIVE_NODE_GRACE_S)
-    silent = [
-        node.id
-        for node in late.filter(state=NodeState.ONLINE)
-        if _moved(node, NodeState.UNKNOWN, reason="no heartbeat in time", deadline_at=grace)
-    ]
-    return silent + [
-        node.id
-        for node in late.filter(state=NodeState.UNKNOWN)
-        if _counts(node, now=now) and _moved(node, NodeState.OFFLINE, reason=f"silent: {node.reason}")
-    ]
+    # A node that was heard, or lost, in this very moment is passed over: the other side won.
+    moved = Node.move_all(
+        list(late.filter(state=NodeState.ONLINE)),
+        NodeState.UNKNOWN,
+        actor=SWEEP,
+        reason="no heartbeat in time",
+        deadline_at=grace,
+    )
+    since, alike = listening_since(now=now), defaultdict[str, list[Node]](list)
+    for node in late.filter(state=NodeState.UNKNOWN):
+        if _counts(node, since=since, now=now):
+            alike[node.reason].append(node)
+    for reason, nodes in alike.items():
+        moved += Node.move_all(nodes, NodeState.OFFLINE, actor=SWEEP, reason=f"silent: {reason}")
+    return [node.id for node in moved]
 
 
 def online_count() -> int:
@@ -167,22 +171,15 @@ def peers(node_ids: Collection[str]) -> dict[str, str | None]:
     return dict(newest.values_list("node_id", "peer"))
 
 
-def _counts(node: Node, *, now: datetime) -> bool:
-    """Is this silence its own? Not while nobody listens, nor before it was heard since or had its time."""
-    since = listening_since(now=now)
+def _counts(node: Node, *, since: datetime | None, now: datetime) -> bool:
+    """Is this silence its own? Not while nobody listens, nor before it was heard since or had its time.
+
+    `since`: from when on somebody has listened.
+    """
     if since is None:
         return False
     heard_since = node.last_seen_at is not None and node.last_seen_at >= since
     return heard_since or now >= since + timedelta(seconds=REATTACH_S)
-
-
-def _moved(node: Node, state: str, *, reason: str, deadline_at: datetime | None = None) -> bool:
-    """False when the node was heard, or lost, in this very moment: the other side won."""
-    try:
-        node.move_to(state, actor=SWEEP, reason=reason, deadline_at=deadline_at)
-    except StaleState:
-        return False
-    return True
 
 
 def _come_online(nodes: Collection[Node], *, now: datetime, reason: str) -> list[str]:

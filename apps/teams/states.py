@@ -94,6 +94,8 @@ class Stateful(models.Model):
 
         A row that has left the state which its object remembers is passed over. Raises `StateError`.
         """
+        if not rows:
+            return []
         now, moving = timezone.now(), {row.pk: row for row in rows if row.can_move_to(state)}
         before = {row.state for row in rows}
         if len(moving) < len(rows) or len(before) > 1:
