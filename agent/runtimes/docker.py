@@ -52,8 +52,12 @@ class DockerRuntime:
 
     @classmethod
     def detect(cls, node_id: str, *, home: Path, storage_bytes: int = STORAGE_BYTES) -> DockerRuntime:
-        """Raises RuntimeFault where no engine answers."""
-        return cls(Engine.of_this_machine(), node_id=node_id, home=home, storage_bytes=storage_bytes)
+        """Raises RuntimeFault where no engine answers, or where leases can't be written down."""
+        engine = Engine.of_this_machine()
+        try:
+            return cls(engine, node_id=node_id, home=home, storage_bytes=storage_bytes)
+        except OSError as error:
+            raise RuntimeFault(f"leases of containers can't be written down: {error}") from error
 
     async def self_test(self) -> None:
         """Run a container that ends at once. Raises RuntimeFault."""
@@ -123,8 +127,8 @@ class DockerRuntime:
         with suppress(RuntimeFault):
             if id:
                 await self._engine.ask(self._engine.api.remove_container, id, force=True, v=True)
+                self._leases.forget(id)
             await self._networks.give_back(network)
-        self._leases.forget(id or "-")
 
     async def renew(self, run: Run, lease_until_s: float) -> None:
         try:
@@ -160,11 +164,12 @@ class DockerRuntime:
                 overdrawn = self._storage.overdrawn(run)
                 if not overdrawn:
                     return Status(alive=True, paused=state["Paused"])
-                await self._engine.ask(self._engine.api.kill, run.run_id)
+                with suppress(Conflict):
+                    await self._engine.ask(self._engine.api.kill, run.run_id)
                 return Status(alive=False, reason=overdrawn)
-            said = (await self.logs(run, 1)).decode(errors="replace").strip()[:200]
         except Absent:
             return Status(alive=False, reason="its container was removed")
+        said = await self._last_words(run)
         end = self._leases.end_of(run.run_id)
         reason = end.reason if end else container.how_it_ended(state)
         return Status(
@@ -172,6 +177,12 @@ class DockerRuntime:
             reason=f"{reason}: {said}" if said else reason,
             ended_s=container.boot_s(state["FinishedAt"]),
         )
+
+    async def _last_words(self, run: Run) -> str:
+        """A log that can't be read must not hide an end."""
+        with suppress(RuntimeFault):
+            return (await self.logs(run, 1)).decode(errors="replace").strip()[:200]
+        return ""
 
     async def usage(self, run: Run) -> Counters:
         """Once it has ended, only what its fence wrote: the engine forgets, and what was read stands."""

@@ -116,6 +116,17 @@ async def test_its_log_does_not_fill_the_disk(runtime: DockerRuntime, image: str
     assert sum(each.stat().st_size for each in path.parent.glob("*-json.log*")) < 25_000_000
 
 
+@pytest.mark.needs("root")
+async def test_a_log_that_cannot_be_read_hides_no_end(runtime: DockerRuntime, image: str) -> None:
+    run = await runtime.start(order(runtime, image, command=shell("echo last; sleep 600")))
+    await said(runtime, run, "last")
+    path = Path((await runtime._inspect(run.run_id))["LogPath"])
+    path.unlink()
+    path.mkdir()
+    await runtime.stop(run, 0)
+    assert await ended(runtime, run) in ("exited with status 137", "exited with status 143")
+
+
 async def test_a_command_that_writes_without_end_fills_no_memory_of_the_agent(
     runtime: DockerRuntime, image: str
 ) -> None:
