@@ -161,6 +161,8 @@ class Hive:
             "--log-level": "warning",
             # Compression would more than double the memory of each idle Bee's socket.
             "--ws-per-message-deflate": "false",
+            # A Bee's frame has at most 1 MiB: what is larger is not even gathered in memory.
+            "--ws-max-size": 2 << 20,
             # Bees reconnect by themselves; nobody needs their sockets to be waited for.
             "--timeout-graceful-shutdown": 3,
         }
