@@ -73,6 +73,13 @@ def left_of(home: Path) -> list[psutil.Process]:
     ]
 
 
+def kill_what_is_left(home: Path) -> None:
+    """The end of one may be the end of the next: walls and payload die with their guard."""
+    for process in left_of(home):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 def config_for(url: str, runtime: str) -> Config:
     """What `join` would write, without a process that only says hello."""
     return Config(
@@ -121,8 +128,6 @@ def running_bee(queen: QueenDouble, home: Path) -> Callable[..., object]:
 @pytest.fixture(autouse=True)
 def nothing_is_left(home: Path) -> AsyncIterator[None]:
     yield
-    for process in left_of(home):
-        with suppress(psutil.NoSuchProcess):  # its guard was killed just before
-            process.kill()
+    kill_what_is_left(home)
     for folder in home.glob("work/*/*"):
         confinement.leave_no_group(folder.name)

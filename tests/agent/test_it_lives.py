@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from agent import clock, typed_data
 from agent.protocol import Assignment, HealthCheck, RefusalCode, Refused, Verdict
-from tests.agent.conftest import agent, left_of
+from tests.agent.conftest import agent, kill_what_is_left, left_of
 from tests.agent.queen_double import CHAIN_ID, QueenDouble, assignment
 
 pytestmark = pytest.mark.real
@@ -290,8 +290,7 @@ async def test_it_claims_no_second_after_a_power_cut(
         await queen.until(lambda: len(queen.usage.get(given.agreement_id, ())) >= 2)
         await asyncio.sleep(0.3)  # into the next interval: this much is not reported yet
         first.kill()
-        for each in left_of(home):
-            each.kill()
+        kill_what_is_left(home)
         killed_ms = clock.wall_ms()
         await first.wait()
     await asyncio.sleep(1.5)
