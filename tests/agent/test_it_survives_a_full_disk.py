@@ -80,6 +80,29 @@ async def test_it_works_on_and_catches_up_when_there_is_room_again(
     assert words.count("the journal can be written again") == 1
 
 
+async def test_it_stops_what_it_must_though_nothing_can_be_written(
+    queen: QueenDouble, running_bee: Any, home: Path
+) -> None:
+    async with running_bee() as process:
+        terms = await queen.agree()
+        given = assignment(terms)
+        await queen.want(given)
+        seen = await queen.until(lambda: queen.is_seen(given, "healthy"))
+        await queen.until(lambda: queen.usage.get(terms.agreement_id))
+        ballast = fill(home)
+        await queen.want()
+        await queen.until(lambda: queen.is_seen(given, "stopped"))
+        host, port = seen.endpoint.split(":")
+        with pytest.raises(OSError):
+            await asyncio.open_connection(host, int(port))
+        assert process.returncode is None
+        ballast.unlink()
+        await queen.until(lambda: any(note.final for note in queen.notes))
+    reports = [report for _, report in sorted(queen.usage[terms.agreement_id].items())]
+    assert reports[-1].final
+    assert sum(each.running_ms for each in reports) > 0
+
+
 def test_it_says_why_it_can_not_begin(home: Path) -> None:
     home.mkdir()
     fill(home)
