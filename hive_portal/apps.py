@@ -5,5 +5,5 @@ class HivePortalConfig(AppConfig):
     name = "hive_portal"
 
     def ready(self) -> None:
-        """Every process that runs Django can enqueue: this makes our Celery application the current one."""
-        from hive_portal import celery  # noqa: F401
+        """Every process that runs Django can enqueue, by our Celery application, and checks its settings."""
+        from hive_portal import celery, checks  # noqa: F401

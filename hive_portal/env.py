@@ -36,6 +36,14 @@ def decimal(name: str, default: str) -> Decimal:
         raise ImproperlyConfigured(f'{name}: expected a decimal number, got "{value}"') from None
 
 
+def choice(name: str, *options: str) -> str:
+    """One of `options`; the first one when nothing is said."""
+    value = os.environ.get(name) or options[0]
+    if value not in options:
+        raise ImproperlyConfigured(f'{name}: expected {" or ".join(options)}, got "{value}"')
+    return value
+
+
 def names(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]

@@ -147,6 +147,8 @@ HIVE_CHAIN_START_BLOCK = int(env.number("HIVE_CHAIN_START_BLOCK", 0))
 HIVE_CONFIRMATIONS = int(env.number("HIVE_CONFIRMATIONS", 2))
 HIVE_FINALITY = int(env.number("HIVE_FINALITY", 5))
 
+HIVE_APPROVE_NODES = env.choice("HIVE_APPROVE_NODES", "hand", "auto")
+"""`hand`: a node that enrols waits for an operator, unless its token approves it; `auto`: it takes work."""
 HIVE_HEARTBEAT_S = env.number("HIVE_HEARTBEAT_S", 5)
 HIVE_NODE_GRACE_S = env.number("HIVE_NODE_GRACE_S", 30)
 """How long a silent node is unknown before it is offline and what it ran is replaced."""

@@ -7,7 +7,7 @@ The module speaks WASI preview 1. Of the machine it sees its arguments, its vari
 and FOLDER as `/`; it has no network, no clock but the host's, and no other process. Its linear memory ends at
 BYTES. Each instruction costs about one unit of fuel: a module that has used up what it was given ends.
 
-The exit status is the module's own, 0 to 125; 134 when the engine ended it, with the reason as the last line of output.
+The exit status is the module's own, 0 to 125; 134 when the engine ended it: the last line of output says why.
 """
 
 from __future__ import annotations

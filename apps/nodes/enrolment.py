@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -11,6 +12,9 @@ from agent.protocol import NodeInfo
 from apps.nodes.models import Enrolment, Node, NodeState
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import digest_of
+
+AUTO = Actor.queen("enrolment")
+"""Approves what enrols where the operator wants no look at each: HIVE_APPROVE_NODES."""
 
 
 class EnrolmentRefused(Exception):
@@ -69,6 +73,8 @@ def _admit(enrolment: Enrolment, *, node_id: str, info: NodeInfo) -> Node:
     enrolment.save(update_fields=["used_at", "node"])
     if enrolment.approves:
         node.approve(actor=actor)
+    elif settings.HIVE_APPROVE_NODES == "auto":
+        node.approve(actor=AUTO)
     return node
 
 
