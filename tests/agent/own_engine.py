@@ -36,6 +36,11 @@ class OwnEngine:
                 stderr=log,
             )
 
+    def start_again(self, *options: str) -> None:
+        """Unless it is at work."""
+        if self._process is None:
+            self.start(*options)
+
     def stop(self) -> None:
         if self._process:
             self._process.terminate()
@@ -60,11 +65,12 @@ async def own_engine(folder: Path, *options: str) -> AsyncIterator[OwnEngine]:
         client = await engine.answers()
         client.api.import_image_from_data(root_file_system(), *IMAGE.split(":"))
         yield engine
+    finally:
+        engine.start_again(*options)
         client = await engine.answers()
         for container in client.containers.list(all=True):
             container.remove(force=True)
         client.networks.prune()
-    finally:
         engine.stop()
         # With `--live-restore` an engine leaves its data mounted on itself.
         subprocess.run(["umount", folder / "data"], stderr=subprocess.DEVNULL, check=False)
