@@ -167,7 +167,7 @@ async def _process(home: Path, program: Path) -> Candidate:
 
 
 async def _wasm(home: Path, program: Path) -> Candidate:
-    from agent.runtimes.wasm import WasmRuntime
+    from agent.runtimes.wasm.runtime import WasmRuntime
 
     folder = _put(home / "wasm", {})
     (folder / "module.wasm").write_bytes(job.module())
@@ -177,7 +177,7 @@ async def _wasm(home: Path, program: Path) -> Candidate:
 async def _docker(home: Path, program: Path) -> Candidate:
     import docker
 
-    from agent.runtimes.docker import DockerRuntime
+    from agent.runtimes.docker.runtime import DockerRuntime
 
     client = docker.from_env()
     client.api.import_image_from_data(
@@ -188,7 +188,7 @@ async def _docker(home: Path, program: Path) -> Candidate:
 
 
 async def _qemu(home: Path, program: Path) -> Candidate:
-    from agent.runtimes.qemu import QemuRuntime
+    from agent.runtimes.qemu.runtime import QemuRuntime
 
     folder = home / "qemu" / "images" / "hive" / "job" / "1"
     command = [sys.executable, MACHINE_IMAGE, folder, "--program", program, "--no-agent"]

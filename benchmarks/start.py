@@ -41,8 +41,8 @@ from agent.protocol import (
     encode,
 )
 from agent.runtimes.base import Order
-from agent.runtimes.docker import STORAGE_BYTES
-from agent.runtimes.docker_container import creation
+from agent.runtimes.docker.container import creation
+from agent.runtimes.docker.runtime import STORAGE_BYTES
 from agent.sifting import read
 from benchmarks.figure import Figure
 from hive_portal.demo.images import REFERENCE, import_into_engine

@@ -65,13 +65,13 @@ def _namespaces() -> str:
 
 
 def _bwrap() -> str:
-    from agent.runtimes import bubblewrap
+    from agent.runtimes.guarded import bubblewrap
 
     return bubblewrap.problem()
 
 
 def _cgroups() -> str:
-    from agent.runtimes import cgroups
+    from agent.runtimes.guarded import cgroups
 
     try:
         cgroups.places()

@@ -26,8 +26,8 @@ import msgspec
 
 from agent.protocol import Workload
 from agent.rules.digests import of_folder
-from agent.runtimes import visible
 from agent.runtimes.base import ImageMissing, RuntimeFault
+from agent.runtimes.guarded import visible
 
 _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*)(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]*))?"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.runtimes.base import Runtime, RuntimeFault
-from agent.runtimes.guarded import DEFAULT_STORAGE_BYTES
+from agent.runtimes.guarded.runtime import DEFAULT_STORAGE_BYTES
 from agent.runtimes.process import ProcessRuntime
 
 log = logging.getLogger("hive.agent")
@@ -33,15 +33,15 @@ def make_runtime(name: str, home: Path, node_id: str, storage_bytes: int = DEFAU
     if name == "process":
         return ProcessRuntime(home, storage_bytes=storage_bytes)
     if name == "docker":
-        from agent.runtimes.docker import DockerRuntime
+        from agent.runtimes.docker.runtime import DockerRuntime
 
         return DockerRuntime.detect(node_id, home=home, storage_bytes=storage_bytes)
     if name == "qemu":
-        from agent.runtimes.qemu import QemuRuntime
+        from agent.runtimes.qemu.runtime import QemuRuntime
 
         return QemuRuntime(home, storage_bytes=storage_bytes)
     if name == "wasm":
-        from agent.runtimes.wasm import WasmRuntime
+        from agent.runtimes.wasm.runtime import WasmRuntime
 
         return WasmRuntime(home, storage_bytes=storage_bytes)
     raise RuntimeFault(f"there is no runtime {name!r}")

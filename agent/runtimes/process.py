@@ -9,8 +9,8 @@ from agent.protocol import Workload
 from agent.runtimes import catalogue
 from agent.runtimes.base import Order
 from agent.runtimes.catalogue import NativeImage
-from agent.runtimes.guarded import DEFAULT_STORAGE_BYTES, Guarded, Payload
-from agent.runtimes.trial import try_out
+from agent.runtimes.guarded.runtime import DEFAULT_STORAGE_BYTES, Guarded, Payload
+from agent.runtimes.guarded.trial import try_out
 
 
 class ProcessRuntime(Guarded):

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from agent.config import Config, Rent, Rules, write_config
-from agent.runtimes import confinement
+from agent.runtimes.guarded import confinement
 from tests.agent.containers import image as image
 from tests.agent.containers import image_with_volume as image_with_volume
 from tests.agent.containers import runtime as runtime

@@ -111,7 +111,7 @@ _APPLETS = (
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncIterator[Any]:
     """A docker runtime of a node of its own; what it leaves is cleared away."""
-    from agent.runtimes.docker import DockerRuntime
+    from agent.runtimes.docker.runtime import DockerRuntime
 
     runtime = DockerRuntime.detect("0x" + uuid.uuid4().hex, home=tmp_path / "bee")
     yield runtime

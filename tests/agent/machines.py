@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import shutil
 import subprocess
@@ -19,8 +20,8 @@ from msgspec.structs import replace
 
 from agent import clock
 from agent.protocol import Assignment, HealthCheck, Workload
-from agent.runtimes.base import Order, Run
-from agent.runtimes.qemu import QemuRuntime
+from agent.runtimes.base import Order, Run, Terminal
+from agent.runtimes.qemu.runtime import QemuRuntime
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "machine_image.py"
 IMAGE = "hive/machine:1"
@@ -28,19 +29,18 @@ BOOT_S = 60
 """Emulated, and with everything else that tests run on two cores; alone it takes three."""
 
 
+HTTP = HealthCheck(kind="http", path="/")
+
+
 @cache
 def built_image() -> Path:
-    """Made once per run of the tests, in a folder that `forget_image` deletes."""
-    folder = Path(mkdtemp(prefix="hive-machine-")) / "image"
+    """Made once per run of the tests."""
+    parent = Path(mkdtemp(prefix="hive-machine-"))
+    atexit.register(shutil.rmtree, parent)
+    folder = parent / "image"
     made = subprocess.run([sys.executable, SCRIPT, folder], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     return folder
-
-
-def forget_image() -> None:
-    if built_image.cache_info().currsize:
-        shutil.rmtree(built_image().parent)
-        built_image.cache_clear()
 
 
 def put_machine(home: Path, reference: str = IMAGE, **fields: Any) -> None:
@@ -110,4 +110,31 @@ async def booted(runtime: QemuRuntime, asked: Order) -> Run:
     return run
 
 
-HTTP = HealthCheck(kind="http", path="/")
+async def written(runtime: QemuRuntime, run: Run, words: bytes) -> bool:
+    status = await runtime.status(run)
+    assert status.alive, status.reason
+    return words in await runtime.logs(run, 100)
+
+
+async def said(machine: tuple[QemuRuntime, Run], command: str) -> str:
+    runtime, run = machine
+    terminal = await runtime.terminal(run, command, 80, 24)
+    try:
+        return (await output_of(terminal)).decode()
+    finally:
+        await terminal.close()
+
+
+async def output_of(terminal: Terminal) -> bytes:
+    output = b""
+    async with asyncio.timeout(60):
+        while data := await terminal.read():
+            output += data
+    return output
+
+
+async def read_until(terminal: Terminal, words: bytes) -> None:
+    output = b""
+    async with asyncio.timeout(20):
+        while words not in output:
+            output += await terminal.read()

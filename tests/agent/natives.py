@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from agent import clock
 from agent.protocol import Assignment, Workload
-from agent.runtimes import confinement, guarded
 from agent.runtimes.base import Order, Run
-from agent.runtimes.guarded import Guarded
+from agent.runtimes.guarded import confinement
+from agent.runtimes.guarded import runtime as guarded
+from agent.runtimes.guarded.runtime import Guarded
 
 
 def without_walls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import docker
 import pytest
 
 from agent.protocol import HealthCheck
-from agent.runtimes.docker import DockerRuntime
+from agent.runtimes.docker.runtime import DockerRuntime
 from tests.agent.containers import SERVE, leave, order
 from tests.agent.queen_double import QueenDouble, assignment
 from tests.needs import needs_docker

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from agent import clock
-from agent.runtimes import fence
-from agent.runtimes.docker import DockerRuntime
-from agent.runtimes.docker_leases import Leases
+from agent.runtimes.docker import fence
+from agent.runtimes.docker.leases import Leases
+from agent.runtimes.docker.runtime import DockerRuntime
 from tests.agent.conftest import left_of
 from tests.agent.containers import ended, order, shell
 from tests.agent.queen_double import QueenDouble, assignment

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtimes import seccomp
+from agent.runtimes.guarded import seccomp
 from agent.runtimes.process import ProcessRuntime
 from tests.agent.conftest import put_image
 from tests.agent.natives import order, until, without_walls

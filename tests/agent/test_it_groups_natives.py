@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.runtimes import cgroups
+from agent.runtimes.guarded import cgroups
 from tests.needs import need
 
 MIB = 1 << 20

@@ -22,7 +22,7 @@ from docker.errors import ImageNotFound
 
 from agent.protocol import Workload
 from agent.runtimes.base import ImageMissing
-from agent.runtimes.docker import DockerRuntime
+from agent.runtimes.docker.runtime import DockerRuntime
 from tests.agent.containers import clear_away, ended, order, root_file_system, shell
 from tests.needs import need
 

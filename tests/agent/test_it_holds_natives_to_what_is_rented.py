@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agent.runtimes import disk_use
+from agent.runtimes.guarded import disk_use
 from agent.runtimes.process import ProcessRuntime
 from tests.agent.conftest import put_image
 from tests.agent.natives import end_of, order, tree_of, until, without_walls

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from agent.runtimes.base import RuntimeFault
-from agent.runtimes.docker_networks import RANGE, next_subnet, routes
+from agent.runtimes.docker.networks import RANGE, next_subnet, routes
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT

@@ -11,9 +11,9 @@ import pytest
 
 from agent import clock
 from agent.runtimes.base import RuntimeFault
-from agent.runtimes.docker_container import boot_s, how_it_ended
-from agent.runtimes.docker_images import Progress, digests_of, is_named, sha3_of_config, with_tag
-from agent.runtimes.docker_storage import next_look_s, volume_sizes
+from agent.runtimes.docker.container import boot_s, how_it_ended
+from agent.runtimes.docker.images import Progress, digests_of, is_named, sha3_of_config, with_tag
+from agent.runtimes.docker.storage import next_look_s, volume_sizes
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 FOUND = {"Id": A, "RepoDigests": [f"registry.example/team/app@{B}"]}

@@ -13,7 +13,7 @@ from agent import clock
 from agent.health import problem_with
 from agent.protocol import HealthCheck
 from agent.runtimes.base import ImageMissing, RuntimeFault
-from agent.runtimes.docker import DockerRuntime
+from agent.runtimes.docker.runtime import DockerRuntime
 from tests.agent.containers import SERVE, clear_away, ended, leave, order, run_at, said, serves, shell
 from tests.agent.queen_double import QueenDouble, assignment
 from tests.needs import needs_docker

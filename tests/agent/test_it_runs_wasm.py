@@ -17,7 +17,7 @@ from wasmtime import wat2wasm
 from agent import clock
 from agent.protocol import Assignment, Workload
 from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault
-from agent.runtimes.wasm import WasmRuntime
+from agent.runtimes.wasm.runtime import WasmRuntime
 
 pytestmark = pytest.mark.real
 T = TypeVar("T")

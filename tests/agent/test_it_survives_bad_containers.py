@@ -17,7 +17,7 @@ import pytest
 
 from agent import clock
 from agent.runtimes.base import Run
-from agent.runtimes.docker import DockerRuntime
+from agent.runtimes.docker.runtime import DockerRuntime
 from tests.agent.containers import clear_away, ended, order, said, shell
 from tests.agent.own_engine import IMAGE as OWN_IMAGE
 from tests.agent.own_engine import own_engine

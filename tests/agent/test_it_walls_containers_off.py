@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from agent.runtimes.base import Run
-from agent.runtimes.docker import DockerRuntime
+from agent.runtimes.docker.runtime import DockerRuntime
 from tests.agent.containers import SERVE, order, said, serves, shell
 from tests.needs import needs_docker
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from agent.runtimes import bubblewrap
 from agent.runtimes.base import Run
+from agent.runtimes.guarded import bubblewrap
 from agent.runtimes.process import ProcessRuntime
 from tests.agent.conftest import PYTHON, ROOT, SERVER, put_image
 from tests.agent.natives import end_of, order, payload_of, until

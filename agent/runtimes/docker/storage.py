@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from agent.runtimes.base import Run, RuntimeFault
-from agent.runtimes.docker_engine import Absent, Engine
+from agent.runtimes.docker.engine import Absent, Engine
 
 log = logging.getLogger("hive.agent")
 

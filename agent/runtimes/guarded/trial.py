@@ -10,7 +10,7 @@ from pathlib import Path
 from agent import clock
 from agent.protocol import Assignment, Workload
 from agent.runtimes.base import Order, RuntimeFault
-from agent.runtimes.guarded import Guarded, Payload
+from agent.runtimes.guarded.runtime import Guarded, Payload
 
 _WITHIN_S = 30.0
 _STEP_S = 0.02

@@ -1,6 +1,6 @@
 """The Docker runtime: one container per replica, with nothing it does not need.
 
-What a container is given stands in `docker_container.py`: all capabilities dropped, no new privileges, no
+What a container is given stands in `container.py`: all capabilities dropped, no new privileges, no
 host mounts, a network of its own, limits on memory, CPU, processes, storage and log. The engine's answers are
 waited for in threads, so a slow engine never stops the link. Labels say what a container is, so that an agent
 which was killed finds its own again; a fence ends what outlives its lease meanwhile. Usage is the engine's
@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from agent.protocol import Workload
-from agent.runtimes import docker_container as container
 from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
-from agent.runtimes.docker_engine import Absent, Conflict, Engine
-from agent.runtimes.docker_images import Images
-from agent.runtimes.docker_leases import Leases
-from agent.runtimes.docker_networks import Networks
-from agent.runtimes.docker_storage import StorageWatch
-from agent.runtimes.docker_trial import try_out
+from agent.runtimes.docker import container
+from agent.runtimes.docker.engine import Absent, Conflict, Engine
+from agent.runtimes.docker.images import Images
+from agent.runtimes.docker.leases import Leases
+from agent.runtimes.docker.networks import Networks
+from agent.runtimes.docker.storage import StorageWatch
+from agent.runtimes.docker.trial import try_out
 from agent.runtimes.terminal import DescriptorTerminal
 
 log = logging.getLogger("hive.agent")

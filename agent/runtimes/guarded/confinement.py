@@ -13,8 +13,8 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from agent.runtimes import cgroups
 from agent.runtimes.base import RuntimeFault
+from agent.runtimes.guarded import cgroups
 
 log = logging.getLogger("hive.agent")
 

@@ -1,7 +1,7 @@
 """The host of one WebAssembly module: a small process, under the replica's guard.
 
-    python -I wasm_host.py --memory BYTES [--fuel UNITS] [--root FOLDER] MODULE [ARGUMENT ...]
-    python -I wasm_host.py --self-test
+    python -I host.py --memory BYTES [--fuel UNITS] [--root FOLDER] MODULE [ARGUMENT ...]
+    python -I host.py --self-test
 
 The module speaks WASI preview 1. Of the machine it sees its arguments, its variables, its standard streams
 and FOLDER as `/`; it has no network, no clock but the host's, and no other process. Its linear memory ends at

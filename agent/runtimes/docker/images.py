@@ -12,7 +12,7 @@ import msgspec
 
 from agent.protocol import Workload
 from agent.runtimes.base import ImageMissing, RuntimeFault
-from agent.runtimes.docker_engine import Absent, Engine
+from agent.runtimes.docker.engine import Absent, Engine
 
 _PINS = 256
 

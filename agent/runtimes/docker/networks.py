@@ -20,8 +20,8 @@ from pathlib import Path
 from docker.types import IPAMConfig, IPAMPool
 
 from agent.runtimes.base import RuntimeFault
-from agent.runtimes.docker_container import NODE
-from agent.runtimes.docker_engine import Absent, Engine
+from agent.runtimes.docker.container import NODE
+from agent.runtimes.docker.engine import Absent, Engine
 
 log = logging.getLogger("hive.agent")
 

@@ -26,10 +26,11 @@ import msgspec
 
 from agent import clock
 from agent.protocol import Workload
-from agent.runtimes import bubblewrap, catalogue, cgroups, confinement, proctree, work_folder
+from agent.runtimes import catalogue
 from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
-from agent.runtimes.pseudo_terminal import open_pseudo_terminal
-from agent.runtimes.work_folder import folder_of
+from agent.runtimes.guarded import bubblewrap, cgroups, confinement, proctree, work_folder
+from agent.runtimes.guarded.pseudo_terminal import open_pseudo_terminal
+from agent.runtimes.guarded.work_folder import folder_of
 
 log = logging.getLogger("hive.agent")
 

@@ -1,9 +1,9 @@
 """Ends the containers of a Bee whose leases have run out: python -I -S fence.py FOLDER SOCKET LINGER_S
 
-It is for containers what `guard.py` is for native replicas: the agent may be killed and come back while they
-run on, and yet none outlives its lease. One for all containers of a Bee, until there has been no lease for
-LINGER_S. It reads FOLDER/leases/<container>, asks the engine at the unix socket SOCKET to stop what is due,
-and writes FOLDER/ended/<container> before it does: why, when, and what the container had used.
+It is for containers what `guarded/guard.py` is for native replicas: the agent may be killed and come back
+while they run on, and yet none outlives its lease. One for all containers of a Bee, until there has been no
+lease for LINGER_S. It reads FOLDER/leases/<container>, asks the engine at the unix socket SOCKET to stop what
+is due, and writes FOLDER/ended/<container> before it does: why, when, and what the container had used.
 
 Standard library only, and started without site: it has to be small (9 MB). See docs/decisions/0032.
 """

@@ -26,10 +26,10 @@ import msgspec
 from agent.protocol import Workload
 from agent.runtimes import catalogue
 from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault, Terminal
-from agent.runtimes.guarded import DEFAULT_STORAGE_BYTES, Guarded, Payload
-from agent.runtimes.trial import try_out
+from agent.runtimes.guarded.runtime import DEFAULT_STORAGE_BYTES, Guarded, Payload
+from agent.runtimes.guarded.trial import try_out
 
-_HOST = Path(__file__).with_name("wasm_host.py")
+_HOST = Path(__file__).with_name("host.py")
 _HOST_COMMAND = [sys.executable, "-I", str(_HOST)]
 _OVERHEAD_BYTES = 128 << 20
 """The host, the compiler and the compiled module; measured: 30 MiB and ten times the size of the module."""

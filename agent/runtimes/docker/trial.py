@@ -15,7 +15,7 @@ from decimal import Decimal
 from agent import clock
 from agent.protocol import Assignment, Workload
 from agent.runtimes.base import Order, Run, Runtime, RuntimeFault
-from agent.runtimes.docker_engine import Absent, Engine
+from agent.runtimes.docker.engine import Absent, Engine
 
 _REPOSITORY, _TAG = "hive/self-test", "1"
 _COMMAND = ["/sbin/docker-init", "--version"]

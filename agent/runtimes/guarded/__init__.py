@@ -1,0 +1,1 @@
+"""What the runtimes of this machine's own programs share: a payload under a guard, between walls."""
