@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from hive_portal import pages
 from hive_portal.api import api_urlpatterns
+from hive_portal.contracts import agreement
 from hive_portal.peers import peers_urlpatterns
 
 admin.site.index_title = "How the Hive stands"
@@ -20,6 +21,8 @@ urlpatterns = [
     path("", include("apps.billing.urls")),
     path("", include("apps.nodes.urls")),
     path("", include("apps.teams.urls")),
+    path("", include("hive_portal.owners.urls")),
+    path("agreements/<uuid:pk>/", agreement, name="agreement"),
     path("admin/", admin.site.urls),
     *api_urlpatterns,
     *peers_urlpatterns,

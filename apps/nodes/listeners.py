@@ -7,6 +7,7 @@ the Queen costs no Bee its pay and takes no replica away.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Min
@@ -51,6 +52,19 @@ def heard_ms(node_id: str, from_ms: int, to_ms: int) -> int:
     return length_ms(without([(from_ms, to_ms)], unheard))
 
 
+def unheard_ms(spans: Mapping[str, Span]) -> dict[str, int]:
+    """Of each node's own span, the time in which somebody listened and did not hear it. Two queries."""
+    if not spans:
+        return {}
+    from_ms, to_ms = min(start for start, _ in spans.values()), max(end for _, end in spans.values())
+    listened, heard = _listened(from_ms, to_ms), _heard_of(spans, from_ms, to_ms)
+    silent = {node_id: without(listened, heard[node_id]) for node_id in spans}
+    return {
+        node_id: length_ms([span]) - length_ms(without([span], silent[node_id]))
+        for node_id, span in spans.items()
+    }
+
+
 def settled_until_ms(node_id: str) -> int:
     """Up to which instant, in Unix ms, `heard_ms` can no longer change: a linked node's next heartbeat may
     still be on its way through a busy Queen."""
@@ -65,12 +79,17 @@ def _listened(from_ms: int, to_ms: int) -> list[Span]:
 
 
 def _heard(node_id: str, from_ms: int, to_ms: int) -> list[Span]:
+    return _heard_of([node_id], from_ms, to_ms)[node_id]
+
+
+def _heard_of(node_ids: Collection[str], from_ms: int, to_ms: int) -> dict[str, list[Span]]:
     """An open session is heard for as long after its last heartbeat as is not yet called silence."""
-    silence = timedelta(seconds=silence_s())
-    sessions = NodeSession.objects.filter(node=node_id, opened_at__lt=_instant(to_ms)).exclude(
-        closed_at__lte=_instant(from_ms)
-    )
-    return [(_ms(one.opened_at), _ms(one.closed_at or one.last_seen_at + silence)) for one in sessions]
+    silence, heard = timedelta(seconds=silence_s()), dict[str, list[Span]]()
+    sessions = NodeSession.objects.filter(node__in=node_ids, opened_at__lt=_instant(to_ms))
+    for one in sessions.exclude(closed_at__lte=_instant(from_ms)):
+        span = _ms(one.opened_at), _ms(one.closed_at or one.last_seen_at + silence)
+        heard.setdefault(one.node_id, []).append(span)
+    return {node_id: heard.get(node_id, []) for node_id in node_ids}
 
 
 def _ms(instant: datetime) -> int:

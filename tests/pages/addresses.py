@@ -11,7 +11,7 @@ from tests.pages.scenery import Scenery
 
 FREE = {"healthz", "login", "logout"}
 """Open to whoever is not signed in."""
-SHARED = {"dashboard", "nodes:list", "nodes:enrol", "nodes:detail"}
+SHARED = {"dashboard", "nodes:list", "nodes:enrol", "nodes:detail", "bees:list"}
 """The same for every member of any team: the market of nodes."""
 BY_POST = {
     "deployments:apply",
@@ -66,5 +66,7 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs |= dict.fromkeys(["deployments:console", "deployments:logs", "deployments:log-text"], replica)
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
+    kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}
+    kwargs["agreement"] = {"pk": scenery.nodes[0].agreements.get().pk}
     kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}
     return [Page(name, reverse(name, kwargs=kwargs[name])) for name in names()]
