@@ -34,6 +34,7 @@ from agent.slots import (
     StartFailed,
     State,
     Stop,
+    Stuck,
     Tick,
     WantedSet,
 )
@@ -167,6 +168,9 @@ def _told(slot: Slot, event: OfSlot, now: float) -> Slot:
             return _probed(slot, event.problem, now)
         case Frozen() if slot.run and slot.run.run_id == event.run_id:
             return _took_pause(slot, event, now)
+        case Stuck() if slot.run and slot.run.run_id == event.run_id:
+            state = RunState.STOPPING if slot.state == RunState.STOPPING else RunState.UNHEALTHY
+            return replace(slot, probing=True, state=state, reason=event.reason, healthy_at=None)
         case Ended() if slot.run and slot.run.run_id == event.run_id:
             return _ended(slot, event.reason, now)
     return replace(slot, probing=False)

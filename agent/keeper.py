@@ -31,6 +31,7 @@ from agent.slots import (
     StartFailed,
     State,
     Stop,
+    Stuck,
     Tick,
 )
 
@@ -290,6 +291,7 @@ class Keeper:
                 return await runtime.remove(run)
             except (RuntimeFault, OSError) as fault:
                 log.warning("%s can't be ended yet: %s", run.assignment_id, fault)
+                self.tell(Stuck(run.assignment_id, run.run_id, f"{status.reason or 'stopping'}: {fault}"))
                 await asyncio.sleep(_RETRY_S)
 
     async def _renew(self) -> None:

@@ -125,6 +125,15 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Stuck:
+    """A run is over, or should be, and its runtime can't end it yet; nobody probes it meanwhile."""
+
+    assignment_id: str
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Stop everything; the agent is going."""
 
@@ -158,7 +167,7 @@ class Tick:
     """Time has passed."""
 
 
-OfSlot = Started | StartFailed | Probed | Frozen | Ended
+OfSlot = Started | StartFailed | Probed | Frozen | Stuck | Ended
 Event = WantedSet | Adopted | OfSlot | Leave | Pause | Forbid | Tick
 
 

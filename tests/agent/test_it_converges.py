@@ -35,6 +35,7 @@ from agent.slots import (
     StartFailed,
     State,
     Stop,
+    Stuck,
     Tick,
     WantedSet,
 )
@@ -226,6 +227,24 @@ def test_it_restarts_what_crashes_with_growing_pauses_and_gives_up() -> None:
     )
     assert not story.tell(WantedSet([given()]), after_s=1000).did(Start)
     assert story.tell(WantedSet([])).effects == [Finish(given())]
+
+
+def test_it_calls_nothing_healthy_that_is_over_and_can_not_be_cleared_away() -> None:
+    story = healthy(given(lease_s=3600))
+    story.tell(Stuck("a1", run_of().run_id, "exited with status 137: no Docker engine answers"), after_s=1)
+    assert (story.only.state, story.only.reason) == (
+        RunState.UNHEALTHY,
+        "exited with status 137: no Docker engine answers",
+    )
+    assert story.tell(Tick(), after_s=600).effects == [], "it is not looked at twice"
+    story.tell(Ended("a1", run_of().run_id, "exited with status 137"))
+    assert story.only.state == RunState.STARTING
+
+
+def test_it_goes_on_stopping_what_can_not_be_stopped_yet() -> None:
+    story = healthy().tell(WantedSet([]))
+    story.tell(Stuck("a1", run_of().run_id, "stopping: no Docker engine answers"))
+    assert (story.only.state, story.only.reason) == (RunState.STOPPING, "stopping: no Docker engine answers")
 
 
 def test_it_forgives_crashes_after_a_steady_minute() -> None:
