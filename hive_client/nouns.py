@@ -207,6 +207,79 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Earnings:
+    """What was earned in all is paid, on the way or pending."""
+
+    today_glm: Decimal
+    """Since midnight UTC."""
+    month_glm: Decimal
+    """In the last 30 days."""
+    total_glm: Decimal
+    paid_glm: Decimal
+    on_the_way_glm: Decimal
+    pending_glm: Decimal
+
+
+@dataclass(frozen=True)
+class Run:
+    """What runs on a Bee of yours; `observed` is what the Bee reports, "" while it has not."""
+
+    agreement: str
+    image: str
+    runtime: str
+    team: str
+    cpu_threads: Decimal
+    mem_gib: Decimal
+    observed: str
+    since: datetime
+    price_per_hour_glm: Decimal
+
+
+@dataclass(frozen=True)
+class WhyNotMore:
+    """What keeps a Bee from earning more, and what helps."""
+
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class AgreementEarned:
+    """What one agreement brought in; `note_state` is that of its newest debit note, "" without one."""
+
+    agreement: str
+    image: str
+    state: str
+    reason: str
+    approved_at: datetime
+    earned_glm: Decimal
+    note_state: str
+    note_reason: str
+    asked_glm: Decimal | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Bee:
+    """A node of yours as its owner sees it. `rented_percent` and `offline_h` are of the last seven days."""
+
+    id: str
+    name: str
+    state: str
+    scheduling: str
+    approved: bool
+    runs: list[Run]
+    earned: Earnings
+    offline_h: float
+    why_not_more: list[WhyNotMore]
+    rented_percent: float | None = None
+    """Of its threads; None: it has offered none yet."""
+    last_seen_at: datetime | None = None
+    agreements: list[AgreementEarned] | None = None
+    """Of the last 30 days; only where one Bee is asked for."""
+
+
+@dataclass(frozen=True)
 class Enrolment:
     id: int
     hint: str

@@ -105,6 +105,14 @@ class Hive:
     def node(self, node_id: str) -> nouns.Node:
         return read(nouns.Node, self._session.get(f"nodes/{quote(node_id, safe='')}/"))
 
+    def bees(self) -> Iterator[nouns.Bee]:
+        """Your own nodes: what runs there, what they earned, and why not more."""
+        return (read(nouns.Bee, row) for row in self._session.pages("bees/"))
+
+    def bee(self, node_id: str) -> nouns.Bee:
+        """With its `agreements`."""
+        return read(nouns.Bee, self._session.get(f"bees/{quote(node_id, safe='')}/"))
+
     def enrol(self, *, valid_hours: int | None = None, approves: bool | None = None) -> nouns.Enrolment:
         """A one-time token with which a Bee joins in your name."""
         return read(

@@ -19,6 +19,7 @@ from apps.market.api import AgreementViewSet
 from apps.nodes.api import EnrolmentViewSet, NodeViewSet
 from apps.teams.api import MeView, TokenViewSet
 from hive_portal.explaining import explain
+from hive_portal.owners.api import BeeViewSet
 
 __all__ = ["api_urlpatterns", "explain"]
 
@@ -27,6 +28,7 @@ for prefix, noun, views in (
     ("plans", "plan", PlanViewSet),
     ("deployments", "deployment", DeploymentViewSet),
     ("nodes", "node", NodeViewSet),
+    ("bees", "bee", BeeViewSet),
     ("enrolments", "enrolment", EnrolmentViewSet),
     ("agreements", "agreement", AgreementViewSet),
     ("budgets", "budget", BudgetViewSet),

@@ -132,6 +132,7 @@ def theirs(
         "plan": plan.pk,
         "deployment": deployment.pk,
         "node": unapproved.pk,
+        "bee": unapproved.pk,
         "enrolment": Enrolment.issue(owner=owner)[0].pk,
         "agreement": usage.agreement_id,
         "budget": main_budget.pk,

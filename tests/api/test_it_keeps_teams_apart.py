@@ -11,6 +11,8 @@ from tests.api.conftest import As
 
 ALL = addresses()
 OF_ONE = [address for address in ALL if address.has_id]
+OF_A_USER = {"node", "bee", "enrolment"}
+"""Nodes are a user's own, not a team's."""
 WITHOUT_PAGES = {"api-me", "api-node-peers"}
 LISTS = [
     address
@@ -62,13 +64,11 @@ def test_it_shows_them_to_their_own_team(
     assert _ask(as_(owner), address, theirs[address.noun]).status_code != 404
 
 
-@pytest.mark.parametrize(
-    "address", [each for each in OF_ONE if each.noun not in {"node", "enrolment"}], ids=str
-)
+@pytest.mark.parametrize("address", [each for each in OF_ONE if each.noun not in OF_A_USER], ids=str)
 def test_it_keeps_a_token_to_its_one_team(
     address: Address, theirs: dict[str, Any], owner: User, other_team: Team, as_: As
 ) -> None:
-    """The same user in both teams, but a token of the other one. Nodes are a user's own, not a team's."""
+    """The same user in both teams, but a token of the other one."""
     Member.objects.create(team=other_team, user=owner, role=Role.OWNER)
     assert _ask(as_(owner, team=other_team), address, theirs[address.noun]).status_code == 404
 
@@ -80,13 +80,11 @@ def test_it_lists_nothing_of_another_team(
     client = as_(stranger)
     listed = [str(row.get("id", row.get("agreement"))) for row in _ask(client, address).json()["results"]]
     assert not {str(pk) for pk in theirs.values() if len(str(pk)) > 30} & set(listed)
-    if address.noun in {"plan", "deployment", "agreement", "usage", "invoice", "budget", "enrolment"}:
+    if address.noun in {"plan", "deployment", "agreement", "usage", "invoice", "budget", "enrolment", "bee"}:
         assert listed == []
 
 
-@pytest.mark.parametrize(
-    "address", [each for each in LISTS if each.noun not in {"node", "enrolment"}], ids=str
-)
+@pytest.mark.parametrize("address", [each for each in LISTS if each.noun not in OF_A_USER], ids=str)
 def test_it_gives_no_other_team_by_asking_for_it(
     address: Address, theirs: dict[str, Any], stranger: User, team: Team, as_: As
 ) -> None:
