@@ -17,6 +17,8 @@ from apps.market.models import Agreement
 from apps.nodes.models import Listener, Node, NodeSession, OfferState
 from apps.teams.audit import Actor
 from apps.teams.models import Team, User
+from hive_client import nouns
+from hive_client.reading import read
 from hive_portal.owners.sheets import sheets_of
 from tests.pages.conftest import signed_in
 from tests.pages.scenery import Scenery
@@ -119,6 +121,17 @@ def test_it_asks_as_many_questions_for_six_as_for_one(
         sheets_of(scenery.nodes[:1])
     with django_assert_num_queries(len(asked)):
         assert len(sheets_of(scenery.nodes)) == 6
+
+
+def test_it_tells_scripts_the_same(scenery: Scenery, bee: Any, as_owner: Client) -> None:
+    """As the SDK reads it."""
+    rows = [read(nouns.Bee, row) for row in as_owner.get("/api/v1/bees/").json()["results"]]
+    assert {row.name for row in rows} == {node.name for node in scenery.nodes} | {"newcomer"}
+    one = read(nouns.Bee, as_owner.get(f"/api/v1/bees/{bee.pk}/").json())
+    assert (one.earned.total_glm, one.earned.today_glm) == (Decimal("0.0004752"), Decimal("0.0004752"))
+    assert [(run.image, run.observed) for run in one.runs] == [("hive/hello:1", "healthy")]
+    assert [row.note_state for row in one.agreements or []] == ["paid"]
+    assert any("below my price" in reason.text for reason in one.why_not_more)
 
 
 def test_it_is_a_404_to_others(bee: Any, agreement: Agreement, as_stranger: Client) -> None:
