@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,7 @@ def image() -> Iterator[str]:
     client = docker.from_env()
     client.api.import_image_from_data(root_file_system(), *IMAGE.split(":"))
     yield IMAGE
-    client.images.remove(IMAGE, force=True)
-    client.close()
+    _remove(client, IMAGE)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,15 @@ def image_with_volume(image: str) -> Iterator[str]:
     name, tag = image.replace("busybox", "volume").split(":")
     client.api.import_image_from_data(root_file_system(), name, tag, changes=["VOLUME /data"])
     yield f"{name}:{tag}"
-    client.images.remove(f"{name}:{tag}", force=True)
+    _remove(client, f"{name}:{tag}")
+
+
+def _remove(client: Any, image: str) -> None:
+    """Two test runs may have made the very same image; the other one's end takes every name off it."""
+    import docker
+
+    with suppress(docker.errors.ImageNotFound):
+        client.images.remove(image, force=True)
     client.close()
 
 
