@@ -222,7 +222,7 @@ def _has_faults(facts: Facts) -> Iterator[Reason]:
         yield Reason(f"Its usage was objected to {times}, {label}: {faults.detail}.", _MENDS[faults.kind])
 
 
-_MENDS = {
+_MENDS: dict[str, str] = {
     MeteringFaultKind.SIGNATURE: "Another key signed. Let one agent alone run with this folder, the one that "
     "joined.",
     MeteringFaultKind.FORK: "Two agents run with one key, or the journal was put back from a copy: run one, "

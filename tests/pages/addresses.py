@@ -67,6 +67,6 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}
-    kwargs["agreement"] = {"pk": scenery.nodes[0].agreements.get().pk}
+    kwargs["agreement"] = {"pk": scenery.agreement.pk}
     kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}
     return [Page(name, reverse(name, kwargs=kwargs[name])) for name in names()]

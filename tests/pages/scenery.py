@@ -46,7 +46,7 @@ from apps.deployments.models import (
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
 from apps.nodes.measured import NodeBenchmark, Span, Statistic
 from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState, Offer
-from apps.teams.audit import Actor
+from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import ApiToken, Team, User
 
 COMPOSE = """\
@@ -94,6 +94,7 @@ class Scenery:
     deployment: Deployment
     service: Service
     replica: Replica
+    agreement: Agreement
     plan: Plan
     invoice: Invoice
     token: ApiToken
@@ -133,7 +134,7 @@ def paint(team: Team, user: User) -> Scenery:
     Listener.objects.create(started_at=timezone.now(), last_seen_at=timezone.now())
     EdgeLog.objects.create(path="/var/log/hive/edge.log", inode=1)
     replica = web.replicas.get(index=1)
-    return Scenery(team, user, nodes, budget, deployment, web, replica, plan, invoice, token)
+    return Scenery(team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token)
 
 
 def _node(user: User, name: str, number: int, state: str) -> Node:
@@ -157,6 +158,8 @@ def _node(user: User, name: str, number: int, state: str) -> Node:
         cpu_threads_claimed=Decimal("0.5"),
         mem_gib_claimed=Decimal("0.25"),
     )
+    Node.objects.filter(pk=node.pk).update(created_at=now - timedelta(days=3))
+    node.refresh_from_db()
     NodeSession.objects.create(node=node, opened_at=now - timedelta(hours=2), last_seen_at=now, channel="c")
     _measurements(node, now)
     Offer.objects.create(
@@ -279,6 +282,11 @@ def _healthy(service: Service, index: int, node: Node, budget: Budget) -> Agreem
         provider_signature="0x1",
         approved_at=now - timedelta(hours=1),
     )
+    market, bee = Actor.queen("market"), Actor.node(node.pk)
+    AuditLine.write(
+        agreement, before="", after="proposed", actor=market, reason="waits for the bee's signature"
+    )
+    AuditLine.write(agreement, before="proposed", after="approved", actor=bee, reason="signed by both")
     hold = place_hold(
         budget=budget,
         reference=demand.reference,
@@ -410,6 +418,12 @@ def _usage_and_payment(agreement: Agreement) -> None:
         block_number=12,
         state="final",
     )
+    in_flight, treasury = house_account(AccountKind.IN_FLIGHT), house_account(AccountKind.TREASURY)
+    for kind, debit, credit in (
+        (TransferKind.PAYOUT, payable_account(agreement.node), in_flight),
+        (TransferKind.SETTLEMENT, in_flight, treasury),
+    ):
+        transfer(key=f"{kind}:1", kind=kind, debit=debit, credit=credit, amount_glm=payment.amount)
     DebitNote.objects.create(
         agreement=agreement,
         sequence=1,

@@ -39,9 +39,9 @@ def bee(scenery: Scenery) -> Any:
 
 
 @pytest.fixture
-def agreement(bee: Any) -> Agreement:
-    found: Agreement = bee.agreements.get()
-    return found
+def agreement(scenery: Scenery) -> Agreement:
+    """Of attic, with the bakery."""
+    return scenery.agreement
 
 
 def test_it_lists_their_own_alone(scenery: Scenery, as_owner: Client, as_operator: Client) -> None:
@@ -61,7 +61,8 @@ def test_it_tells_what_runs_and_what_it_earned(bee: Any, as_owner: Client) -> No
     assert "hive/hello:1" in page
     earned = earnings_of([bee.pk])[bee.pk]
     assert earned.total_glm == Decimal("0.0004752")
-    assert page.count('value="0.0004752"') >= 3, "today, in all, and of its one agreement"
+    assert page.count('value="0.0004752"') == 5, "today, in 30 days, in all, paid, and of its agreement"
+    assert "0.00576" in page, "per hour"
 
 
 def test_it_keeps_what_the_team_put_in_to_the_team(bee: Any, as_owner: Client) -> None:

@@ -103,6 +103,9 @@ async def test_it_fits_a_phone(scenery: Scenery, owner: User) -> None:
         f"/plans/{scenery.plan.pk}/",
         f"/invoices/{scenery.invoice.pk}/",
         "/nodes/",
+        "/bees/",
+        f"/bees/{scenery.nodes[0].pk}/",
+        f"/agreements/{scenery.agreement.pk}/",
     ]
     async with portal_at_work() as port, browsing(port, width=390, user=owner) as page:
         for path in paths:
