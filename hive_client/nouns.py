@@ -251,11 +251,12 @@ class AgreementEarned:
     image: str
     state: str
     reason: str
-    approved_at: datetime
     earned_glm: Decimal
     note_state: str
     note_reason: str
     asked_glm: Decimal | None = None
+    approved_at: datetime | None = None
+    """None: the Bee did not sign it."""
     ended_at: datetime | None = None
 
 

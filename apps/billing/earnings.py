@@ -67,18 +67,21 @@ def earnings_of(node_ids: Collection[str], *, now: datetime | None = None) -> di
 
 
 def by_agreement(node_ids: Collection[str], *, since: datetime) -> QuerySet[Agreement]:
-    """Their signed agreements that were in force since then, newest first; see `told` for what they say."""
+    """Their agreements that were in force since then, or came to nothing since; newest first.
+
+    See `told` for what they say.
+    """
     newest = DebitNote.objects.filter(agreement=OuterRef("pk")).order_by("-sequence")
-    signed = Agreement.objects.filter(node__in=node_ids, approved_at__isnull=False)
+    lately = Q(ended_at=None) | Q(ended_at__gte=since)
     return (
-        signed.filter(Q(ended_at=None) | Q(ended_at__gte=since))
+        Agreement.objects.filter(lately, node__in=node_ids)
         .select_related("node", "team", "hold")
         .annotate(
             asked_glm=Subquery(newest.values("amount")[:1]),
             note_state=Subquery(newest.values("state")[:1]),
             note_reason=Subquery(newest.values("reason")[:1]),
         )
-        .order_by("-approved_at", "pk")
+        .order_by("-created_at", "pk")
     )
 
 

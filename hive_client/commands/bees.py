@@ -74,7 +74,7 @@ def _whole(bee: Bee) -> None:
     print_table(RUNS, [_run(run) for run in bee.runs], empty="Nothing runs there now.")
     click.echo()
     earned = [_earned(each) for each in bee.agreements or []]
-    print_table(AGREEMENTS, earned, empty="No agreement was signed in the last 30 days.")
+    print_table(AGREEMENTS, earned, empty="No agreement in the last 30 days.")
     for reason in bee.why_not_more:
         click.echo(f"\n{clean(reason.text)}\n  {clean(reason.remedy)}")
 

@@ -72,7 +72,7 @@ class AgreementEarnedSerializer(serializers.Serializer[Any]):
     image = serializers.CharField(source="agreement.image")
     state = serializers.CharField(source="agreement.state")
     reason = serializers.CharField(source="agreement.reason")
-    approved_at = serializers.DateTimeField(source="agreement.approved_at")
+    approved_at = serializers.DateTimeField(source="agreement.approved_at", allow_null=True)
     ended_at = serializers.DateTimeField(source="agreement.ended_at", allow_null=True)
     earned_glm = Glm()
     asked_glm = Glm(allow_null=True, help_text="By its newest debit note.")

@@ -198,7 +198,7 @@ def _is_idle(facts: Facts) -> Iterator[Reason]:
     works = facts.state == NodeState.ONLINE and facts.approved and bool(facts.asked)
     if works and facts.rented_percent is not None and facts.rented_percent < BUSY_PERCENT:
         yield Reason(
-            f"{facts.rented_percent:.0f} % of its {plain(facts.cpu_threads)} threads were rented.",
+            f"{_percent(facts.rented_percent)} of its {plain(facts.cpu_threads)} threads were rented.",
             "More runtimes, images and teams allowed in [rules], or a lower price, bring more work; what "
             "nobody asks for stays idle.",
         )
@@ -265,3 +265,7 @@ _WHYS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
 
 def _hours(hours: float) -> str:
     return f"{hours:.0f} h" if hours >= 10 else f"{hours:.1f} h"
+
+
+def _percent(percent: float) -> str:
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %"

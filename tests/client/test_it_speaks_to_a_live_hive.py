@@ -90,6 +90,8 @@ def test_it_writes_tables_of_all_that(
     assert "3.5 of 4" in hive("nodes").stdout
     store(node_id=offer.node_id, said=Benchmarks(at_ms=1_750_000_000_000, cpu_single=34.56))
     assert "34.6" in hive("nodes").stdout
+    assert hive("bees").stdout.splitlines()[1].startswith(f"{offer.node.name} ")
+    assert str(agreement.pk)[:8] in hive("bees", offer.node.name).stdout
     assert "HIVE-" in hive("invoices", "--draw-up").stdout
     assert "HIVE-" in hive("invoices").stdout
     again = hive("invoices", "--draw-up")

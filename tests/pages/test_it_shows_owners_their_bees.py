@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,9 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.billing.earnings import earnings_of
-from apps.deployments.models import Assignment
-from apps.market.agreements import terminate
-from apps.market.models import Agreement
+from apps.deployments.models import Assignment, Service
+from apps.deployments.spread import group_of
+from apps.market.agreements import MARKET, refuse, terminate
+from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.nodes.models import Listener, Node, NodeSession, OfferState
 from apps.teams.audit import Actor
 from apps.teams.models import Team, User
@@ -176,6 +178,32 @@ def test_it_leads_the_team_to_its_agreements(
 ) -> None:
     page = _page(as_owner, f"/deployments/{scenery.deployment.pk}/")
     assert f"/agreements/{agreement.pk}/" in page
+
+
+def test_it_leads_both_to_an_agreement_that_was_never_signed(
+    scenery: Scenery, agreement: Agreement, bee: Any, landlord: Client, as_owner: Client
+) -> None:
+    waits = _unsigned_beside(agreement)
+    refuse(waits, AgreementState.REJECTED, actor=Actor.node(bee.pk), reason=REFUSAL)
+    for client, path in (
+        (landlord, f"/bees/{bee.pk}/"),
+        (as_owner, f"/deployments/{scenery.deployment.pk}/"),
+    ):
+        page = _page(client, path)
+        assert f"/agreements/{waits.pk}/" in page
+        assert REFUSAL.replace("'", "&#x27;") in page
+
+
+def _unsigned_beside(agreement: Agreement) -> Agreement:
+    """Another one beside it, for the replica that still looks for a node: it lies with the Bee."""
+    demand = Demand.objects.get(state=DemandState.OPEN)
+    demand.move_to(DemandState.NEGOTIATING, actor=MARKET, reason="waits", deadline_at=demand.deadline_at)
+    Demand.objects.filter(pk=demand.pk).update(spread_group=group_of(Service.objects.get(name="worker").pk))
+    agreement = Agreement.objects.get(pk=agreement.pk)
+    agreement.pk, agreement.demand, agreement._state.adding = uuid.uuid4(), demand, True
+    agreement.state, agreement.approved_at, agreement.provider_signature = AgreementState.PROPOSED, None, ""
+    agreement.save()
+    return agreement
 
 
 def test_it_tells_the_owner_nothing_of_the_deployment(
