@@ -14,7 +14,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from apps.nodes.models import Listener, NodeSession
-from apps.nodes.silence import REATTACH_S, Span, length_ms, silence_s, without
+from apps.nodes.silence import REATTACH_S, Span, covered_ms, length_ms, silence_s, without
 
 LISTENING_NOW_S = 2.5
 """Nobody's silence is judged on the word of a listener that has not spoken up for so long."""
@@ -58,9 +58,8 @@ def unheard_ms(spans: Mapping[str, Span]) -> dict[str, int]:
         return {}
     from_ms, to_ms = min(start for start, _ in spans.values()), max(end for _, end in spans.values())
     listened, heard = _listened(from_ms, to_ms), _heard_of(spans, from_ms, to_ms)
-    silent = {node_id: without(listened, heard[node_id]) for node_id in spans}
     return {
-        node_id: length_ms([span]) - length_ms(without([span], silent[node_id]))
+        node_id: covered_ms(listened + heard[node_id], span) - covered_ms(heard[node_id], span)
         for node_id, span in spans.items()
     }
 

@@ -47,3 +47,14 @@ def without(spans: Iterable[Span], holes: Iterable[Span]) -> list[Span]:
 
 def length_ms(spans: Iterable[Span]) -> int:
     return sum(end - start for start, end in spans)
+
+
+def covered_ms(spans: Iterable[Span], within: Span) -> int:
+    """How much of `within` lies in at least one of the spans, which may overlap."""
+    start, until = within
+    covered = 0
+    for a, b in sorted(spans):
+        begin, end = max(a, start), min(b, until)
+        if begin < end:
+            covered, start = covered + end - begin, end
+    return covered

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,9 +10,9 @@ from hypothesis import strategies as st
 
 from agent.protocol import Observed
 from apps.nodes import presence
-from apps.nodes.listeners import heard_ms
+from apps.nodes.listeners import heard_ms, unheard_ms
 from apps.nodes.models import Listener, Node, NodeSession
-from apps.nodes.silence import Span, length_ms, without
+from apps.nodes.silence import Span, covered_ms, length_ms, without
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -81,3 +83,26 @@ def test_what_is_cut_out_is_gone_and_the_rest_is_there(holes: list[Span]) -> Non
     kept = {point for start, end in left for point in range(start, end)}
     assert kept == {p for p in range(50) if not any(a <= p < b for a, b in holes)}
     assert length_ms(left) == len(kept)
+
+
+@given(spans=SPANS, start=st.integers(0, 50), length=st.integers(0, 50))
+def test_it_measures_what_spans_cover(spans: list[Span], start: int, length: int) -> None:
+    within = range(start, start + length)
+    covered = {instant for a, b in spans for instant in range(a, b)} & set(within)
+    assert covered_ms(spans, (start, start + length)) == len(covered)
+
+
+@pytest.mark.django_db
+def test_it_counts_what_was_not_heard_of_several_at_once(
+    node: Node, make_node: Callable[..., Node], listener: Listener, django_assert_num_queries: Any
+) -> None:
+    other = make_node()
+    _session(node, 0, 4)
+    _session(node, 6, 20)
+    _session(other, -30, 3)
+    asked = {node.id: (_at_ms(0), _at_ms(10)), other.id: (_at_ms(-10), _at_ms(10))}
+    with django_assert_num_queries(2):
+        unheard = unheard_ms(asked)
+    assert unheard == {node.id: 2 * 60_000, other.id: 7 * 60_000}
+    for node_id, (start, end) in asked.items():
+        assert unheard[node_id] == end - start - heard_ms(node_id, start, end)
