@@ -17,7 +17,7 @@ from agent.access import Access
 from agent.console import serve_stream
 from agent.host_key import private_key_path
 from agent.protocol import OpenStream, decode_from_queen
-from agent.runtimes.pseudo_terminal import open_pseudo_terminal
+from agent.runtimes.guarded.pseudo_terminal import open_pseudo_terminal
 from agent.runtimes.terminal import DescriptorTerminal
 from apps.nodes.links import LINKS
 from apps.teams.models import User
