@@ -39,7 +39,7 @@ MACHINE_IMAGE = Path(__file__).resolve().parent.parent / "scripts" / "machine_im
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """Of one runtime: median start and memory beyond the bare job, best time of the job, size of the image."""
+    """Of one runtime: median start and memory beyond the bare job, best time of the job, size of image."""
 
     runtime: str
     version: str
