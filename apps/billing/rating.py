@@ -53,6 +53,11 @@ class Watched:
     edge_bytes: int = 0
 
 
+QUOTA_PERIOD_MS = 100
+"""Kernels grant CPU time by periods of so long (CFS bandwidth control), so an honest count may be ahead of what
+is rented by one. It is not billed, and nobody's fault."""
+
+
 @dataclass(frozen=True)
 class Billed:
     """What all sides agree on at least. `egress_bytes` is that of this interval alone."""
@@ -93,7 +98,7 @@ def bill(
 def _why(reported: Reported, running_ms: int, limit: str, cpu_ms: int, share_ms: int) -> str:
     if running_ms < reported.running_ms:
         return f"{_seconds(reported.running_ms)} s reported, {limit} {_seconds(running_ms)} s"
-    if cpu_ms < share_ms:
+    if cpu_ms + QUOTA_PERIOD_MS < share_ms:
         return f"{_seconds(share_ms)} CPU seconds reported, {_seconds(cpu_ms)} were rented"
     return ""
 

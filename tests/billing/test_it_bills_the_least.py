@@ -67,6 +67,13 @@ def test_it_bills_no_more_cpu_than_was_rented():
     assert result.reduced_because == "240.000 CPU seconds reported, 30.000 were rented"
 
 
+@pytest.mark.parametrize(("cpu_ms", "is_a_fault"), [(30_000, False), (30_100, False), (30_101, True)])
+def test_it_blames_nobody_for_one_period_of_the_kernels_quota(cpu_ms, is_a_fault):
+    result = billed(Reported(MINUTE, cpu_ms))
+    assert result.cpu_ms == 30_000
+    assert bool(result.reduced_because) is is_a_fault
+
+
 def test_it_bills_nothing_without_a_lease():
     assert billed(Reported(MINUTE, 6_000), leased_ms=0, first=True).cost_glm == 0
 
