@@ -1,8 +1,8 @@
-"""Take the pictures of the documentation from a running portal: dashboard, deployment page, admin.
+"""Take the pictures of the documentation from a running portal: dashboard, deployment, Bees, admin.
 
     .venv/bin/python scripts/screenshots.py http://localhost:8000 --user demo --password-file FILE
 
-Needs a Chromium on PATH. Writes docs/images/{dashboard,deployment,admin}.png.
+Needs a Chromium on PATH. Writes docs/images/{dashboard,deployment,bees,admin}.png.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def _take(page: Page, deployment: str) -> None:
     page.get_by_role("link", name=deployment, exact=True).first.click()
     page.wait_for_load_state("networkidle")
     _save(page, "deployment")
-    page.goto(page.url.split("/deployments/")[0] + "/admin/")
+    page.get_by_role("link", name="My Bees").click()
+    page.wait_for_load_state("networkidle")
+    _save(page, "bees")
+    page.goto(page.url.split("/bees/")[0] + "/admin/")
     _save(page, "admin")
 
 
