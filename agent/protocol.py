@@ -32,6 +32,12 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 Bytes = Annotated[int, Meta(ge=0, lt=1 << 62)]
 Rate = Annotated[float, Meta(ge=0, lt=1e15)]
 """What a message may bear: whatever is read can be stored and reckoned with."""
+Id = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")]
+"""What may name a folder or a container: nothing that leads elsewhere."""
+Word = Annotated[str, Meta(pattern=r"\A[^\x00]*\Z")]
+"""Without NUL, which ends a word wherever the kernel or bubblewrap reads one: the rest would be another."""
+LONGEST_GRACE_S = 600
+"""Nobody gets more time to end, or what ignores SIGTERM would outlive its lease and the owner's hours."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
@@ -187,7 +193,7 @@ class HealthCheck(Part):
 
     kind: str = "tcp"
     path: str = "/"
-    command: list[str] = []
+    command: list[Word] = []
     interval_s: Annotated[float, Meta(ge=0.01, le=24 * 3600)] = 2.0
     timeout_s: Annotated[float, Meta(ge=0.01, le=24 * 3600)] = 2.0
     retries: Count = 3
@@ -208,16 +214,16 @@ class ImageSignature(Part):
 class Workload(Part):
     """What to run: the part of a Compose service that a Bee needs. `port` is inside the container."""
 
-    image: str
+    image: Word
     runtime: str
     cpu_threads: Decimal
     mem_gib: Decimal
-    command: list[str] | None = None
-    entrypoint: list[str] | None = None
-    environment: dict[str, str] = {}
+    command: list[Word] | None = None
+    entrypoint: list[Word] | None = None
+    environment: dict[Word, Word] = {}
     port: Annotated[int, Meta(ge=1, le=65535)] | None = None
     health: HealthCheck | None = None
-    stop_grace_s: Seconds = 10.0
+    stop_grace_s: Annotated[float, Meta(ge=0, le=LONGEST_GRACE_S)] = 10.0
     read_only: bool = False
     """The root file system can't be written to; /tmp can."""
     signatures: Annotated[list[ImageSignature], Meta(max_length=16)] = []
@@ -226,9 +232,9 @@ class Workload(Part):
 class Assignment(Part):
     """One generation of one replica, to be run for as long as the lease lasts and no longer."""
 
-    assignment_id: str
+    assignment_id: Id
     agreement_id: str
-    replica: str
+    replica: Word
     """Name shown to people and given to the payload as HIVE_REPLICA: `web-1`."""
     generation: Count
     lease_s: Annotated[float, Meta(ge=-_CENTURY_S, le=_CENTURY_S)]
@@ -433,5 +439,5 @@ def _decode(decoder: msgspec.json.Decoder[M], frame: str | bytes) -> M:
         raise ProtocolError(f"frame of {len(frame)} bytes: at most {MAX_FRAME_BYTES} are taken")
     try:
         return decoder.decode(frame)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ProtocolError(str(error)) from None

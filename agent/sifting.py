@@ -70,7 +70,7 @@ def read(frame: str | bytes) -> FromQueen:
             raise
         try:
             return _sift(msgspec.json.decode(frame, type=_Frame))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             pass  # it was no `Wanted`, or broken as a whole
         raise
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.protocol import HealthCheck, ImageSignature, Workload
+from agent.protocol import LONGEST_GRACE_S, HealthCheck, ImageSignature, Workload
 from apps.deployments.compose import file as compose
 from apps.deployments.compose.advice import set_aside
 from apps.deployments.compose.explain import explain
@@ -98,7 +98,7 @@ class ServiceSpec(BaseModel):
             environment=self.environment,
             port=self.port,
             health=HealthCheck(**self.health.model_dump()) if self.health else None,
-            stop_grace_s=self.stop_grace_s,
+            stop_grace_s=min(self.stop_grace_s, LONGEST_GRACE_S),
             read_only=self.read_only,
             signatures=[ImageSignature(**each.model_dump()) for each in self.signatures],
         )

@@ -29,6 +29,7 @@ from agent.sifting import Sifted, read, spared
 from tests.agent.queen_double import QueenDouble, assignment
 
 HUGE = 10**25
+DEEP = '{"type": "Wanted", "more": ' + "[" * 500_000
 
 
 def terms(**changes: object) -> Terms:
@@ -71,6 +72,15 @@ def sifted(message: Wanted) -> Sifted:
         given(health=HealthCheck(retries="three")),
         given(port=HUGE),
         given(stop_grace_s=-1),
+        given(stop_grace_s=3600),
+        given(environment={"A": "b\0--bind\0/\0/host"}),
+        given(environment={"A\0B": "c"}),
+        given(command=["a\0b"]),
+        replace(given(), assignment_id="/etc"),
+        replace(given(), assignment_id="../../images"),
+        replace(given(), assignment_id=".."),
+        replace(given(), assignment_id=""),
+        replace(given(), assignment_id="a1\n"),
         replace(given(), lease_s=1e300),
         replace(given(), generation=-1),
     ],
@@ -111,7 +121,9 @@ def test_it_reads_what_is_whole_as_it_is() -> None:
     assert type(read(encode(wanted(given())))) is Wanted
 
 
-@pytest.mark.parametrize("frame", ["{", "[]", '{"type": "Wanted"}', '{"type": "Nonsense"}', " " * (1 << 21)])
+@pytest.mark.parametrize(
+    "frame", ["{", "[]", '{"type": "Wanted"}', '{"type": "Nonsense"}', " " * (1 << 21), DEEP]
+)
 def test_it_takes_no_frame_that_is_none(frame: str) -> None:
     with pytest.raises(ProtocolError):
         read(frame)

@@ -76,6 +76,7 @@ def problem(below_web: str) -> str:
         ("healthcheck: {retries: 1001}", "retries: expected from 1 to 1000, got 1001"),
         ("stop_grace_period: 0s", "expected a duration above 0s"),
         ("stop_grace_period: 31d", "expected at most 30d"),
+        ("stop_grace_period: 1h", "expected at most 10m"),
         ("cpus: 1e999999999", "expected between 0.01 and 4096 CPU threads"),
         ("mem_limit: 17T", "expected between 4M and 16T"),
         ("healthcheck: {test: [RUN, x]}", 'expected a command line or a list that starts with "CMD"'),

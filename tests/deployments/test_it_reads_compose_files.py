@@ -61,7 +61,7 @@ def test_it_serves_the_port_inside_the_container(ports: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "seconds"), [("10s", 10), ("1m30s", 90), ("500ms", 0.5), ("1h", 3600), ("1.5s", 1.5)]
+    ("written", "seconds"), [("10s", 10), ("1m30s", 90), ("500ms", 0.5), ("0.1h", 360), ("1.5s", 1.5)]
 )
 def test_it_reads_durations(written: str, seconds: float) -> None:
     assert service(f"stop_grace_period: {written}").stop_grace_s == seconds

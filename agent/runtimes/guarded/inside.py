@@ -112,6 +112,8 @@ def _behind_walls(spec: Spec, telling: int) -> tuple[list[str], dict[str, str]]:
     words = [word for name, value in spec["env"].items() for word in ("--setenv", name, value)]
     if filter := seccomp.of_this_machine():
         words += ["--seccomp", str(_held(filter))]
+    if any("\0" in word for word in words):  # what follows it would be bubblewrap's
+        raise ValueError("a NUL character in its variables")
     arguments = _held("\0".join(["--clearenv", *words, ""]).encode("utf-8", "surrogateescape"))
     program, *walls = spec["walls"]
     options = ["--args", str(arguments), "--info-fd", str(telling)]

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from agent.protocol import LONGEST_GRACE_S
 from apps.deployments.compose import values
 from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
 
@@ -119,6 +120,8 @@ def _grace_s(value: Any) -> float:
     grace_s = values.duration_s(value)
     if grace_s <= 0:
         raise values.expected('a duration above 0s, such as "1s"', value)
+    if grace_s > LONGEST_GRACE_S:
+        raise values.expected(f"at most {LONGEST_GRACE_S // 60}m", value)
     return grace_s
 
 
