@@ -222,7 +222,7 @@ class Bee:
         """Open its meter, or say why the Bee would not run it."""
         with spared(f"assignment {given.assignment_id}") as trouble:
             why_not = negotiate.objection_to_assignment(
-                given, agreements, self.runtimes, self.judge, self.clock.now_ms()
+                given, agreements, self.runtimes, self.judge, negotiate.local_time()
             ) or why_not_kept(given)
             if not why_not:
                 self.books.open(agreements[given.agreement_id])
@@ -241,6 +241,7 @@ class Bee:
             offers=self._offering.known(now_ms),
             promised=self._offering.promised(),
             signed=rented,
+            at=negotiate.local_time(),
         )
 
     def _rented(self, now_ms: int) -> list[Terms]:
@@ -248,8 +249,7 @@ class Bee:
 
     def keep_hours(self) -> None:
         """What runs outside the hours for rent is stopped, whether the Queen can be heard or not."""
-        now = negotiate.local_time(self.clock.now_ms())
-        if why_not := self.judge.objection_to_hour(now):
+        if why_not := self.judge.objection_to_hour(negotiate.local_time()):
             self.keeper.tell(Forbid(why_not))
 
     def obey_pause(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from agent import clock
 from agent.config import Rent
 from agent.pricing import Pricing, why_below
 from agent.protocol import AgreementToSign, Answer, Assignment, Offer, Proposal, Terms, Verdict
@@ -34,6 +35,8 @@ class Standing:
     """Ids of the offers whose price still holds, though the owner may ask for more by now."""
     signed: Collection[Terms]
     """Agreements in force."""
+    at: datetime
+    """The owner's local time, by this machine's own clock: the Queen's word moves nobody's night."""
 
 
 def answer_proposal(proposal: Proposal, standing: Standing, now_ms: int) -> Answer:
@@ -72,7 +75,7 @@ def objection(terms: Terms, standing: Standing, now_ms: int) -> str:
     if terms.runtime not in standing.runtimes:
         return f"runtime {terms.runtime} does not work here now"
     if why_not := standing.judge.objection(
-        runtime=terms.runtime, image=terms.image, team=terms.team, at=local_time(now_ms)
+        runtime=terms.runtime, image=terms.image, team=terms.team, at=standing.at
     ):
         return why_not
     if terms.expires_at_ms <= now_ms:
@@ -95,10 +98,10 @@ def objection_to_assignment(
     agreements: Mapping[str, Terms],
     runtimes: Collection[str],
     judge: Judge,
-    now_ms: int,
+    at: datetime,
 ) -> str:
     """Why the Bee would not run it: nothing runs without a signed agreement that covers it, and nothing that
-    the owner's rules, which may have changed since it was signed, don't allow now.
+    the owner's rules, which may have changed since it was signed, don't allow now. `at` as in `Standing`.
     """
     terms, workload = agreements.get(assignment.agreement_id), assignment.workload
     if terms is None:
@@ -110,14 +113,12 @@ def objection_to_assignment(
         return "it asks for more than the agreement gives"
     if workload.runtime not in runtimes:
         return f"runtime {workload.runtime} does not work here now"
-    return judge.objection(
-        runtime=workload.runtime, image=workload.image, team=terms.team, at=local_time(now_ms)
-    )
+    return judge.objection(runtime=workload.runtime, image=workload.image, team=terms.team, at=at)
 
 
-def local_time(now_ms: int) -> datetime:
+def local_time() -> datetime:
     """In which the owner's hours are written."""
-    return datetime.fromtimestamp(now_ms / 1000)
+    return datetime.fromtimestamp(clock.wall_ms() / 1000)
 
 
 def _lack(terms: Terms, standing: Standing) -> str:

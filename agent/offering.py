@@ -55,7 +55,7 @@ class Offering:
 
     def renew(self, rented: Iterable[Terms], *, paused: bool, chain_id: int, now_ms: int) -> bool:
         """Make the set anew if it is out of date; whether it was. While the owner pauses it is empty."""
-        now_s, is_open = clock.boot_s(), not paused and self._judge.is_open(local_time(now_ms))
+        now_s, is_open = clock.boot_s(), not paused and self._judge.is_open(local_time())
         asked = self.pricing(rented).asked
         if self._holds(chain_id, is_open, asked) and now_s - self._made_s < offers.RENEW_AFTER_S:
             return False

@@ -40,6 +40,7 @@ class Market:
         config = Config(url="http://q", name="b", advertise="h", rent=rent, prices=prices)
         self.now_s, self.now_ms, self.paused = 1000.0, NOON_MS, False
         monkeypatch.setattr(clock, "boot_s", lambda: self.now_s)
+        monkeypatch.setattr(clock, "wall_ms", lambda: self.now_ms)
         self.offering = Offering(
             config=config,
             judge=judge_for(config, Path("/nowhere")),
@@ -119,7 +120,7 @@ def test_it_offers_nothing_outside_the_hours_and_everything_again_inside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     market = Market(monkeypatch, hours=("08:00-13:00",))
-    assert local_time(NOON_MS).hour == 12
+    assert local_time().hour == 12
     market.renew()
     assert len(market.offering.newest) == 1
     market.now_ms += HOUR_MS

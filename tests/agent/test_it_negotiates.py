@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from agent.negotiate import (
     ROUNDS,
     Standing,
     answer_proposal,
-    local_time,
     objection_to_agreement,
     objection_to_assignment,
 )
@@ -25,6 +25,7 @@ from agent.rules.judge import Judge, judge_for
 D = Decimal
 ME, QUEEN = "0x" + "aa" * 20, "0x" + "bb" * 20
 NOW_MS = 1_000_000
+AT = datetime(2026, 11, 2, 12)
 CONFIG = Config(
     url="http://q",
     name="b",
@@ -71,6 +72,7 @@ def standing(**changes: Any) -> Standing:
         "offers": {"o1": OFFER},
         "promised": ["o1"],
         "signed": [],
+        "at": AT,
     }
     return Standing(**(given | changes))
 
@@ -129,14 +131,14 @@ def test_it_keeps_the_owners_hours_and_teams_at_every_step(verdict: Verdict) -> 
     """Proposal, agreement and assignment, each by itself: the rules may change in between."""
     for allowing, forbidding in (
         (judge(teams=("bees",)), judge(teams=("wasps",))),
-        (judge(hours=("00:00-24:00",)), judge(hours=never(NOW_MS))),
+        (judge(hours=("00:00-24:00",)), judge(hours=never())),
     ):
         rule = allowing if verdict == Verdict.ACCEPTED else forbidding
         terms = replace(TERMS, team="bees")
         asked = Proposal(proposal_id="p1", round=1, terms=terms)
         assert answer_proposal(asked, standing(judge=rule), NOW_MS).verdict == verdict
         assert (objection(terms, judge=rule) == "") == (verdict == Verdict.ACCEPTED)
-        why_not = objection_to_assignment(assigned(), {"g1": terms}, ["process"], rule, NOW_MS)
+        why_not = objection_to_assignment(assigned(), {"g1": terms}, ["process"], rule, AT)
         assert (why_not == "") == (verdict == Verdict.ACCEPTED)
 
 
@@ -145,9 +147,9 @@ def judge(hours: tuple[str, ...] = (), **rules: Any) -> Judge:
     return judge_for(replace(CONFIG, rent=rent, rules=Rules(**rules)), Path("/nowhere"))
 
 
-def never(now_ms: int) -> tuple[str, ...]:
+def never() -> tuple[str, ...]:
     """An hour that is not now."""
-    hour = (local_time(now_ms).hour + 2) % 24
+    hour = (AT.hour + 2) % 24
     return (f"{hour:02}:00-{hour:02}:30",)
 
 
@@ -211,13 +213,13 @@ def assigned(**changes: Any) -> Assignment:
     ],
 )
 def test_it_runs_only_what_it_has_signed(changes: dict[str, Any], words: str) -> None:
-    why_not = objection_to_assignment(assigned(**changes), {"g1": TERMS}, ["process"], JUDGE, NOW_MS)
+    why_not = objection_to_assignment(assigned(**changes), {"g1": TERMS}, ["process"], JUDGE, AT)
     assert words in why_not
     assert bool(why_not) == bool(words)
 
 
 def test_it_runs_nothing_without_an_agreement() -> None:
     assert (
-        objection_to_assignment(assigned(), {}, ["process"], JUDGE, NOW_MS)
+        objection_to_assignment(assigned(), {}, ["process"], JUDGE, AT)
         == "this bee has signed no agreement g1"
     )

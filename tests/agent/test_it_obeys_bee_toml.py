@@ -205,9 +205,11 @@ async def test_it_runs_nothing_under_an_agreement_that_the_rules_are_against_by_
         assert left_of(home / "work") == []
 
 
+@pytest.mark.parametrize("ahead_s", [0, 4 * 3600], ids=["", "whatever time it is for the queen"])
 async def test_it_offers_nothing_outside_the_owners_hours(
-    queen: QueenDouble, home: Path, running_bee: Callable[..., Any]
+    queen: QueenDouble, home: Path, running_bee: Callable[..., Any], ahead_s: float
 ) -> None:
+    queen.ahead_s = ahead_s
     [hours] = later()
     write_rules(queen, home, rent={"hours": (hours,)})
     async with running_bee():
