@@ -50,6 +50,7 @@ STEADY_S = 60.0
 FREEZE_AGAIN_S = 2.0
 KEEP_ENDED_S = 60.0
 """How long an ended assignment is still reported, so that one lost frame can't hide its end."""
+LONGEST_REASON = 1000
 LEASE_SLACK_S = 1.0
 """A lease that moved by less is not written down again."""
 
@@ -92,6 +93,12 @@ def observed(state: State, now: float) -> list[ObservedAssignment]:
     ]
 
 
+def plain(text: str) -> str:
+    """What a payload, a guest or a registry said, fit for a terminal and for a frame: short, and no control
+    character in it."""
+    return "".join(each if each.isprintable() else " " for each in text[:LONGEST_REASON])
+
+
 # -- taking in an event -----------------------------------------------------------------------------------
 
 
@@ -112,7 +119,8 @@ def _take(state: State, event: Event, now: float) -> State:
     slot = state.slots.get(event.assignment_id)
     if slot is None:
         return state
-    return replace(state, slots={**state.slots, slot.id: _told(slot, event, now)})
+    slot = _told(slot, event, now)
+    return replace(state, slots={**state.slots, slot.id: replace(slot, reason=plain(slot.reason))})
 
 
 def _wanted(slots: Mapping[str, Slot], event: WantedSet, now: float) -> dict[str, Slot]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from contextlib import suppress
 
 from agent.protocol import HealthCheck
 from agent.runtimes.base import Forwarding, Run, Runtime, RuntimeFault
 
 _STEP_S = 0.1
+_STATUS = re.compile("[0-9]{3}")
 
 
 async def problem_with(run: Run, health: HealthCheck, runtime: Runtime) -> str:
@@ -58,7 +60,7 @@ async def _http(endpoint: str, path: str) -> str:
         line = []
     finally:
         await _close(writer)
-    if len(line) < 2 or not line[1].isdigit():
+    if len(line) < 2 or not _STATUS.fullmatch(line[1]):
         return f"GET {path}: no HTTP answer"
     return "" if 200 <= int(line[1]) < 400 else f"GET {path} answered {line[1]}"
 

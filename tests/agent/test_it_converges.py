@@ -12,6 +12,7 @@ from agent.converge import (
     BACK_OFF_S,
     CRASHES,
     KEEP_ENDED_S,
+    LONGEST_REASON,
     STEADY_S,
     decide,
     due_at,
@@ -245,6 +246,14 @@ def test_it_goes_on_stopping_what_can_not_be_stopped_yet() -> None:
     story = healthy().tell(WantedSet([]))
     story.tell(Stuck("a1", run_of().run_id, "stopping: no Docker engine answers"))
     assert (story.only.state, story.only.reason) == (RunState.STOPPING, "stopping: no Docker engine answers")
+
+
+def test_it_passes_on_words_and_no_control_of_a_terminal() -> None:
+    said = "exited with status 1: \x1b]0;owned\x07\x1b[2J\0\n\u202ebye" + "x" * 2_000_000
+    story = healthy()
+    story.tell(Ended("a1", run_of().run_id, said))
+    assert story.only.reason.startswith("exited with status 1:  ]0;owned  [2J   bye")
+    assert len(story.only.reason) <= LONGEST_REASON
 
 
 def test_it_forgives_crashes_after_a_steady_minute() -> None:

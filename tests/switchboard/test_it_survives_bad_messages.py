@@ -12,7 +12,17 @@ from eth_account.signers.local import LocalAccount
 from msgspec.structs import replace
 
 from agent import typed_data
-from agent.protocol import MAX_FRAME_BYTES, Observed, Offers, Stats, Usage, UsageReports, Wanted
+from agent.protocol import (
+    MAX_FRAME_BYTES,
+    Observed,
+    Offers,
+    ProtocolError,
+    Stats,
+    Usage,
+    UsageReports,
+    Wanted,
+    encode,
+)
 from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
 from apps.market.models import Agreement
 from apps.nodes.models import Node, Offer
@@ -57,6 +67,26 @@ def sequences(agreement: Agreement) -> list[int]:
         .order_by("sequence")
         .values_list("sequence", flat=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "is_taken"),
+    [(r"a\u0000b", False), (r"\\\u0000", False), (r"\\u0000", True), (r"\\\\u0000", True)],
+)
+def test_no_payload_can_print_what_ends_its_bees_link(written: str, is_taken: bool) -> None:
+    """`\\u0000` in JSON is a NUL, which PostgreSQL can't store; a backslash and letters are words."""
+    frame = encode(HEARTBEAT)[:-1] + f',"x":"{written}"}}'
+    try:
+        switchboard.read(frame)
+    except ProtocolError:
+        assert not is_taken
+    else:
+        assert is_taken
+
+
+def test_what_is_too_deep_to_be_read_is_no_message() -> None:
+    with pytest.raises(ProtocolError):
+        switchboard.read('{"type":"Observed","x":' + "[" * 500_000)
 
 
 @pytest.mark.parametrize("size", [MAX_FRAME_BYTES + 1, 8 * MAX_FRAME_BYTES])
