@@ -58,6 +58,14 @@ for i in range(400_000): print(i, "x" * 90)
 print("done", flush=True)
 time.sleep(600)
 """,
+    "reserver": """
+import ctypes, os, time
+libc, keep_size, gib = ctypes.CDLL(None, use_errno=True), 1, ctypes.c_long(1 << 30)
+file = os.open("/dev/stdout", os.O_RDWR)
+took = libc.fallocate(file, keep_size, ctypes.c_long(0), gib)
+print("took" if took == 0 else os.strerror(ctypes.get_errno()), flush=True)
+time.sleep(600)
+""",
     "eater": """
 import os, time
 if os.fork() == 0:
@@ -113,7 +121,7 @@ async def test_a_fork_without_end_ends_where_nothing_but_the_guard_counts(
     catalogue: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_walls(monkeypatch)
-    monkeypatch.setattr("agent.runtimes.confinement._running_as", lambda uid: 0)
+    monkeypatch.setattr("agent.runtimes.guarded.confinement._running_as", lambda uid: 0)
     runtime = ProcessRuntime(catalogue)
     run = await runtime.start(order("bomb", mem_gib=Decimal(64)))
     assert re.match("killed: [0-9]+ processes, 512 are allowed", await end_of(runtime, run, 60))
@@ -145,6 +153,21 @@ async def test_it_clears_away_however_deep_somebody_dug(runtime: ProcessRuntime)
     assert "can't be measured" in await end_of(runtime, run, 20)
     await runtime.remove(run)
     assert not Path(str(run.detail["folder"])).exists()
+
+
+async def test_it_can_not_take_the_machines_disk_by_its_log(runtime: ProcessRuntime) -> None:
+    """What is taken beyond the end of a file is in no limit on its size."""
+    run = await runtime.start(order("reserver"))
+    said = await until(lambda: runtime.logs(run, 1))
+    assert said == b"took\n"
+    log = Path(str(run.detail["folder"]), "log")
+
+    async def is_given_back() -> bool:
+        return log.stat().st_blocks * 512 <= 11 * MIB
+
+    await until(is_given_back, 5)
+    assert await runtime.logs(run, 1) == b"took\n"
+    await runtime.stop(run, 0)
 
 
 async def test_its_log_stays_short_and_its_end_is_kept(runtime: ProcessRuntime) -> None:

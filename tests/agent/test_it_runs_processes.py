@@ -148,7 +148,7 @@ async def test_it_says_when_there_is_no_room_for_a_replica(
     def is_full(folder: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("agent.runtimes.work_folder.make", is_full)
+    monkeypatch.setattr("agent.runtimes.guarded.work_folder.make", is_full)
     with pytest.raises(RuntimeFault, match=r"work folder can't be made: .* No space left on device"):
         await runtime.start(order("server"))
 
@@ -204,6 +204,8 @@ async def test_it_says_why_an_image_cannot_be_had(runtime: ProcessRuntime, image
         ({"command": ["-c", "id"]}, "takes no command"),
         ({"environment": {"LD_PRELOAD": "/tmp/x.so"}}, "LD_PRELOAD"),
         ({"environment": {"PATH": "/tmp"}}, "PATH"),
+        ({"environment": {"PERL5OPT": "-Mstrict;system('id')"}}, "PERL5OPT"),
+        ({"environment": {"SHELLOPTS": "xtrace", "PS4": "$(id)"}}, "PS4, SHELLOPTS"),
     ],
 )
 async def test_it_runs_the_owners_program_and_no_other(
@@ -226,7 +228,7 @@ async def test_it_runs_commands_inside_the_replica(runtime: ProcessRuntime) -> N
 async def test_it_gives_each_replica_a_user_of_its_own_where_it_can(
     runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.runtimes.confinement._others_read", lambda path, alone: True)
+    monkeypatch.setattr("agent.runtimes.guarded.confinement._others_read", lambda path, alone: True)
     image = runtime._catalogue / "test" / "sleeper" / "1"
     image.mkdir(parents=True)
     (image / "image.json").write_text('{"entrypoint": ["/bin/sleep", "600"]}')

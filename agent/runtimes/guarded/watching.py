@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Spec = dict[str, Any]
 
 _LOG_BYTES = 10 << 20
+_SLACK_BYTES = 64 << 10
+"""File systems round up what a file takes."""
 _PROCESSES = 512
 
 
@@ -50,12 +52,16 @@ class Limits:
 
 
 def keep_short(log: str) -> None:
-    """A log grown too long goes to `log.1`, its end at least, and begins anew: it is only appended to."""
+    """A log grown too long goes to `log.1`, its end at least, and begins anew: it is only appended to.
+
+    The replica has it open, and can take disk for it beyond its end (fallocate).
+    """
     try:
-        if os.stat(log).st_size <= _LOG_BYTES:
+        found = os.stat(log)
+        if max(found.st_size, found.st_blocks * 512) <= _LOG_BYTES + _SLACK_BYTES:
             return
         with open(log, "rb+") as full, open(log + ".1", "wb") as kept:
-            full.seek(-_LOG_BYTES, os.SEEK_END)
+            full.seek(max(0, full.seek(0, os.SEEK_END) - _LOG_BYTES))
             kept.write(full.read(_LOG_BYTES))
             full.truncate(0)
     except OSError:
