@@ -60,6 +60,8 @@ class Keeper:
         """Leases moved and somebody does not know yet."""
         self._due: list[Effect] = []
         """Decided, and to be performed in the next round."""
+        self._ending: set[str] = set()
+        """Runs, by id, whose end has begun; the state knows of it a moment later."""
         self.state = State()
 
     # -- what others ask of it ------------------------------------------------------------------------------
@@ -159,6 +161,7 @@ class Keeper:
     def _decide(self, event: Event) -> None:
         self.state, effects = decide(self.state, event, clock.boot_s())
         self._due += effects
+        self._ending &= {run.run_id for run in self.runs()}
 
     async def _next_event(self) -> Event:
         due = due_at(self.state)
@@ -228,9 +231,7 @@ class Keeper:
         return self._judge.objection_to_image(workload, digests)
 
     async def _stop(self, effect: Stop) -> None:
-        run = effect.run
-        await self._end(run, Status(alive=True), effect.grace_s)
-        self.tell(Ended(run.assignment_id, run.run_id, "stopped"))
+        await self._end_once(effect.run, Status(alive=True, reason="stopped"), effect.grace_s)
 
     async def _freeze(self, effect: Freeze) -> None:
         run, problem = effect.run, ""
@@ -269,17 +270,31 @@ class Keeper:
             self.tell(Probed(run.assignment_id, run.run_id, str(fault)))
             return
         if not status.alive:
-            await self._end(run, status, grace_s=0)
-            self.tell(Ended(run.assignment_id, run.run_id, status.reason))
-            return
+            return await self._end_once(run, status, grace_s=0)
         self._books.gather(run, Counters(), asked_s)
         problem = await problem_with(run, health, runtime) if health else ""
         self.tell(Probed(run.assignment_id, run.run_id, problem))
+
+    async def _end_once(self, run: Run, status: Status, grace_s: float) -> None:
+        """What dies while it is stopped, or is to stop while it is cleared away, ends once.
+
+        A second ending would take the folder and the network from whatever runs there next.
+        """
+        if run.run_id in self._ending or run not in self.runs():
+            return
+        self._ending.add(run.run_id)
+        try:
+            await self._end(run, status, grace_s)
+        except BaseException:
+            self._ending.discard(run.run_id)
+            raise
+        self.tell(Ended(run.assignment_id, run.run_id, status.reason))
 
     async def _end(self, run: Run, status: Status, grace_s: float) -> None:
         """Stop it if it still runs, take its last counters and forget it; tried until the runtime obeys."""
         runtime = self._runtimes[run.runtime]
         counters, ended_s = Counters(), status.ended_s
+        doing = "stopping" if status.alive else status.reason
         while True:
             try:
                 counters = counters.at_least(await runtime.usage(run))
@@ -291,7 +306,7 @@ class Keeper:
                 return await runtime.remove(run)
             except (RuntimeFault, OSError) as fault:
                 log.warning("%s can't be ended yet: %s", run.assignment_id, fault)
-                self.tell(Stuck(run.assignment_id, run.run_id, f"{status.reason or 'stopping'}: {fault}"))
+                self.tell(Stuck(run.assignment_id, run.run_id, f"{doing}: {fault}"))
                 await asyncio.sleep(_RETRY_S)
 
     async def _renew(self) -> None:
