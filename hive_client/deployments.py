@@ -23,9 +23,13 @@ class Deployments:
     def replicas(self, name: str) -> list[Replica]:
         return [read(Replica, row) for row in self._session.get(_path(name, "replicas"))]
 
-    def log(self, name: str, replica: str, *, tail: int | None = None) -> Log:
-        """The last lines that a replica, `web-1` say, wrote: 200 unless said otherwise."""
-        return read(Log, self._session.get(_path(name, "replicas", replica, "logs"), tail=tail))
+    def log(self, name: str, replica: str, *, tail: int | None = None, after: str | None = None) -> Log:
+        """The last lines that a replica, `web-1` say, wrote: 200 unless said otherwise.
+
+        To follow, ask again and again with `after`: "" at first, then the `mark` of the answer before.
+        """
+        path = _path(name, "replicas", replica, "logs")
+        return read(Log, self._session.get(path, tail=tail, after=after))
 
     def events(self, name: str) -> Iterator[Event]:
         """What happened to it and to its replicas, newest first."""

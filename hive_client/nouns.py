@@ -143,6 +143,8 @@ class Log:
     node_id: str
     node_name: str
     text: str
+    mark: str = ""
+    """Where it ends, for who follows."""
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,13 @@ class Runtime(Protocol):
         """The last `tail` lines of what it wrote, both streams together in the order they came."""
         ...
 
+    async def logs_after(self, run: Run, mark: str, tail: int) -> tuple[bytes, str]:
+        """Whole lines written since an earlier call gave `mark`, and the new mark; its last lines for "".
+
+        No line is told twice, however alike two of them are. A mark that can't be read counts as none.
+        """
+        ...
+
     async def remove(self, run: Run) -> None:
         """Forget a run that has ended: its folder, its container."""
         ...

@@ -145,7 +145,7 @@ class DeploymentViewSet(TeamScoped[Deployment]):
         asked = LogQuerySerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
         found = _named(sheet_of(self.get_object()).replicas, replica)
-        return Response(LogSerializer(log_of(found.replica, tail=asked.validated_data["tail"])).data)
+        return Response(LogSerializer(log_of(found.replica, **asked.validated_data)).data)
 
     @extend_schema(responses=EventSerializer(many=True))
     @action(detail=True)

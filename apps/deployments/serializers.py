@@ -209,6 +209,13 @@ class LogQuerySerializer(serializers.Serializer[Any]):
     tail = serializers.IntegerField(
         min_value=1, max_value=MOST_LINES, default=LINES, help_text="How many lines at most."
     )
+    after = serializers.RegexField(
+        r"^[\w./:-]*$",
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="To follow: empty at first, then the `mark` of the answer before. Whole lines, each once.",
+    )
 
 
 class LogSerializer(serializers.Serializer[Any]):
@@ -221,6 +228,7 @@ class LogSerializer(serializers.Serializer[Any]):
     text = serializers.CharField(
         help_text="Both streams, in the order they came; bytes that are no UTF-8 as �."
     )
+    mark = serializers.CharField(help_text="Where it ends, for who follows; else empty.")
 
 
 class EventSerializer(serializers.ModelSerializer[AuditLine]):

@@ -142,6 +142,19 @@ async def test_it_tells_the_last_lines_of_both_streams(runtime: DockerRuntime, i
     assert await runtime.logs(run, 2) == b"two\nthree\n"
 
 
+async def test_it_tells_who_follows_each_line_once(runtime: DockerRuntime, image: str) -> None:
+    command = shell("for i in 1 2 3; do echo tick; done; read go < /tmp/go; echo tick; echo tock; sleep 600")
+    make = shell("mkfifo /tmp/go 2>/dev/null; " + command[-1])
+    run = await runtime.start(order(runtime, image, command=make))
+    await said(runtime, run, "tick")
+    heard, mark = await runtime.logs_after(run, "", 2)
+    assert heard == b"tick\ntick\n"
+    assert await runtime.logs_after(run, mark, 2) == (b"", mark)
+    assert await runtime.execute(run, shell("echo > /tmp/go"), 5) == 0
+    await said(runtime, run, "tock")
+    assert (await runtime.logs_after(run, mark, 2))[0] == b"tick\ntock\n"
+
+
 async def test_it_proves_that_the_engine_can_do_it_all(runtime: DockerRuntime) -> None:
     await runtime.self_test()
     assert await runtime.adopt() == []

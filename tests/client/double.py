@@ -10,7 +10,7 @@ import httpx
 from hive_client import Hive
 from hive_client.config import Login
 
-Answer = tuple[int, Any] | Exception
+Answer = tuple[int, Any] | BaseException
 
 
 class DoubleOfTheHive:
@@ -18,6 +18,7 @@ class DoubleOfTheHive:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any]] = []
+        self.params: list[list[tuple[str, str]]] = []
         self.tokens: set[str] = set()
         self._answers: dict[tuple[str, str], list[Answer]] = {}
 
@@ -34,10 +35,11 @@ class DoubleOfTheHive:
     def _handle(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else None
         self.asked.append((request.method, request.url.path, body))
+        self.params.append(request.url.params.multi_items())
         self.tokens.add(request.headers.get("authorization", ""))
         answers = self._answers[request.method, request.url.path]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         status, said = answer
         return httpx.Response(status, json=said)

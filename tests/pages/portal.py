@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import uvicorn
 from channels.layers import get_channel_layer
@@ -52,10 +53,15 @@ def session_of(user: User) -> str:
 
 
 class ShellRuntime:
-    """A stand-in for what runs replicas: a real shell of this machine, and a log of 500 lines."""
+    """A stand-in for what runs replicas: a real shell of this machine, and a log of 500 lines and more."""
 
     async def terminal(self, run: object, command: str | None, columns: int, rows: int) -> DescriptorTerminal:
         return open_pseudo_terminal(["setsid", "-c", "/bin/sh"], columns, rows)
+
+    async def logs_after(self, run: object, mark: str, tail: int) -> tuple[bytes, str]:
+        """One more line with each question."""
+        number = int(mark or 500)
+        return (await self.logs(run, tail) if not mark else b"line %d\n" % number), str(number + 1)
 
     async def logs(self, run: object, tail: int) -> bytes:
         return b"".join([b"line %d\n" % number for number in range(1, 501)][-tail:])
@@ -83,7 +89,7 @@ async def _answer(node_id: str, port: int, home: object) -> None:
                 continue
             stream = decode_from_queen(hint["frame"])
             assert isinstance(stream, OpenStream)
-            access = Access(run=object(), runtime=ShellRuntime())  # type: ignore[arg-type]
+            access = Access(run=SimpleNamespace(run_id="a-run"), runtime=ShellRuntime())  # type: ignore[arg-type]
             streams.create_task(
                 serve_stream(
                     socket_url=f"ws://127.0.0.1:{port}",

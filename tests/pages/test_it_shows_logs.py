@@ -43,10 +43,12 @@ def go_away(node_id: str) -> None:
         )
 
 
-async def log(port: int, token: str, *, tail: int | None = None, replica: str = "web-1") -> Log:
+async def log(
+    port: int, token: str, *, tail: int | None = None, after: str | None = None, replica: str = "web-1"
+) -> Log:
     def ask() -> Log:
         with Hive(f"http://localhost:{port}", token) as hive:
-            return hive.deployments.log("hello", replica, tail=tail)
+            return hive.deployments.log("hello", replica, tail=tail, after=after)
 
     return await asyncio.to_thread(ask)
 
@@ -65,6 +67,17 @@ async def test_it_tells_the_last_lines(scenery: Scenery, owner: User, tmp_path: 
         assert (told.replica, told.generation, told.node_name) == ("web-1", 1, "attic")
         assert told.text.splitlines()[0] == "line 301"
         assert (await log(port, token, tail=2)).text == "line 499\nline 500\n"
+
+
+async def test_it_goes_on_where_the_reader_was(scenery: Scenery, owner: User, tmp_path: Path) -> None:
+    async with a_bee(scenery, tmp_path) as port:
+        token = await token_of(owner, scenery.team)
+        first = await log(port, token, tail=1, after="")
+        assert (first.text, first.mark) == ("line 500\n", "a-run/501")
+        assert (await log(port, token, after=first.mark)).text == "line 501\n"
+        assert (await log(port, token)).mark == ""
+        with pytest.raises(HiveError, match="after: "):
+            await log(port, token, after="a mark\nof nobody")
 
 
 async def test_it_tells_viewers_too(scenery: Scenery, stranger: User, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from agent.protocol import Workload
 from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
-from agent.runtimes.docker import container
+from agent.runtimes.docker import container, following
 from agent.runtimes.docker.engine import Absent, Conflict, Engine
 from agent.runtimes.docker.images import Images
 from agent.runtimes.docker.leases import Leases
@@ -210,6 +210,11 @@ class DockerRuntime:
 
     async def logs(self, run: Run, tail: int) -> bytes:
         return (await self._engine.ask(self._engine.api.logs, run.run_id, tail=tail))[-_LOG_BYTES:]
+
+    async def logs_after(self, run: Run, mark: str, tail: int) -> tuple[bytes, str]:
+        api, what = self._engine.api, following.what_to_ask(mark, tail)
+        said = await self._engine.ask(lambda: api.logs(run.run_id, stream=False, timestamps=True, **what))
+        return following.lines_after(said, mark)
 
     # -- inside it ------------------------------------------------------------------------------------------
 

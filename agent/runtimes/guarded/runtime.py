@@ -28,7 +28,7 @@ from agent import clock
 from agent.protocol import Workload
 from agent.runtimes import catalogue
 from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
-from agent.runtimes.guarded import bubblewrap, cgroups, confinement, proctree, work_folder
+from agent.runtimes.guarded import bubblewrap, cgroups, confinement, following, proctree, work_folder
 from agent.runtimes.guarded.pseudo_terminal import open_pseudo_terminal
 from agent.runtimes.guarded.work_folder import folder_of
 
@@ -203,6 +203,9 @@ class Guarded:
 
     async def logs(self, run: Run, tail: int) -> bytes:
         return await asyncio.to_thread(work_folder.last_lines, folder_of(run) / "log", tail)
+
+    async def logs_after(self, run: Run, mark: str, tail: int) -> tuple[bytes, str]:
+        return await asyncio.to_thread(following.lines_after, folder_of(run) / "log", mark, tail)
 
     async def stop(self, run: Run, grace_s: float) -> None:
         with suppress(OSError):  # a full disk: it gets the time that its workload has

@@ -54,6 +54,7 @@ class Limits:
 def keep_short(log: str) -> None:
     """A log grown too long goes to `log.1`, its end at least, and begins anew: it is only appended to.
 
+    `log.start` counts the bytes that went before, so that whoever follows the log finds their place again.
     The replica has it open, and can take disk for it beyond its end (fallocate).
     """
     try:
@@ -63,6 +64,19 @@ def keep_short(log: str) -> None:
         with open(log, "rb+") as full, open(log + ".1", "wb") as kept:
             full.seek(max(0, full.seek(0, os.SEEK_END) - _LOG_BYTES))
             kept.write(full.read(_LOG_BYTES))
+            gone = full.tell()
             full.truncate(0)
+        _count_on(log + ".start", gone)
     except OSError:
         pass  # a full disk: next time
+
+
+def _count_on(path: str, more: int) -> None:
+    try:
+        with open(path) as counted:
+            before = int(counted.read())
+    except (FileNotFoundError, ValueError):
+        before = 0
+    with open(path + ".new", "w") as draft:
+        draft.write(str(before + more))
+    os.replace(path + ".new", path)

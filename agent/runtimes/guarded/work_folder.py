@@ -7,7 +7,7 @@
     run.json    by the guard: the run with the process ids, once the payload is confined
     end.json    by the guard: why it ended, when, and what it used
     paused      there while the replica is paused
-    log         what the payload wrote, both streams
+    log         what the payload wrote, both streams; log.1 what it wrote before, log.start see `watching.py`
     files/      the replica's own
 """
 

@@ -121,6 +121,10 @@ class QemuRuntime(Guarded):
         """A serial line ends its lines with a carriage return, too."""
         return (await super().logs(run, tail)).replace(b"\r\n", b"\n")
 
+    async def logs_after(self, run: Run, mark: str, tail: int) -> tuple[bytes, str]:
+        said, mark = await super().logs_after(run, mark, tail)
+        return said.replace(b"\r\n", b"\n"), mark
+
     async def remove(self, run: Run) -> None:
         self._agents.pop(run.run_id, None)
         await super().remove(run)
