@@ -17,6 +17,9 @@ from agent.runtimes.base import Counters, Run
 
 log = logging.getLogger("hive.agent")
 
+SETTLED_KEPT_MS = 90 * 24 * 3600 * 1000
+"""How long what is settled can still be looked up in the journal; no agreement lasts longer."""
+
 
 class Bookkeeper:
     def __init__(self, *, journal: Journal, key: Signer, config: Config, now_ms: Callable[[], int]) -> None:
@@ -99,7 +102,13 @@ class Bookkeeper:
         meter = self._meters.get(agreement_id)
         if meter and self.chain_id:
             self._cut(meter, final=True)
-        self._journal.tried(lambda: self._journal.close_agreement(agreement_id))
+        self._journal.tried(lambda: self._close(agreement_id))
+
+    def _close(self, agreement_id: str) -> None:
+        """Each that ends makes room in the journal: what was settled long ago is forgotten."""
+        now_ms = self._now_ms()
+        self._journal.close_agreement(agreement_id, now_ms)
+        self._journal.forget_settled(now_ms - SETTLED_KEPT_MS)
 
     def finish_all_but(self, agreements: Collection[str]) -> None:
         """Nothing of the others is left here, whatever happened while the agent or the machine was off."""
@@ -168,7 +177,7 @@ class Bookkeeper:
         self._journal.ack_usage(ack.agreement_id, ack.sequence)
         if not ack.closed:
             return
-        self._journal.close_agreement(ack.agreement_id)
+        self._journal.close_agreement(ack.agreement_id, self._now_ms())
         if refused := self._journal.drop_unacked_usage(ack.agreement_id):
             log.warning("agreement %s was closed with %d reports not taken", ack.agreement_id, refused)
 

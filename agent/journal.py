@@ -1,8 +1,9 @@
 """What must outlive the agent: one SQLite file in the Bee's home.
 
-Agreements signed, assignments given, each agreement's meter (the head of its usage chain) and every report
-and debit note that the Queen has not acknowledged. A report and the meter that it moves are written in one
-transaction, so a kill at any moment leaves either both or neither: no usage is lost, none is told twice.
+Agreements signed, assignments given, each agreement's meter (the head of its usage chain) and its reports
+and debit notes, until the Queen has acknowledged them all and it was settled long ago. A report and the meter
+that it moves are written in one transaction, so a kill at any moment leaves either both or neither: no usage
+is lost, none is told twice.
 """
 
 from __future__ import annotations
@@ -38,6 +39,15 @@ CREATE TABLE IF NOT EXISTS notes (
     acked INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (agreement_id, sequence));
 CREATE INDEX IF NOT EXISTS usage_unacked ON usage (agreement_id, sequence) WHERE acked = 0;
 CREATE INDEX IF NOT EXISTS notes_unacked ON notes (agreement_id, sequence) WHERE acked = 0;
+"""
+
+# `closed` is when, in Unix milliseconds; 0 while it is open.
+_SETTLED = """
+SELECT agreement_id FROM agreements a
+WHERE (closed BETWEEN 1 AND ? OR (closed = 0 AND signed_at_ms <= ?
+       AND NOT EXISTS (SELECT 1 FROM meters m WHERE m.agreement_id = a.agreement_id)))
+  AND NOT EXISTS (SELECT 1 FROM usage u WHERE u.agreement_id = a.agreement_id AND acked = 0)
+  AND NOT EXISTS (SELECT 1 FROM notes n WHERE n.agreement_id = a.agreement_id AND acked = 0)
 """
 
 _encode = msgspec.msgpack.encode
@@ -143,9 +153,22 @@ class Journal:
             for terms, signature, at, used in rows
         ]
 
-    def close_agreement(self, agreement_id: str) -> None:
-        """Its capacity is free again; its usage stays until it is acknowledged."""
-        self._write("UPDATE agreements SET closed = 1 WHERE agreement_id = ?", agreement_id)
+    def close_agreement(self, agreement_id: str, at_ms: int) -> None:
+        """Its capacity is free again; its usage stays until it is settled, and long enough to look it up."""
+        self._write(
+            "UPDATE agreements SET closed = ? WHERE agreement_id = ? AND closed = 0", at_ms, agreement_id
+        )
+
+    def forget_settled(self, before_ms: int) -> None:
+        """All that is kept of agreements that were closed before then, once the Queen has acknowledged it.
+
+        And of those that were signed before then and under which nothing was ever assigned.
+        """
+        settled = self._db.execute(_SETTLED, (before_ms, before_ms)).fetchall()
+        if settled:
+            with self._transaction() as db:
+                for table in ("usage", "notes", "meters", "agreements"):
+                    db.executemany(f"DELETE FROM {table} WHERE agreement_id = ?", settled)
 
     # -- assignments ----------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +16,11 @@ from eth_account import Account
 from msgspec.structs import replace
 
 from agent import clock, metering, typed_data
-from agent.bookkeeper import Bookkeeper
+from agent.bookkeeper import SETTLED_KEPT_MS, Bookkeeper
 from agent.config import Config, Rent
 from agent.journal import Journal
 from agent.metering import Meter, claim_glm, cut, gather, open_meter, run_ended, run_paused, run_started
-from agent.protocol import DebitNote, Price, Terms, UsageAck
+from agent.protocol import DebitNote, NoteAck, Price, Terms, UsageAck
 from agent.runtimes.base import Counters, Run
 
 pytestmark = pytest.mark.real
@@ -284,6 +285,74 @@ def test_it_gives_up_on_reports_that_a_closed_agreement_takes_no_more(journal: J
     books.take_usage_ack(UsageAck(agreement_id="g1", sequence=0, rated_glm=Decimal(0), closed=True))
     assert journal.unacked_usage() == []
     assert journal.open_agreements() == []
+
+
+@dataclass
+class Ledger:
+    """Books whose clock the test sets."""
+
+    journal: Journal
+    now_ms: int = 1_000
+
+    def __post_init__(self) -> None:
+        self.books = Bookkeeper(journal=self.journal, key=KEY, config=CONFIG, now_ms=lambda: self.now_ms)
+        self.books.chain_id = CHAIN_ID
+
+    def used_and_ended(self, id: str) -> None:
+        self.journal.sign(terms(id), "0x", self.now_ms)
+        self.books.open(terms(id))
+        self.books.finish(id)
+
+    def acknowledged(self, id: str) -> None:
+        ack = UsageAck(agreement_id=id, sequence=1, rated_glm=Decimal(0), closed=True)
+        self.books.take_usage_ack(ack)
+        self.books.take_note_ack(NoteAck(agreement_id=id, sequence=1, state="accepted"))
+
+    def remembers(self, id: str) -> tuple[bool, bool, bool]:
+        """(its signature, its usage, its note)."""
+        return (
+            self.journal.signature_of(terms(id)) is not None,
+            self.journal.cost_up_to(id, 1) is not None,
+            self.journal.last_note(id) is not None,
+        )
+
+
+def test_it_forgets_what_was_settled_long_ago_when_another_agreement_ends(journal: Journal) -> None:
+    ledger = Ledger(journal)
+    ledger.used_and_ended("g1")
+    ledger.acknowledged("g1")
+    assert ledger.remembers("g1") == (True, True, True)
+    ledger.now_ms += SETTLED_KEPT_MS - 1
+    ledger.acknowledged("g1")  # said again, it does not end anew
+    ledger.used_and_ended("g2")
+    assert ledger.remembers("g1") == (True, True, True), "a moment too early"
+    ledger.now_ms += 1
+    ledger.used_and_ended("g3")
+    assert ledger.remembers("g1") == (False, False, False)
+    assert {meter.agreement_id for meter in journal.meters()} == {"g2", "g3"}
+
+
+@pytest.mark.parametrize("said", ["nothing", "usage"])
+def test_it_forgets_nothing_that_the_queen_has_not_acknowledged(journal: Journal, said: str) -> None:
+    ledger = Ledger(journal)
+    ledger.used_and_ended("g1")
+    if said == "usage":
+        ledger.books.take_usage_ack(
+            UsageAck(agreement_id="g1", sequence=1, rated_glm=Decimal(0), closed=True)
+        )
+    ledger.now_ms += 10 * SETTLED_KEPT_MS
+    ledger.used_and_ended("g2")
+    assert ledger.remembers("g1") == (True, True, said == "usage")
+
+
+def test_it_forgets_long_signed_agreements_only_if_nothing_came_of_them(journal: Journal) -> None:
+    ledger = Ledger(journal)
+    journal.sign(terms("unused"), "0x", ledger.now_ms)
+    journal.sign(terms("runs on"), "0x", ledger.now_ms)
+    ledger.books.open(terms("runs on"))
+    ledger.now_ms += SETTLED_KEPT_MS
+    ledger.used_and_ended("g1")
+    assert [each.terms.agreement_id for each in journal.open_agreements()] == ["runs on"]
 
 
 WRITER = """
