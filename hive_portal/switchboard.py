@@ -32,6 +32,7 @@ from hive_portal.admission import Knock, challenge, refused
 from hive_portal.batches import Said
 from hive_portal.database import in_database
 from hive_portal.exchange import Exchange, exchange
+from hive_portal.pacing import Pace
 from hive_portal.wanted import bears_something, needs_telling
 
 logger = logging.getLogger("hive.switchboard")
@@ -69,6 +70,7 @@ class Link:
         "_heeded",
         "_hello_timer",
         "_nonce",
+        "_pace",
         "_peer",
         "_send",
         "_sending",
@@ -83,6 +85,7 @@ class Link:
         self._send = send
         self._exchange = exchange
         self._peer = peer
+        self._pace = Pace()
         self.channel = secrets.token_hex(16)
         """Names this link among all of all processes."""
         self._nonce = "0x" + secrets.token_hex(32)
@@ -120,6 +123,8 @@ class Link:
     async def hear(self, frame: str | None) -> None:
         if self.close_reason is not None:
             return  # what arrives after the closing is not read
+        if wait_s := self._pace.wait_s(len(frame or ""), time.monotonic()):
+            await asyncio.sleep(wait_s)
         try:
             message = read(frame)
         except ProtocolError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -18,16 +19,39 @@ KEPT = {
     Span.HOUR: timedelta(days=90),
 }
 """How long rows of each span are kept: 720, 576 and 2,160 of a node that reports every five seconds."""
+EVERY_S, BURST_S = 1.0, 30.0
+"""Bees report every five seconds, and when something changes; a flood fills no table."""
+MOST_COUNTED = 20_000
+_spent_until_s: dict[str, float] = {}
+"""By node, on the monotonic clock: how far its rows have used up its time. Of this process."""
 _SETTLES = timedelta(seconds=10)
 """A heartbeat may be written so long after the instant that it bears."""
 
 
 def record(seen: Mapping[str, Observed]) -> None:
-    """Keep what these nodes measured, by node id: one statement, however many they are."""
+    """Keep what these nodes measured, by node id: one statement, however many they are.
+
+    Of a node that says it more often than `EVERY_S` on the average, what is too much is left out.
+    """
+    seen = {node_id: observed for node_id, observed in seen.items() if _may_fill(node_id, time.monotonic())}
+    if not seen:
+        return
     stats = [observed.stats for observed in seen.values()]
     columns = [[getattr(each, figure) for each in stats] for figure in Statistic.FIGURES]
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, [Span.HEARTBEAT, timezone.now(), list(seen), *columns])
+
+
+def _may_fill(node_id: str, now_s: float) -> bool:
+    """Each row spends EVERY_S; nobody may be ahead of the clock by more than BURST_S."""
+    if len(_spent_until_s) > MOST_COUNTED:
+        for past in [each for each, until_s in _spent_until_s.items() if until_s <= now_s]:
+            del _spent_until_s[past]
+    until_s = max(_spent_until_s.get(node_id, 0.0), now_s) + EVERY_S
+    if until_s - now_s > BURST_S:
+        return False
+    _spent_until_s[node_id] = until_s
+    return True
 
 
 def roll_up() -> int:

@@ -23,6 +23,11 @@ WARM = Stats(
 )
 
 
+@pytest.fixture(autouse=True)
+def nobody_said_much_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "_spent_until_s", {})
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     def set_to(now: datetime) -> None:
@@ -73,6 +78,19 @@ def test_it_takes_many_nodes_in_one_statement(
 
     assert Statistic.objects.count() == 5
     assert nodes[0].statistics.get().temperature_c is None
+
+
+def test_a_flood_of_heartbeats_fills_no_table(
+    node: Node, make_node: Callable[..., Node], clock: Callable[[datetime], None]
+) -> None:
+    for number in range(500):
+        clock(NOON + timedelta(milliseconds=number))
+        statistics.record({node.id: said(WARM)})
+    other = make_node()
+    statistics.record({node.id: said(WARM), other.id: said(WARM)})
+
+    assert node.statistics.count() <= statistics.BURST_S + 5
+    assert other.statistics.count() == 1
 
 
 def test_the_same_words_at_the_same_instant_are_kept_once(node: Node, clock: object) -> None:
