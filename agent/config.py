@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from agent.bee_toml import render
+from agent.config_faults import in_words
 from agent.errors import AgentError
 from agent.protocol import Price, round_glm
 from agent.rules.digests import read_digest
@@ -192,7 +193,9 @@ def read_config(home: Path) -> Config:
         return msgspec.convert(tomllib.loads(path.read_text()), Config, strict=False)
     except FileNotFoundError:
         raise AgentError(f"{path} is missing: join a Hive first with `hive agent join URL TOKEN`") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
+        raise AgentError(f"{path}: {in_words(error, Config)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AgentError(f"{path}: {error}") from None
     except OSError as error:
         raise AgentError(f"{path} can't be read ({error.strerror})") from None

@@ -15,6 +15,7 @@ import msgspec
 from agent import clock
 from agent.config import read_config
 from agent.errors import AgentError
+from agent.metering import Meter
 from agent.pausing import paused_since
 from agent.protocol import Assignment
 from agent.rules.hours import is_open, next_change
@@ -26,6 +27,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     replica: str
     image: str
     runtime: str
+    runs: bool
+    """It was started here and has not ended, as far as is written down, which is at most seconds old."""
     lease_left_s: float
 
 
@@ -102,18 +105,26 @@ def _given(journal: sqlite3.Connection) -> list[Given]:
     rows = journal.execute(
         "SELECT assignment, lease_until_s FROM assignments WHERE boot_id = ?", (clock.boot_id(),)
     )
-    now = clock.boot_s()
+    now, metered = clock.boot_s(), _metered(journal)
     leases = [(msgspec.msgpack.decode(blob, type=Assignment), until_s - now) for blob, until_s in rows]
     return [
         Given(
             replica=each.replica,
             image=each.workload.image,
             runtime=each.workload.runtime,
+            runs=each.agreement_id in metered,
             lease_left_s=round(left_s, 1),
         )
         for each, left_s in leases
         if left_s > 0
     ]
+
+
+def _metered(journal: sqlite3.Connection) -> set[str]:
+    """Agreements under which something runs."""
+    rows = journal.execute("SELECT meter FROM meters").fetchall()
+    meters = [msgspec.msgpack.decode(blob, type=Meter) for (blob,) in rows]
+    return {meter.agreement_id for meter in meters if meter.run_id and not meter.closed}
 
 
 def _books(journal: sqlite3.Connection) -> tuple[int, Decimal, int]:

@@ -28,8 +28,9 @@ WORDS = {
 def benchmark_command(home: Path, output: str) -> None:
     """Measure this machine now; it takes three seconds. Nothing is sent.
 
-    A running bee does the same soon after it joined and then once a day, while nothing runs on it. A CPU unit
-    is one MiB a second, deflated and hashed. 0 stands for what could not be measured.
+    A running bee does the same by itself soon after it joined and then once a day, while nothing runs on it;
+    this measures whatever runs, which makes the figures lower. A CPU unit is one MiB a second, deflated and
+    hashed. 0 stands for what could not be measured.
     """
     figures = or_exit(lambda: _figures(home))
     click.echo(json.dumps(figures) if output == "json" else _text(figures))
@@ -37,7 +38,9 @@ def benchmark_command(home: Path, output: str) -> None:
 
 def _figures(home: Path) -> dict[str, float]:
     if not home.is_dir():
-        raise AgentError(f"{home} is no folder: name one on the disk to measure with --home")
+        raise AgentError(
+            f"{home} is no folder: join a Hive first, or name one on the disk to measure with --home"
+        )
     figures = asyncio.run(measure_machine(home))
     if not figures:
         raise AgentError("nothing could be measured: the log above says why")

@@ -63,8 +63,8 @@ def _text(standing: Standing) -> str:
             f"{'for rent':<10}{_hours(standing)}",
             f"{'earned':<10}{earned} under {standing.agreements} agreements, by this bee's own count",
             f"{'unsent':<10}{standing.unsent_reports} reports that the Hive has not confirmed",
-            f"{'replicas':<10}{len(standing.replicas)}",
-            *(_line(each) for each in standing.replicas),
+            f"{'replicas':<10}{_count(standing.replicas, is_paused=since is not None)}",
+            *(_line(each, is_paused=since is not None) for each in standing.replicas),
         ]
     )
 
@@ -76,5 +76,17 @@ def _hours(standing: Standing) -> str:
     return f"{'now, until' if standing.for_rent else 'from'} {changes_at:%a %H:%M}"
 
 
-def _line(given: Given) -> str:
-    return f"  {given.replica}: {given.image} on {given.runtime}, leased for {given.lease_left_s:g} s more"
+def _count(replicas: list[Given], *, is_paused: bool) -> str:
+    going = sum(each.runs for each in replicas)
+    told = f"{going} {'paused' if is_paused else 'running'}"
+    return told + (f", {len(replicas) - going} not running" if going < len(replicas) else "")
+
+
+def _line(given: Given, *, is_paused: bool) -> str:
+    state = "not running" if not given.runs else "paused" if is_paused else "running"
+    lease = "" if not given.runs else f", leased for {_span(given.lease_left_s)} more"
+    return f"  {given.replica}: {given.image} on {given.runtime}, {state}{lease}"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -36,8 +36,16 @@ _NEEDED = ("watts_idle", "watts_busy", "power_price_per_kwh", "glm_price")
 @click.option("--glm-price", type=AMOUNT, metavar="PRICE", help="Of one GLM.")
 @click.option("--currency", metavar="NAME", help="Of all these prices.")
 @click.option("--margin-percent", type=AMOUNT, metavar="PERCENT", help="Asked on top of the cost.")
-@click.option("--json", "is_json", is_flag=True, help="For scripts; amounts are text.")
-def quote_command(home: Path, is_json: bool, **figures: Any) -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: for scripts; amounts are text.",
+)
+@click.option("--json", "is_json", is_flag=True, help="The same as -o json.")
+def quote_command(home: Path, output: str, is_json: bool, **figures: Any) -> None:
     """Reckon what this machine has to earn so that nothing works at a loss.
 
     Figures that are not given here are those of [prices.cost] in HOME/bee.toml; with all of them given it
@@ -45,7 +53,7 @@ def quote_command(home: Path, is_json: bool, **figures: Any) -> None:
     """
     given = {name: value for name, value in figures.items() if value is not None}
     result, is_tried = or_exit(lambda: _reckon(home, given))
-    if is_json:
+    if is_json or output == "json":
         return click.echo(json.dumps(as_json(result), indent=2))
     click.echo(as_text(result))
     if is_tried:

@@ -44,4 +44,4 @@ def make_runtime(name: str, home: Path, node_id: str, storage_bytes: int = DEFAU
         from agent.runtimes.wasm.runtime import WasmRuntime
 
         return WasmRuntime(home, storage_bytes=storage_bytes)
-    raise RuntimeFault(f"there is no runtime {name!r}")
+    raise RuntimeFault(f"there is no runtime {name!r}, only docker, process, qemu and wasm")

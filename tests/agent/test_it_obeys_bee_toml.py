@@ -87,7 +87,7 @@ async def test_it_asks_for_hours_and_teams_when_joining(queen: QueenDouble, home
         ("digests = []", 'digests = ["sha256:1"]', "64 hexadecimal digits"),
         ("signers = []", 'signers = ["cosign.pub"]', "rules.signers[0]: expected a public key"),
         ('policy = "fixed"', 'policy = "cost"', "needs the figures in [prices.cost]"),
-        ('policy = "fixed"', 'policy = "greedy"', "$.prices.policy"),
+        ('policy = "fixed"', 'policy = "greedy"', "prices.policy: expected one of fixed, load, cost"),
         ('lowest_percent = "100"', 'lowest_percent = "101"', "lowest_percent: expected from 0 to 100"),
         ('threads = "2"', 'threads = "-2"', "threads: expected a number from 0 up, got -2"),
         ('second = "0.000001"', 'second = "1e-19"', "second: expected at most 18 digits after the point"),

@@ -156,3 +156,9 @@ def test_it_writes_toml_that_says_what_was_meant(tmp_path: Path) -> None:
         write_config(tmp_path, config)
         assert read_config(tmp_path) == config
         tomllib.loads((tmp_path / "bee.toml").read_text())
+
+
+def test_it_writes_json_as_the_other_commands_do(tmp_path: Path) -> None:
+    asked = ["quote", "--home", str(tmp_path), *FIGURES]
+    assert json.loads(hive_agent(*asked, "-o", "json").output)
+    assert hive_agent(*asked, "-o", "json").output == hive_agent(*asked, "--json").output
