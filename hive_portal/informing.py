@@ -79,6 +79,8 @@ class Informer:
 
     async def _inform(self, node_ids: list[str]) -> None:
         told = {node_id: self._links[node_id].told for node_id in node_ids if node_id in self._links}
+        if not told:
+            return  # they all hung up meanwhile
         for node_id, message in (await _gathered(told)).items():
             # Not a newer link that came meanwhile and was told already.
             if (link := self._links.get(node_id)) and link.told is told[node_id]:
