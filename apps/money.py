@@ -1,4 +1,4 @@
-"""GLM in the database: the one field type, and the way to and from the chain's whole numbers."""
+"""GLM in the database: the one field type, a price's columns, and the way to and from the chain's numbers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
+from msgspec.structs import asdict
 
-from agent.protocol import round_glm
+from agent.protocol import Price, round_glm
 
-__all__ = ["GlmField", "from_wei", "plain", "round_glm", "to_wei"]
+__all__ = ["GlmField", "Priced", "from_wei", "plain", "price_columns", "round_glm", "to_wei"]
 
 ZERO = Decimal(0)
 
@@ -26,6 +27,32 @@ class GlmField(models.DecimalField):
         name, path, args, kwargs = super().deconstruct()
         del kwargs["max_digits"], kwargs["decimal_places"]
         return name, path, args, kwargs
+
+
+class Priced(models.Model):
+    """Whatever has a price of the linear model."""
+
+    start_glm = GlmField(default=ZERO)
+    cpu_second_glm = GlmField(default=ZERO)
+    second_glm = GlmField(default=ZERO)
+    egress_gib_glm = GlmField(default=ZERO)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def price(self) -> Price:
+        return Price(
+            start_glm=self.start_glm,
+            cpu_second_glm=self.cpu_second_glm,
+            second_glm=self.second_glm,
+            egress_gib_glm=self.egress_gib_glm,
+        )
+
+
+def price_columns(price: Price) -> dict[str, Decimal]:
+    """What `Priced` keeps of it."""
+    return asdict(price)
 
 
 def to_wei(amount_glm: Decimal) -> int:

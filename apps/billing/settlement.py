@@ -21,8 +21,8 @@ from apps.billing.chain_models import Payment, PaymentState
 from apps.billing.covering import mark_paid_notes
 from apps.billing.invoices import DebitNote, DebitNoteState
 from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
-from apps.billing.locks import queue_for
 from apps.billing.posting import balance, house_account, transfer, undo
+from apps.locks import queue_for
 from apps.money import ZERO, plain
 from apps.nodes.queen import queen_address, queen_key
 from apps.teams.audit import Actor, AuditLine

@@ -18,8 +18,8 @@ from django.utils import timezone
 from apps.billing.chain import Block, Chain, ChainRefused, ChainUnreachable, TokenTransfer, chain
 from apps.billing.chain_models import ChainBlock, ChainTransfer
 from apps.billing.depth import deepen, revert_after
-from apps.billing.locks import only_one
 from apps.billing.settlement import resend_due
+from apps.locks import only_one
 from apps.nodes.queen import queen_address
 
 log = logging.getLogger("hive.chain")

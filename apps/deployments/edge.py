@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -25,18 +25,15 @@ from apps.deployments.endpoints import parse_endpoint
 from apps.deployments.envoy import Backend
 from apps.deployments.models import Service, Wanted
 from apps.deployments.replicas import ROUTED_STATES, Assignment, AssignmentState
+from apps.locks import queue_for
 from apps.nodes.models import NodeState
 from apps.work import enqueue
-
-LOCK = 0x_417E_ED6E
-"""Of PostgreSQL's advisory locks: one worker publishes at a time, and the last one read the newest rows."""
 
 
 def publish_edge() -> bool:
     """Bring the files up to date; whether anything had changed."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        queue_for("deployments.publish_edge")  # whoever writes last has read the newest rows
         return write(backends(), folder=settings.HIVE_EDGE_DIR)
 
 

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from agent import typed_data
+from apps.locks import queue_for
 from apps.market.matching import Choice
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
+from apps.money import price_columns
 from apps.nodes import capacity
 from apps.nodes.links import nudge
 from apps.nodes.queen import queen_address, queen_key
@@ -45,10 +47,7 @@ def draw_up(demand: Demand, choice: Choice, *, now: datetime) -> Agreement:
         image=demand.image,
         cpu_threads=demand.cpu_threads,
         mem_gib=demand.mem_gib,
-        start_glm=price.start_glm,
-        cpu_second_glm=price.cpu_second_glm,
-        second_glm=price.second_glm,
-        egress_gib_glm=price.egress_gib_glm,
+        **price_columns(price),
         valid_from=now,
         expires_at=now + timedelta(seconds=settings.HIVE_AGREEMENT_S),
         deadline_at=now + timedelta(seconds=settings.HIVE_PROPOSAL_TIMEOUT_S),
@@ -97,8 +96,7 @@ def group_nodes(demand: Demand) -> set[str]:
 def _one_of_a_group_at_a_time(demand: Demand) -> None:
     """Held until this transaction ends: who comes second sees what the first one took."""
     if demand.spread_group:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [demand.spread_group])
+        queue_for(f"market.spread_group {demand.spread_group}")
 
 
 def is_signed_by_node(agreement: Agreement, signature: str) -> bool:

@@ -18,6 +18,7 @@ from agent.protocol import Answer, Verdict
 from apps.market.agreements import MARKET, approve, is_signed_by_node, locked, refuse, reopen
 from apps.market.matching import plain
 from apps.market.models import Agreement, AgreementState, Proposal, ProposalState
+from apps.money import price_columns
 from apps.nodes.offers import fault_of_price
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
@@ -120,10 +121,7 @@ def _take_counter(proposal: Proposal, price: protocol.Price, *, actor: Actor) ->
         round=proposal.round + 1,
         state=ProposalState.ACCEPTED if taken else ProposalState.REJECTED,
         reason=f"asks {plain(asked)} GLM/h" + ("" if taken else ", above the limit"),
-        start_glm=price.start_glm,
-        cpu_second_glm=price.cpu_second_glm,
-        second_glm=price.second_glm,
-        egress_gib_glm=price.egress_gib_glm,
+        **price_columns(price),
     )
     AuditLine.write(counter, before="", after=counter.state, actor=actor, reason=counter.reason)
     _settle(proposal, ProposalState.COUNTERED, actor=actor, reason=counter.reason)

@@ -11,8 +11,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from agent.protocol import Price, Terms
-from apps.money import ZERO, GlmField
+from agent.protocol import Terms
+from apps.money import GlmField, Priced
 from apps.nodes.models import Node, Offer
 from apps.nodes.sizes import memory
 from apps.teams.models import Team
@@ -110,7 +110,7 @@ class ProposalState(models.TextChoices):
     """No answer in time."""
 
 
-class Proposal(Stateful):
+class Proposal(Priced, Stateful):
     """One round of a negotiation: would this node at this price? Binds nobody."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -128,10 +128,6 @@ class Proposal(Stateful):
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="proposals")
     state = models.CharField(max_length=12, choices=ProposalState.choices, default=ProposalState.SENT)
     round = models.PositiveSmallIntegerField(default=1)
-    start_glm = GlmField(default=ZERO)
-    cpu_second_glm = GlmField(default=ZERO)
-    second_glm = GlmField(default=ZERO)
-    egress_gib_glm = GlmField(default=ZERO)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -150,15 +146,6 @@ class Proposal(Stateful):
     def audit_team_id(self) -> int:
         return self.demand.team_id
 
-    @property
-    def price(self) -> Price:
-        return Price(
-            start_glm=self.start_glm,
-            cpu_second_glm=self.cpu_second_glm,
-            second_glm=self.second_glm,
-            egress_gib_glm=self.egress_gib_glm,
-        )
-
 
 class AgreementState(models.TextChoices):
     PROPOSED = "proposed", "Proposed"
@@ -173,7 +160,7 @@ class AgreementState(models.TextChoices):
     """Ended by one side, with a reason; capacity is free again."""
 
 
-class Agreement(Stateful):
+class Agreement(Priced, Stateful):
     """A contract between the Queen and a node; both signatures are over the same EIP-712 `Agreement`."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -202,10 +189,6 @@ class Agreement(Stateful):
     image = models.CharField(max_length=300)
     cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
     mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
-    start_glm = GlmField()
-    cpu_second_glm = GlmField()
-    second_glm = GlmField()
-    egress_gib_glm = GlmField()
     valid_from = models.DateTimeField()
     expires_at = models.DateTimeField()
     requestor_signature = models.CharField(max_length=132)
@@ -238,15 +221,6 @@ class Agreement(Stateful):
     @property
     def audit_team_id(self) -> int:
         return self.team_id
-
-    @property
-    def price(self) -> Price:
-        return Price(
-            start_glm=self.start_glm,
-            cpu_second_glm=self.cpu_second_glm,
-            second_glm=self.second_glm,
-            egress_gib_glm=self.egress_gib_glm,
-        )
 
     @property
     def price_per_hour_glm(self) -> Decimal:

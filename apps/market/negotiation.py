@@ -35,6 +35,7 @@ from apps.market.models import (
     Strategy,
 )
 from apps.market.offers import live_offers
+from apps.money import price_columns
 from apps.nodes.links import nudge
 from apps.nodes.models import OfferState
 from apps.teams.audit import Actor, AuditLine
@@ -213,10 +214,7 @@ def _propose(demand: Demand, choice: Choice, price: Price, *, now: datetime) -> 
         demand=demand,
         offer=choice.offer,
         reason=reason,
-        start_glm=price.start_glm,
-        cpu_second_glm=price.cpu_second_glm,
-        second_glm=price.second_glm,
-        egress_gib_glm=price.egress_gib_glm,
+        **price_columns(price),
         deadline_at=now + timedelta(seconds=settings.HIVE_PROPOSAL_TIMEOUT_S),
     )
     AuditLine.write(proposal, before="", after=proposal.state, actor=MARKET, reason=reason)

@@ -16,8 +16,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from agent.protocol import Price
-from apps.money import ZERO, GlmField
+from apps.money import ZERO, Priced
 from apps.nodes.links import nudge
 from apps.nodes.measured import NodeBenchmark as NodeBenchmark
 from apps.nodes.measured import Statistic as Statistic
@@ -261,7 +260,7 @@ class OfferState(models.TextChoices):
     """Its time has run out."""
 
 
-class Offer(Stateful):
+class Offer(Priced, Stateful):
     """What a node rents out on one runtime, at which price; signed by the node."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -277,10 +276,6 @@ class Offer(Stateful):
     cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
     mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
     storage_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
-    start_glm = GlmField(default=ZERO)
-    cpu_second_glm = GlmField(default=ZERO)
-    second_glm = GlmField(default=ZERO)
-    egress_gib_glm = GlmField(default=ZERO)
     properties = models.JSONField(default=dict, blank=True)
     issued_at = models.DateTimeField()
     signature = models.CharField(max_length=132)
@@ -304,15 +299,6 @@ class Offer(Stateful):
 
     def __str__(self) -> str:
         return f"{self.runtime} on {self.node_id[:10]}…"
-
-    @property
-    def price(self) -> Price:
-        return Price(
-            start_glm=self.start_glm,
-            cpu_second_glm=self.cpu_second_glm,
-            second_glm=self.second_glm,
-            egress_gib_glm=self.egress_gib_glm,
-        )
 
     def price_per_hour_glm(self, cpu_threads: Decimal) -> Decimal:
         return self.price.per_hour_glm(cpu_threads)

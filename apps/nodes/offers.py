@@ -17,7 +17,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from agent import protocol, typed_data
-from apps.money import round_glm
+from apps.money import price_columns, round_glm
 from apps.nodes.models import Node, Offer, OfferState
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
@@ -133,10 +133,7 @@ def _store(node: Node, offer: protocol.Offer) -> None:
             "cpu_threads": offer.cpu_threads,
             "mem_gib": offer.mem_gib,
             "storage_gib": offer.storage_gib,
-            "start_glm": offer.price.start_glm,
-            "cpu_second_glm": offer.price.cpu_second_glm,
-            "second_glm": offer.price.second_glm,
-            "egress_gib_glm": offer.price.egress_gib_glm,
+            **price_columns(offer.price),
             "properties": offer.properties,
             "issued_at": datetime.fromtimestamp(offer.issued_at_ms / 1000, tz=UTC),
             "deadline_at": now + timedelta(seconds=offer.valid_s),
