@@ -8,8 +8,8 @@ from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from unfold.decorators import display
 
+from apps.billing.admin_parts import glm_column
 from apps.billing.debit_notes import accept_as_rated
 from apps.billing.holding import release_hold
 from apps.billing.invoicing import draw_up_invoice
@@ -37,17 +37,9 @@ class BudgetAdmin(Shown):
     list_select_related = ("team", "available", "held")
     actions = ("draw_up",)
 
-    @display(description="Available, GLM")
-    def available_now(self, budget: Budget) -> str:
-        return f"{budget.available_glm.normalize():f}"
-
-    @display(description="Held, GLM")
-    def held_now(self, budget: Budget) -> str:
-        return f"{budget.held_glm.normalize():f}"
-
-    @display(description="Spent, GLM")
-    def spent_so_far(self, budget: Budget) -> str:
-        return f"{budget.spent_glm.normalize():f}"
+    available_now = glm_column("Available", lambda budget: budget.available_glm)
+    held_now = glm_column("Held", lambda budget: budget.held_glm)
+    spent_so_far = glm_column("Spent", lambda budget: budget.spent_glm)
 
     @verb("Draw up the team's invoice until now")
     def draw_up(self, budget: Budget, actor: Actor) -> None:

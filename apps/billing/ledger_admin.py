@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from unfold.decorators import display
-
+from apps.billing.admin_parts import glm_column
 from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer
 from apps.billing.posting import balance
 from apps.billing.settlement import send_again
@@ -19,9 +18,7 @@ class AccountAdmin(Shown):
     search_fields = ("id", "team__slug", "node__id", "node__name")
     list_select_related = ("team", "node")
 
-    @display(description="Balance, GLM")
-    def balance_now(self, account: Account) -> str:
-        return f"{balance(account).normalize():f}"
+    balance_now = glm_column("Balance", balance)
 
 
 @register(Transfer)
