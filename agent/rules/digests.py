@@ -26,10 +26,6 @@ def named_by(image: str) -> str:
     return digest if _DIGEST.fullmatch(digest) else ""
 
 
-def of_bytes(content: bytes) -> frozenset[str]:
-    return frozenset(f"{name}:{make(content).hexdigest()}" for name, make in ALGORITHMS.items())
-
-
 def of_folder(folder: Path) -> frozenset[str]:
     """Of an image that is a folder, by both algorithms. Raises OSError when a file can't be read.
 

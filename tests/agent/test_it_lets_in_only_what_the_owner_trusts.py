@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import subprocess
 from datetime import datetime
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from agent.config import Config, Rent, Rules
 from agent.errors import AgentError
 from agent.protocol import ImageSignature, Workload
-from agent.rules.digests import named_by, of_bytes, of_folder, read_digest
+from agent.rules.digests import named_by, of_folder, read_digest
 from agent.rules.judge import Judge, judge_for
 
 NOON = datetime(2026, 11, 2, 12)
@@ -165,13 +164,6 @@ def test_it_digests_a_folder_as_anybody_can(tmp_path: Path) -> None:
 def test_it_has_no_digest_of_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nothing"):
         of_folder(tmp_path / "nothing")
-
-
-def test_it_knows_both_algorithms() -> None:
-    assert of_bytes(b"x") == {
-        f"sha256:{hashlib.sha256(b'x').hexdigest()}",
-        f"sha3-256:{hashlib.sha3_256(b'x').hexdigest()}",
-    }
 
 
 # -- signers ----------------------------------------------------------------------------------------------
