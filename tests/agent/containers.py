@@ -20,8 +20,9 @@ from msgspec.structs import replace
 
 from agent import clock
 from agent.health import problem_with
-from agent.protocol import Assignment, HealthCheck, Workload
+from agent.protocol import HealthCheck, Workload
 from agent.runtimes.base import Order, Run
+from tests.agent.orders import order_for
 from tests.needs import need
 
 IMAGE = f"hive-test/busybox:{os.getpid()}"
@@ -158,19 +159,7 @@ def order(runtime: Any, image: str, *, lease_s: float = 60, **fields: Any) -> Or
         command=["sleep", "600"],
         stop_grace_s=1,
     )
-    return Order(
-        assignment=Assignment(
-            assignment_id=str(uuid.uuid4()),
-            agreement_id="g",
-            replica="web-1",
-            generation=3,
-            lease_s=lease_s,
-            workload=replace(workload, **fields),
-        ),
-        node_id=runtime._node_id,
-        advertise="127.0.0.1",
-        lease_until_s=clock.boot_s() + lease_s,
-    )
+    return order_for(replace(workload, **fields), lease_s=lease_s, node_id=runtime._node_id)
 
 
 def run_at(endpoint: str) -> Run:

@@ -8,7 +8,6 @@ import json
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import cache
@@ -18,10 +17,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent import clock
-from agent.protocol import Assignment, HealthCheck, Workload
+from agent.protocol import HealthCheck, Workload
 from agent.runtimes.base import Order, Run, Terminal
 from agent.runtimes.qemu.runtime import QemuRuntime
+from tests.agent.orders import order_for
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "machine_image.py"
 IMAGE = "hive/machine:1"
@@ -61,19 +60,7 @@ def order(*, image: str = IMAGE, lease_s: float = 300, **fields: Any) -> Order:
         port=80,
         stop_grace_s=10,
     )
-    return Order(
-        assignment=Assignment(
-            assignment_id=str(uuid.uuid4()),
-            agreement_id="g",
-            replica="web-1",
-            generation=3,
-            lease_s=lease_s,
-            workload=replace(workload, **fields),
-        ),
-        node_id="0xbee",
-        advertise="127.0.0.1",
-        lease_until_s=clock.boot_s() + lease_s,
-    )
+    return order_for(replace(workload, **fields), lease_s=lease_s)
 
 
 async def until(probe: Callable[[], Awaitable[Any]], timeout_s: float = BOOT_S) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +9,13 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from agent import clock
-from agent.protocol import Assignment, Workload
+from agent.protocol import Workload
 from agent.runtimes.base import Order, Run
 from agent.runtimes.guarded import confinement
 from agent.runtimes.guarded import runtime as guarded
 from agent.runtimes.guarded.runtime import Guarded
+from tests.agent.orders import order_for
+from tests.agent.orders import until as until
 
 
 def without_walls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,26 +32,7 @@ def order(image: str, *, lease_s: float = 60, **fields: Any) -> Order:
         mem_gib=Decimal("0.1"),
         stop_grace_s=1,
     )
-    return Order(
-        assignment=Assignment(
-            assignment_id=str(uuid.uuid4()),
-            agreement_id="g",
-            replica="web-1",
-            generation=3,
-            lease_s=lease_s,
-            workload=replace(workload, **({"port": 80} | fields)),
-        ),
-        node_id="0xbee",
-        advertise="127.0.0.1",
-        lease_until_s=clock.boot_s() + lease_s,
-    )
-
-
-async def until(probe: Any, timeout_s: float = 5) -> Any:
-    async with asyncio.timeout(timeout_s):
-        while not (answer := await probe()):
-            await asyncio.sleep(0.01)
-        return answer
+    return order_for(replace(workload, **({"port": 80} | fields)), lease_s=lease_s)
 
 
 async def end_of(runtime: Guarded, run: Run, timeout_s: float = 5) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +12,10 @@ import pytest
 from msgspec.structs import replace
 from wasmtime import wat2wasm
 
-from agent import clock
-from agent.protocol import Assignment, Workload
+from agent.protocol import Workload
 from agent.runtimes.base import ImageMissing, Order, Run, RuntimeFault
 from agent.runtimes.wasm.runtime import WasmRuntime
+from tests.agent.orders import order_for, until
 
 pytestmark = pytest.mark.real
 T = TypeVar("T")
@@ -94,26 +92,7 @@ def order(image: str, *, lease_s: float = 60, **fields: Any) -> Order:
         mem_gib=Decimal("0.125"),
         stop_grace_s=1,
     )
-    return Order(
-        assignment=Assignment(
-            assignment_id=str(uuid.uuid4()),
-            agreement_id="g",
-            replica="job-1",
-            generation=1,
-            lease_s=lease_s,
-            workload=replace(workload, **fields),
-        ),
-        node_id="0xbee",
-        advertise="127.0.0.1",
-        lease_until_s=clock.boot_s() + lease_s,
-    )
-
-
-async def until(probe: Callable[[], Awaitable[T]], timeout_s: float = 10) -> T:
-    async with asyncio.timeout(timeout_s):
-        while not (answer := await probe()):
-            await asyncio.sleep(0.01)
-        return answer
+    return order_for(replace(workload, **fields), lease_s=lease_s, replica="job-1", generation=1)
 
 
 async def end_of(runtime: WasmRuntime, run: Run) -> str:
