@@ -100,16 +100,21 @@ async def measure(bee: Bee) -> bool:
 
 async def measure_machine(home: Path) -> dict[str, float]:
     """Run `benchmark.py` in a process of its own; empty when it failed, which is logged."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return msgspec.json.decode(await _told_by_script(home), type=dict[str, float])
+    except (OSError, TimeoutError, ValueError) as error:
+        log.warning("the benchmark failed: %s", str(error) or f"not ready after {PATIENCE_S:g} s")
+        return {}
+
+
+async def _told_by_script(home: Path) -> bytes:
+    """Raises OSError where the machine has no room for one more process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", str(SCRIPT), str(home), stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            told, _ = await process.communicate()
-        return msgspec.json.decode(told, type=dict[str, float])
-    except (TimeoutError, ValueError) as error:
-        log.warning("the benchmark failed: %s", error or f"not ready after {PATIENCE_S:.0f} s")
-        return {}
+        return (await process.communicate())[0]
     finally:
         if process.returncode is None:
             process.kill()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -104,7 +105,17 @@ async def test_a_benchmark_that_fails_is_none(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.real
-async def test_a_benchmark_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_without_room_for_one_more_process_measures_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    assert await measure_machine(tmp_path) == {}
+
+
+@pytest.mark.real
+async def test_a_benchmark_that_hangs_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     hanging = tmp_path / "hanging.py"
     hanging.write_text(
         "import os, pathlib, sys, time\n"
@@ -115,6 +126,7 @@ async def test_a_benchmark_that_hangs_is_ended(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(measuring, "PATIENCE_S", 1.0)
 
     assert await measure_machine(tmp_path) == {}
+    assert "not ready after 1 s" in caplog.text
 
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
