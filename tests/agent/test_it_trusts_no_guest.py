@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from agent.runtimes.base import RuntimeFault
+from agent.runtimes.guarded.own_socket import connected
 from agent.runtimes.qemu import guest_agent
 from agent.runtimes.qemu.guest_agent import Done, GuestAgent
 from agent.runtimes.qemu.monitor import answered
-from agent.runtimes.qemu.own_socket import connected
 
 
 @pytest.fixture

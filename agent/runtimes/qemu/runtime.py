@@ -21,13 +21,13 @@ from agent.protocol import Workload
 from agent.runtimes import catalogue
 from agent.runtimes.base import Order, Run, RuntimeFault, Terminal
 from agent.runtimes.guarded import work_folder
+from agent.runtimes.guarded.own_socket import connected
 from agent.runtimes.guarded.runtime import DEFAULT_STORAGE_BYTES, Guarded, Payload
 from agent.runtimes.guarded.trial import try_out
 from agent.runtimes.guarded.work_folder import folder_of
 from agent.runtimes.qemu import machine
 from agent.runtimes.qemu.guest_agent import CommandTerminal, GuestAgent
 from agent.runtimes.qemu.monitor import has_answered
-from agent.runtimes.qemu.own_socket import connected
 from agent.runtimes.qemu.probe_rom import probe_rom
 from agent.runtimes.qemu.serial_console import SerialConsole
 
