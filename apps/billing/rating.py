@@ -54,8 +54,8 @@ class Watched:
 
 
 QUOTA_PERIOD_MS = 100
-"""Kernels grant CPU time by periods of so long (CFS bandwidth control), so an honest count may be ahead of what
-is rented by one. It is not billed, and nobody's fault."""
+"""Kernels grant CPU time by periods of so long (CFS bandwidth control), so an honest count may be ahead of
+what is rented by one. It is not billed, and nobody's fault."""
 
 
 @dataclass(frozen=True)
