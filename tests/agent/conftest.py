@@ -65,12 +65,23 @@ async def agent(*arguments: str) -> tuple[int, str, str]:
 
 
 def left_of(home: Path) -> list[psutil.Process]:
-    """Every process that a bee's home is named in: guards, and what is not yet reaped."""
+    """Every process that a bee's home is named in: guards, and what is not yet reaped.
+
+    Ask `info["cmdline"]` of each, which was read with the list: the process may have ended since.
+    """
     return [
         process
         for process in psutil.process_iter(["cmdline"])
         if any(str(home) in word for word in process.info["cmdline"] or [])
     ]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A zombie has ended, and one that is gone between two questions has too."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill_what_is_left(home: Path) -> None:

@@ -14,7 +14,7 @@ from agent import clock
 from agent.runtimes.docker import fence
 from agent.runtimes.docker.leases import Leases
 from agent.runtimes.docker.runtime import DockerRuntime
-from tests.agent.conftest import left_of
+from tests.agent.conftest import is_alive, left_of
 from tests.agent.containers import ended, order, shell
 from tests.agent.queen_double import QueenDouble, assignment
 from tests.needs import needs_docker
@@ -23,12 +23,12 @@ pytestmark = [needs_docker, pytest.mark.real]
 
 
 def fences(home: Path) -> list[psutil.Process]:
-    return [each for each in left_of(home) if any("fence.py" in word for word in each.cmdline())]
+    return [each for each in left_of(home) if any("fence.py" in word for word in each.info["cmdline"])]
 
 
 async def gone(process: psutil.Process, limit_s: float = 5) -> None:
     async with asyncio.timeout(limit_s):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        while is_alive(process):
             await asyncio.sleep(0.05)
 
 

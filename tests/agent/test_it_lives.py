@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from agent import clock, typed_data
 from agent.protocol import Assignment, HealthCheck, RefusalCode, Refused, Verdict
-from tests.agent.conftest import agent, kill_what_is_left, left_of
+from tests.agent.conftest import agent, is_alive, kill_what_is_left, left_of
 from tests.agent.queen_double import CHAIN_ID, QueenDouble, assignment
 
 pytestmark = pytest.mark.real
@@ -43,12 +43,12 @@ async def placed(queen: QueenDouble, **changes: Any) -> Assignment:
 
 async def gone(process: psutil.Process) -> None:
     async with asyncio.timeout(5):
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        while is_alive(process):
             await asyncio.sleep(0.02)
 
 
 def guards(home: Path) -> list[psutil.Process]:
-    return [each for each in left_of(home) if "guard.py" in " ".join(each.cmdline())]
+    return [each for each in left_of(home) if "guard.py" in " ".join(each.info["cmdline"])]
 
 
 # -- joining ----------------------------------------------------------------------------------------------

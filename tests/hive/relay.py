@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 
@@ -42,8 +42,9 @@ class Relay:
             self._loop.close()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
-        await asyncio.gather(self._one_way(reader, far_writer), self._one_way(far_reader, writer))
+        with suppress(asyncio.CancelledError):  # asyncio would log the end of the test as an error
+            far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
+            await asyncio.gather(self._one_way(reader, far_writer), self._one_way(far_reader, writer))
 
     async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -21,7 +21,7 @@ import hive_client
 from hive_client.nouns import Agreement, Replica, Usage
 from hive_portal.serve import Hive
 from hive_portal.stack import HiveHome, ports
-from tests.agent.conftest import ROOT, SERVER, left_of, put_image
+from tests.agent.conftest import ROOT, SERVER, kill_what_is_left, left_of, put_image
 
 T = TypeVar("T")
 
@@ -154,14 +154,13 @@ class Bee:
 
     def replicas(self) -> list[psutil.Process]:
         """Guards, and with them what they guard."""
-        return [each for each in left_of(self.home) if "guard" in " ".join(each.cmdline())]
+        return [each for each in left_of(self.home) if "guard" in " ".join(each.info["cmdline"])]
 
     def end(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(10)
-        for each in left_of(self.home):
-            each.kill()
+        kill_what_is_left(self.home)
 
     def _agent(self, *arguments: str) -> list[str]:
         shift_ns = int(self.clock_ahead_s * 1e9)
