@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
+from msgspec.structs import replace
+
 from agent import clock
 from agent.bookkeeper import Bookkeeper
 from agent.converge import decide, due_at, observed
@@ -207,9 +209,10 @@ class Keeper:
         )
         try:
             await runtime.prepare(assignment.workload)
-            if why_not := await self._objection_to_image(runtime, assignment.workload):
+            digests = await self._digests_to_judge(runtime, assignment.workload)
+            if why_not := self._judge.objection_to_image(assignment.workload, digests or ()):
                 return self.tell(StartFailed(assignment.assignment_id, why_not, RunState.FAILED))
-            run = await runtime.start(order)
+            run = await runtime.start(replace(order, judged=digests))
         except ImageMissing as fault:
             self.tell(StartFailed(assignment.assignment_id, str(fault), RunState.PREPARING))
         except RuntimeFault as fault:
@@ -223,12 +226,11 @@ class Keeper:
             self._books.run_started(run)
             self.tell(Started(assignment.assignment_id, run))
 
-    async def _objection_to_image(self, runtime: Runtime, workload: Workload) -> str:
-        """What the owner's rules say of the image that is really there."""
+    async def _digests_to_judge(self, runtime: Runtime, workload: Workload) -> frozenset[str] | None:
+        """Of the image that is really there; None when the owner's rules ask nothing of it."""
         if not self._judge.looks_into_images:
-            return ""
-        digests = await runtime.image_digests(workload, sha3=self._judge.wants_sha3(workload))
-        return self._judge.objection_to_image(workload, digests)
+            return None
+        return frozenset(await runtime.image_digests(workload, sha3=self._judge.wants_sha3(workload)))
 
     async def _stop(self, effect: Stop) -> None:
         await self._end_once(effect.run, Status(alive=True, reason="stopped"), effect.grace_s)

@@ -29,6 +29,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     advertise: str
     lease_until_s: float
     """On the clock of `agent.clock.boot_s`."""
+    judged: frozenset[str] | None = None
+    """Digests of the image that the owner's rules were asked about: no other may be started. None: they have
+    nothing to ask of images."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,19 +10,29 @@ import subprocess
 import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from docker.errors import ImageNotFound
+from eth_account import Account
+from msgspec.structs import replace
 
+from agent import clock
+from agent.bookkeeper import Bookkeeper
+from agent.config import Config, Rent, Rules
+from agent.journal import Journal
+from agent.keeper import Keeper
 from agent.protocol import Workload
-from agent.runtimes.base import ImageMissing
+from agent.rules.judge import judge_for
+from agent.runtimes.base import ImageMissing, Order
 from agent.runtimes.docker.runtime import DockerRuntime
+from agent.slots import WantedSet
 from tests.agent.containers import clear_away, ended, order, root_file_system, shell
 from tests.needs import need
 
@@ -151,6 +161,83 @@ async def test_it_runs_what_was_judged_though_the_tag_has_moved_since(
     assert await runtime.image_digests(wanted.assignment.workload) == judged
     run = await runtime.start(wanted)
     assert await ended(runtime, run) == "exited with status 3: judged"
+
+
+async def test_it_starts_no_other_image_than_the_judged_one(
+    runtime: DockerRuntime, registry: Registry
+) -> None:
+    """Another replica of that workload has the tag read again, between this one's judging and its start."""
+    image = registry.push("6", WHICH="judged")
+    wanted = order(runtime, image)
+    judged = await judged_order(runtime, wanted)
+    name, _, tag = image.rpartition(":")
+    registry.engine.api.import_image_from_data(root_file_system(), name, tag, changes=["ENV WHICH=moved"])
+    await runtime.prepare(wanted.assignment.workload)
+    with pytest.raises(ImageMissing, match="changed after the owner's rules were asked"):
+        await runtime.start(judged)
+    run = await runtime.start(await judged_order(runtime, wanted))
+    assert (await runtime.status(run)).alive
+
+
+async def test_it_starts_nothing_judged_whose_image_it_forgot(runtime: DockerRuntime, image: str) -> None:
+    judged = await judged_order(runtime, order(runtime, image))
+    for number in range(256):
+        await runtime.prepare(workload(runtime, image, command=shell(f"exit {number}")))
+    with pytest.raises(ImageMissing, match="changed after the owner's rules were asked"):
+        await runtime.start(judged)
+
+
+async def test_its_keeper_starts_what_it_judged(
+    runtime: DockerRuntime, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tag moves while the owner's rules are asked, and another replica has it read again."""
+    image = registry.push("7", WHICH="judged")
+    wanted = order(runtime, image).assignment
+    name, _, tag = image.rpartition(":")
+    listed = sha256(registry.config(image))
+    told = runtime.image_digests
+
+    async def then_it_moves(workload: Workload, *, sha3: bool = False) -> set[str]:
+        digests = await told(workload, sha3=sha3)
+        monkeypatch.setattr(runtime, "image_digests", told)
+        registry.engine.api.import_image_from_data(root_file_system(), name, tag, changes=["ENV WHICH=moved"])
+        await runtime.prepare(workload)
+        return digests
+
+    monkeypatch.setattr(runtime, "image_digests", then_it_moves)
+    async with keeper_of(runtime, tmp_path, digests=(listed,)) as keeper:
+        keeper.tell(WantedSet([wanted]))
+        async with asyncio.timeout(10):
+            while not any("changed after" in each.reason for each in keeper.observed()):
+                await asyncio.sleep(0.01)
+        assert await runtime.adopt() == []
+
+
+@asynccontextmanager
+async def keeper_of(runtime: DockerRuntime, home: Path, **rules: Any) -> AsyncIterator[Keeper]:
+    rent = Rent(threads=Decimal(1), mem_gib=Decimal(1))
+    config = Config(url="http://q", name="b", advertise="h", rent=rent, rules=Rules(**rules))
+    journal, key = Journal(home / "journal.sqlite3"), Account.from_key(b"\x07" * 32)
+    keeper = Keeper(
+        runtimes={"docker": runtime},
+        journal=journal,
+        books=Bookkeeper(journal=journal, key=key, config=config, now_ms=clock.wall_ms),
+        judge=judge_for(config, home),
+        node_id=runtime._node_id,
+        advertise="127.0.0.1",
+        on_change=lambda: None,
+    )
+    life = asyncio.create_task(keeper.run())
+    yield keeper
+    life.cancel()
+    await asyncio.gather(life, return_exceptions=True)
+    journal.close()
+
+
+async def judged_order(runtime: DockerRuntime, wanted: Order) -> Order:
+    """As the keeper does it."""
+    await runtime.prepare(wanted.assignment.workload)
+    return replace(wanted, judged=frozenset(await runtime.image_digests(wanted.assignment.workload)))
 
 
 async def test_it_takes_no_image_that_is_larger_than_what_a_replica_may_store(

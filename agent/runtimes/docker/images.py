@@ -36,9 +36,17 @@ class Images:
             self._pins.pop(next(iter(self._pins)))
         self._pins[_key(workload)] = found
 
-    async def pinned(self, workload: Workload) -> str:
-        """Id of the image as it was prepared."""
-        return str((await self._pin(workload))["Id"])
+    async def pinned(self, workload: Workload, judged: frozenset[str] | None = None) -> str:
+        """Id of the image as it was prepared. What was judged is never prepared again here, unjudged.
+
+        Raises ImageMissing when the image is not the one whose digests were `judged`.
+        """
+        if judged is None:
+            return str((await self._pin(workload))["Id"])
+        id = str(self._pins.get(_key(workload), {}).get("Id"))
+        if id not in judged:
+            raise ImageMissing(f"image {workload.image} changed after the owner's rules were asked about it")
+        return id
 
     async def digests(self, workload: Workload, *, sha3: bool) -> set[str]:
         """Every digest by which the prepared image is known; SHA3-256 costs a reading of the whole image."""

@@ -91,7 +91,7 @@ class DockerRuntime:
         """A container of that name is left over from an earlier start: it makes room."""
         body = container.creation(
             order,
-            image=await self._images.pinned(order.assignment.workload),
+            image=await self._images.pinned(order.assignment.workload, order.judged),
             network=network,
             storage_bytes=self._storage_bytes,
         )
