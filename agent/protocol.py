@@ -124,6 +124,7 @@ class Offer(Part):
     valid_s: float
     issued_at_ms: int
     signature: str
+    gpus: Annotated[int, Meta(ge=0, le=1024)] = 0
     properties: dict[str, Any] = {}
 
 
@@ -149,6 +150,9 @@ class Terms(Part):
     expires_at_ms: Millis
     team: str = ""
     """Short name of the team for which the requestor rents: the owner's rules may name teams."""
+    storage_gib: Decimal = Decimal(0)
+    """Nought: as much as the owner lets any replica write, of which nothing is kept free for it."""
+    gpus: Annotated[int, Meta(ge=0, le=1024)] = 0
 
 
 class Proposal(Part):
@@ -211,6 +215,17 @@ class ImageSignature(Part):
     signature: Annotated[str, Meta(max_length=1024)]
 
 
+class Permit(Part):
+    """What the application's key allows: the Bee keeps to it as the Queen does. An empty list allows all."""
+
+    providers: Annotated[list[str], Meta(max_length=1024)] = []
+    """Node ids."""
+    images: Annotated[list[str], Meta(max_length=256)] = []
+    """Digests: `sha256:...` or `sha3-256:...`."""
+    signers: Annotated[list[str], Meta(max_length=64)] = []
+    """Public keys, one of which must have signed the image: as `rules.signers` of bee.toml writes them."""
+
+
 class Workload(Part):
     """What to run: the part of a Compose service that a Bee needs. `port` is inside the container."""
 
@@ -227,6 +242,10 @@ class Workload(Part):
     read_only: bool = False
     """The root file system can't be written to; /tmp can."""
     signatures: Annotated[list[ImageSignature], Meta(max_length=16)] = []
+    storage_gib: Decimal = Decimal(0)
+    """The most that it may write; nought: what the owner lets any replica write."""
+    gpus: Annotated[int, Meta(ge=0, le=1024)] = 0
+    permit: Permit | None = None
 
 
 class Assignment(Part):

@@ -7,6 +7,7 @@ Source: https://eips.ethereum.org/EIPS/eip-712
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,12 @@ _PRICE: Fields = (
     ("secondWei", "uint256"),
     ("egressGibWei", "uint256"),
 )
+_SIZE: Fields = (
+    ("cpuThreadsMilli", "uint256"),
+    ("memBytes", "uint256"),
+    ("storageBytes", "uint256"),
+    ("gpus", "uint256"),
+)
 TYPES: dict[str, Fields] = {
     "Login": (
         ("node", "address"),
@@ -33,9 +40,9 @@ TYPES: dict[str, Fields] = {
         ("offerId", "string"),
         ("node", "address"),
         ("runtime", "string"),
-        ("cpuThreadsMilli", "uint256"),
-        ("memBytes", "uint256"),
+        *_SIZE,
         *_PRICE,
+        ("propertiesHash", "bytes32"),
         ("issuedAtMs", "uint64"),
         ("validMs", "uint64"),
     ),
@@ -46,8 +53,7 @@ TYPES: dict[str, Fields] = {
         ("offerId", "string"),
         ("runtime", "string"),
         ("image", "string"),
-        ("cpuThreadsMilli", "uint256"),
-        ("memBytes", "uint256"),
+        *_SIZE,
         *_PRICE,
         ("validFromMs", "uint64"),
         ("expiresAtMs", "uint64"),
@@ -83,9 +89,9 @@ def offer(offer: Offer, *, node: str, chain_id: int) -> SignableMessage:
         "offerId": offer.offer_id,
         "node": node,
         "runtime": offer.runtime,
-        "cpuThreadsMilli": _milli(offer.cpu_threads),
-        "memBytes": _bytes(offer.mem_gib),
+        **_size(offer),
         **_price(offer.price),
+        "propertiesHash": properties_hash(offer.properties),
         "issuedAtMs": offer.issued_at_ms,
         "validMs": int(offer.valid_s * 1000),
     }
@@ -100,8 +106,7 @@ def agreement(terms: Terms, *, chain_id: int) -> SignableMessage:
         "offerId": terms.offer_id,
         "runtime": terms.runtime,
         "image": terms.image,
-        "cpuThreadsMilli": _milli(terms.cpu_threads),
-        "memBytes": _bytes(terms.mem_gib),
+        **_size(terms),
         **_price(terms.price),
         "validFromMs": terms.valid_from_ms,
         "expiresAtMs": terms.expires_at_ms,
@@ -159,6 +164,21 @@ def is_signed_by(message: SignableMessage, signature: str, address: str) -> bool
 def _encode(name: str, message: dict[str, Any], chain_id: int) -> SignableMessage:
     domain = eip712.domain_hash("Golem Hive", "1", chain_id)
     return eip712.encode(name, TYPES[name], message, domain=domain)
+
+
+def properties_hash(properties: dict[str, Any]) -> str:
+    """Keccak-256 of the properties as JSON with sorted keys, without spaces, in UTF-8; hex with 0x."""
+    text = json.dumps(properties, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "0x" + keys.keccak(text.encode()).hex()
+
+
+def _size(sized: Offer | Terms) -> dict[str, int]:
+    return {
+        "cpuThreadsMilli": _milli(sized.cpu_threads),
+        "memBytes": _bytes(sized.mem_gib),
+        "storageBytes": _bytes(sized.storage_gib),
+        "gpus": sized.gpus,
+    }
 
 
 def _price(price: Price) -> dict[str, int]:

@@ -208,9 +208,7 @@ def make_agreement(team: Team) -> Callable[..., Agreement]:
         agreement.requestor_signature = typed_data.sign(message, queen_key())
         agreement.provider_signature = typed_data.sign(message, key)
         agreement.save()
-        capacity.claim(
-            node_id=agreement.node_id, cpu_threads=agreement.cpu_threads, mem_gib=agreement.mem_gib
-        )
+        capacity.claim(node_id=agreement.node_id, size=agreement.size)
         return agreement
 
     return make

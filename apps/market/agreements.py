@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
@@ -23,6 +22,7 @@ from apps.money import price_columns
 from apps.nodes import capacity
 from apps.nodes.links import nudge
 from apps.nodes.queen import queen_address, queen_key
+from apps.nodes.sizes import size_columns
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 
@@ -45,8 +45,7 @@ def draw_up(demand: Demand, choice: Choice, *, now: datetime) -> Agreement:
         requestor=queen_address(),
         runtime=offer.runtime,
         image=demand.image,
-        cpu_threads=demand.cpu_threads,
-        mem_gib=demand.mem_gib,
+        **size_columns(demand.size),
         **price_columns(price),
         valid_from=now,
         expires_at=now + timedelta(seconds=settings.HIVE_AGREEMENT_S),
@@ -71,7 +70,7 @@ def put_before_node(agreement: Agreement, *, beside_nodes: Collection[str]) -> b
         raise StaleState(f"demand {demand.pk} is {demand.state}")
     if node_id in group_nodes(demand) - set(beside_nodes):
         raise Crowded(f"demand {demand.pk}: one of its group is on {node_id} by now")
-    if not capacity.claim(node_id=node_id, **_size(agreement)):
+    if not capacity.claim(node_id=node_id, size=agreement.size):
         return False
     demand.move_to(
         DemandState.NEGOTIATING,
@@ -129,7 +128,7 @@ def terminate(agreement: Agreement, *, actor: Actor, reason: str) -> None:
 def end(agreement: Agreement, state: str, *, actor: Actor, reason: str) -> None:
     """Raises StaleState when somebody else ended it first: the capacity is given back once."""
     agreement.move_to(state, actor=actor, reason=reason, ended_at=timezone.now())
-    capacity.release(node_id=agreement.node_id, **_size(agreement))
+    capacity.release(node_id=agreement.node_id, size=agreement.size)
     transaction.on_commit(look_again)
     nudge(agreement.node_id)
 
@@ -176,7 +175,3 @@ def end_late_agreements() -> None:
                 refuse(agreement, AgreementState.EXPIRED, actor=MARKET, reason="gave no answer in time")
             else:
                 end(agreement, AgreementState.EXPIRED, actor=MARKET, reason="its time ran out")
-
-
-def _size(agreement: Agreement) -> dict[str, Decimal]:
-    return {"cpu_threads": agreement.cpu_threads, "mem_gib": agreement.mem_gib}

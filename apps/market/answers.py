@@ -148,6 +148,8 @@ def _question(proposal: Proposal) -> protocol.Proposal:
         image=demand.image,
         cpu_threads=demand.cpu_threads,
         mem_gib=demand.mem_gib,
+        storage_gib=demand.storage_gib,
+        gpus=demand.gpus,
         price=proposal.price,
         valid_from_ms=int(now.timestamp() * 1000),
         expires_at_ms=int((now + timedelta(seconds=settings.HIVE_AGREEMENT_S)).timestamp() * 1000),

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal
 
 from agent.protocol import Price
 from apps.market.models import Strategy
+from apps.market.needs import Need as Need
 from apps.market.speed import price_per_unit, too_slow, why_all_too_slow
 from apps.nodes.models import Node, Offer
 from apps.nodes.sizes import memory
 
 _SIX_DIGITS = Context(prec=6)
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What one replica asks for."""
-
-    runtimes: Sequence[str]
-    """Acceptable ones, best first."""
-    cpu_threads: Decimal
-    mem_gib: Decimal
-    max_price_per_hour_glm: Decimal | None = None
-    benchmarks: Mapping[str, float] = field(default_factory=dict)
-    """What a node must have measured of itself, by the names of `speed.MARKS`."""
-    strategy: str = Strategy.CHEAPEST
-    avoid_nodes: Collection[str] = field(default_factory=frozenset)
-    """Taken only when nobody else serves."""
-    beside_nodes: Collection[str] = field(default_factory=frozenset)
-    """Where others of the same group are: taken only when nobody else serves, but before those to avoid."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from agent.protocol import Terms
 from apps.money import GlmField, Priced
 from apps.nodes.models import Node, Offer
-from apps.nodes.sizes import memory
+from apps.nodes.sizes import Sized, memory
 from apps.teams.models import Team
 from apps.teams.states import Stateful, has_deadline
 
@@ -24,6 +24,19 @@ class Strategy(models.TextChoices):
     """The lowest price per hour; ties go to the node that has been silent the least."""
     BEST_VALUE = "best_value", "Best value"
     """The lowest price for the work done, by the node's CPU benchmark; nodes without one come last."""
+    SPREAD = "spread", "Spread"
+    """As many different owners and regions as there are; among equals the lowest price."""
+    NEAREST = "nearest", "Nearest"
+    """The shortest round trip; among equals the lowest price."""
+
+
+class Spread(models.TextChoices):
+    NODE = "node", "Node"
+    """No two of a group on one node."""
+    OWNER = "owner", "Owner"
+    """No two of a group on nodes of one owner."""
+    REGION = "region", "Region"
+    """No two of a group in one region."""
 
 
 class DemandState(models.TextChoices):
@@ -39,7 +52,7 @@ class DemandState(models.TextChoices):
     """Withdrawn by whoever asked."""
 
 
-class Demand(Stateful):
+class Demand(Sized, Stateful):
     """What somebody wants to rent: resources, runtime, image, and the most they would pay."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -61,19 +74,35 @@ class Demand(Stateful):
     retry_at = models.DateTimeField(default=timezone.now)
     runtimes = models.JSONField(default=list, help_text="Acceptable runtimes, best first.")
     image = models.CharField(max_length=300)
-    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
-    mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
     max_price_per_hour_glm = GlmField(null=True, blank=True)
     benchmarks = models.JSONField(
         default=dict, blank=True, help_text="What a node must have measured of itself: see speed.MARKS."
     )
     strategy = models.CharField(max_length=12, choices=Strategy.choices, default=Strategy.CHEAPEST)
+    constraints = models.TextField(blank=True, help_text="A filter over an offer's properties.")
+    regions = models.JSONField(default=list, blank=True, help_text="Acceptable regions, as patterns.")
     avoid_nodes = models.JSONField(default=list, help_text="Node ids to stay away from while others serve.")
+    allowed_nodes = models.JSONField(
+        null=True, blank=True, help_text="Node ids that alone may serve; null: all may."
+    )
     spread_group = models.CharField(
         max_length=80,
         blank=True,
         db_index=True,
-        help_text="Demands of one group are spread over nodes as far as they go.",
+        help_text="Demands of one group are spread as far as nodes go.",
+    )
+    spread = models.CharField(max_length=12, choices=Spread.choices, default=Spread.NODE)
+    spread_required = models.BooleanField(default=False, help_text="Rather wait than share.")
+    affinity = models.JSONField(
+        default=dict, blank=True, help_text="Beside which group: {group, by, required}; see needs.Affinity."
+    )
+    planned_offer = models.ForeignKey(
+        Offer,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Where the applied plan put it: taken first while it still fits.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -160,7 +189,7 @@ class AgreementState(models.TextChoices):
     """Ended by one side, with a reason; capacity is free again."""
 
 
-class Agreement(Priced, Stateful):
+class Agreement(Sized, Priced, Stateful):
     """A contract between the Queen and a node; both signatures are over the same EIP-712 `Agreement`."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -187,8 +216,9 @@ class Agreement(Priced, Stateful):
     requestor = models.CharField(max_length=42, help_text="The Queen's address.")
     runtime = models.CharField(max_length=40)
     image = models.CharField(max_length=300)
-    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
-    mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
+    because = models.JSONField(
+        default=list, blank=True, help_text="Why this offer was chosen over others, in sentences."
+    )
     valid_from = models.DateTimeField()
     expires_at = models.DateTimeField()
     requestor_signature = models.CharField(max_length=132)
@@ -238,6 +268,8 @@ class Agreement(Priced, Stateful):
             image=self.image,
             cpu_threads=self.cpu_threads,
             mem_gib=self.mem_gib,
+            storage_gib=self.storage_gib,
+            gpus=self.gpus,
             price=self.price,
             valid_from_ms=int(self.valid_from.timestamp() * 1000),
             expires_at_ms=int(self.expires_at.timestamp() * 1000),

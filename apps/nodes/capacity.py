@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import asdict
 
 from django.db.models import F
 
 from apps.nodes.models import Node, NodeState, Scheduling
+from apps.nodes.sizes import Size
 
 
-def claim(*, node_id: str, cpu_threads: Decimal, mem_gib: Decimal) -> bool:
+def claim(*, node_id: str, size: Size) -> bool:
     """Take this much of the node if it is there, approved, open and has as much left; False otherwise.
 
     Call it inside the transaction that writes what it is claimed for: a rollback gives it back.
@@ -17,19 +18,17 @@ def claim(*, node_id: str, cpu_threads: Decimal, mem_gib: Decimal) -> bool:
     takes_new = Node.objects.filter(
         pk=node_id, approved_at__isnull=False, state=NodeState.ONLINE, scheduling=Scheduling.OPEN
     )
+    asked = asdict(size)
     enough_left = takes_new.filter(
-        cpu_threads__gte=F("cpu_threads_claimed") + cpu_threads, mem_gib__gte=F("mem_gib_claimed") + mem_gib
+        **{f"{what}__gte": F(f"{what}_claimed") + much for what, much in asked.items()}
     )
     claimed = enough_left.update(
-        cpu_threads_claimed=F("cpu_threads_claimed") + cpu_threads,
-        mem_gib_claimed=F("mem_gib_claimed") + mem_gib,
+        **{f"{what}_claimed": F(f"{what}_claimed") + much for what, much in asked.items()}
     )
     return claimed == 1
 
 
-def release(*, node_id: str, cpu_threads: Decimal, mem_gib: Decimal) -> None:
+def release(*, node_id: str, size: Size) -> None:
     """Give back what was claimed, whatever the node's state. Giving back more is an IntegrityError."""
-    Node.objects.filter(pk=node_id).update(
-        cpu_threads_claimed=F("cpu_threads_claimed") - cpu_threads,
-        mem_gib_claimed=F("mem_gib_claimed") - mem_gib,
-    )
+    given_back = {f"{what}_claimed": F(f"{what}_claimed") - much for what, much in asdict(size).items()}
+    Node.objects.filter(pk=node_id).update(**given_back)

@@ -21,6 +21,7 @@ from apps.nodes.links import nudge
 from apps.nodes.measured import NodeBenchmark as NodeBenchmark
 from apps.nodes.measured import Statistic as Statistic
 from apps.nodes.silence import silent_from
+from apps.nodes.sizes import Sized
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import digest_of
 from apps.teams.states import StaleState, Stateful, has_deadline
@@ -83,10 +84,21 @@ class Node(Stateful):
         help_text="The newest.",
     )
     ssh_host_key = models.TextField(blank=True, help_text="Pinned: a console to any other key is refused.")
+    region = models.CharField(max_length=40, blank=True, help_text="As its owner declares it.")
+    region_fault = models.CharField(
+        max_length=200, blank=True, help_text="Why the declared region is not believed."
+    )
+    round_trip_ms = models.FloatField(
+        null=True, blank=True, help_text="The least that the Queen measured lately."
+    )
     cpu_threads = models.DecimalField(max_digits=10, decimal_places=3, default=ZERO)
     mem_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    storage_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    gpus = models.PositiveSmallIntegerField(default=0)
     cpu_threads_claimed = models.DecimalField(max_digits=10, decimal_places=3, default=ZERO)
     mem_gib_claimed = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    storage_gib_claimed = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
+    gpus_claimed = models.PositiveSmallIntegerField(default=0)
     last_seen_at = models.DateTimeField(null=True, blank=True)
     wanted_revision = models.BigIntegerField(default=0, help_text="Counts the wanted sets sent to it.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -98,8 +110,12 @@ class Node(Stateful):
                 name="node_capacity_is_sold_once",
                 condition=Q(cpu_threads_claimed__gte=0)
                 & Q(mem_gib_claimed__gte=0)
+                & Q(storage_gib_claimed__gte=0)
+                & Q(gpus_claimed__gte=0)
                 & (Q(cpu_threads_claimed__lte=F("cpu_threads")) | Q(cpu_threads_claimed=0))
-                & (Q(mem_gib_claimed__lte=F("mem_gib")) | Q(mem_gib_claimed=0)),
+                & (Q(mem_gib_claimed__lte=F("mem_gib")) | Q(mem_gib_claimed=0))
+                & (Q(storage_gib_claimed__lte=F("storage_gib")) | Q(storage_gib_claimed=0))
+                & (Q(gpus_claimed__lte=F("gpus")) | Q(gpus_claimed=0)),
             ),
             models.CheckConstraint(name="node_id_is_an_address", condition=Q(id__regex=r"^0x[0-9a-f]{40}$")),
             has_deadline(
@@ -196,6 +212,9 @@ class NodeSession(models.Model):
     channel = models.CharField(max_length=120, help_text="Channel-layer name of the link that speaks for it.")
     close_reason = models.CharField(max_length=200, blank=True)
     peer = models.GenericIPAddressField(null=True, blank=True, help_text="Where the link comes from.")
+    round_trip_ms = models.FloatField(
+        null=True, blank=True, help_text="From the challenge to its answer, by the Queen's clock."
+    )
 
     class Meta:
         ordering = ("-opened_at",)
@@ -260,7 +279,7 @@ class OfferState(models.TextChoices):
     """Its time has run out."""
 
 
-class Offer(Priced, Stateful):
+class Offer(Sized, Priced, Stateful):
     """What a node rents out on one runtime, at which price; signed by the node."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
@@ -273,9 +292,6 @@ class Offer(Priced, Stateful):
     node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="offers")
     state = models.CharField(max_length=12, choices=OfferState.choices, default=OfferState.LIVE)
     runtime = models.CharField(max_length=40)
-    cpu_threads = models.DecimalField(max_digits=10, decimal_places=3)
-    mem_gib = models.DecimalField(max_digits=12, decimal_places=3)
-    storage_gib = models.DecimalField(max_digits=12, decimal_places=3, default=ZERO)
     properties = models.JSONField(default=dict, blank=True)
     issued_at = models.DateTimeField()
     signature = models.CharField(max_length=132)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from agent import protocol, typed_data
 from apps.money import price_columns, round_glm
 from apps.nodes.models import Node, Offer, OfferState
+from apps.nodes.sizes import Size
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
 
@@ -133,6 +134,7 @@ def _store(node: Node, offer: protocol.Offer) -> None:
             "cpu_threads": offer.cpu_threads,
             "mem_gib": offer.mem_gib,
             "storage_gib": offer.storage_gib,
+            "gpus": offer.gpus,
             **price_columns(offer.price),
             "properties": offer.properties,
             "issued_at": datetime.fromtimestamp(offer.issued_at_ms / 1000, tz=UTC),
@@ -145,9 +147,9 @@ def _store(node: Node, offer: protocol.Offer) -> None:
 def _measure(node: Node) -> None:
     """The node is as large as its largest offer, but never smaller than what is claimed of it."""
     live = list(node.offers.filter(state=OfferState.LIVE))
-    cpu_threads = max((offer.cpu_threads for offer in live), default=Decimal(0))
-    mem_gib = max((offer.mem_gib for offer in live), default=Decimal(0))
+    largest = {
+        what: max((getattr(offer, what) for offer in live), default=0) for what in Size.__dataclass_fields__
+    }
     Node.objects.filter(pk=node.pk).update(
-        cpu_threads=Greatest(Value(cpu_threads), F("cpu_threads_claimed")),
-        mem_gib=Greatest(Value(mem_gib), F("mem_gib_claimed")),
+        **{what: Greatest(Value(much), F(f"{what}_claimed")) for what, much in largest.items()}
     )

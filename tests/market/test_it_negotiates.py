@@ -96,6 +96,8 @@ def _signer_of(terms: Terms, signature: str) -> str:
         "image": terms.image,
         "cpuThreadsMilli": int(terms.cpu_threads * 1000),
         "memBytes": int(terms.mem_gib * 2**30),
+        "storageBytes": int(terms.storage_gib * 2**30),
+        "gpus": terms.gpus,
         **price,
         "validFromMs": terms.valid_from_ms,
         "expiresAtMs": terms.expires_at_ms,

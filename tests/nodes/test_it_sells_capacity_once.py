@@ -9,13 +9,14 @@ from django.db import IntegrityError, connection
 
 from apps.nodes import capacity
 from apps.nodes.models import Node, NodeState, Scheduling
+from apps.nodes.sizes import Size
 from apps.teams.audit import Actor
 
 HALF = Decimal("0.5")
 
 
 def _claim(node: Node) -> bool:
-    return capacity.claim(node_id=node.id, cpu_threads=HALF, mem_gib=HALF)
+    return capacity.claim(node_id=node.id, size=Size(HALF, HALF))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -42,14 +43,14 @@ def test_what_is_given_back_can_be_claimed_again(make_node: Callable[..., Node])
     assert _claim(node)
     assert not _claim(node)
 
-    capacity.release(node_id=node.id, cpu_threads=HALF, mem_gib=HALF)
+    capacity.release(node_id=node.id, size=Size(HALF, HALF))
     assert _claim(node)
 
 
 @pytest.mark.django_db
 def test_more_can_not_be_given_back_than_was_claimed(node: Node) -> None:
     with pytest.raises(IntegrityError, match="node_capacity_is_sold_once"):
-        capacity.release(node_id=node.id, cpu_threads=HALF, mem_gib=HALF)
+        capacity.release(node_id=node.id, size=Size(HALF, HALF))
 
 
 @pytest.mark.django_db

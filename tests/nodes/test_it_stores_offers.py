@@ -13,6 +13,7 @@ from agent.protocol import Price
 from apps.nodes import capacity
 from apps.nodes.models import Node, NodeState, Offer, OfferState
 from apps.nodes.offers import already_live, expire_offers, publish_offers
+from apps.nodes.sizes import Size
 from apps.teams.audit import Actor
 from tests.cast import PRICE, key_of_bee, signed_offer
 
@@ -140,13 +141,13 @@ def test_an_offer_that_makes_no_sense_is_left_out_and_the_field_named(
 
 
 def test_a_node_never_shrinks_below_what_is_claimed_of_it(node: Node, bee_key: LocalAccount) -> None:
-    capacity.claim(node_id=node.id, cpu_threads=Decimal(3), mem_gib=Decimal(1))
+    capacity.claim(node_id=node.id, size=Size(Decimal(3), Decimal(1)))
 
     publish_offers(node_id=node.id, offers=[signed_offer(bee_key, cpu_threads=Decimal(1))])
 
     node.refresh_from_db()
     assert node.cpu_threads == Decimal(3)
-    assert not capacity.claim(node_id=node.id, cpu_threads=Decimal(1), mem_gib=Decimal(1))
+    assert not capacity.claim(node_id=node.id, size=Size(Decimal(1), Decimal(1)))
 
 
 def test_an_offer_ends_when_its_time_runs_out(offer: Offer) -> None:
