@@ -142,6 +142,21 @@ async def test_it_lets_a_renewed_lease_run_on(runtime: ProcessRuntime) -> None:
     await runtime.stop(run, 1)
 
 
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../outside", "a/../..", "deep/er", "/{home}/outside", "a\0b"]
+)
+async def test_it_empties_no_folder_but_its_own(runtime: ProcessRuntime, home: Path, name: str) -> None:
+    kept = [home / "work/outside/file", home / "outside/file", home / "work/process/other/file"]
+    for each in kept:
+        each.parent.mkdir(parents=True, exist_ok=True)
+        each.touch()
+    given = order("server")
+    assignment = replace(given.assignment, assignment_id=name.format(home=home))
+    with pytest.raises(RuntimeFault, match="can't name a folder"):
+        await runtime.start(replace(given, assignment=assignment))
+    assert all(each.exists() for each in kept)
+
+
 async def test_it_says_when_there_is_no_room_for_a_replica(
     runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,7 +94,7 @@ class Guarded:
         return bool(spec.get("walls")) or spec.get("uid") is not None
 
     async def start(self, order: Order) -> Run:
-        folder = self._work / order.assignment.assignment_id
+        folder = self._folder_for(order.assignment.assignment_id)
         try:
             await asyncio.to_thread(self._lay_out, order, folder)
             return await self._launch(folder, order.node_id)
@@ -103,6 +103,16 @@ class Guarded:
             if isinstance(error, RuntimeFault):
                 raise
             raise RuntimeFault(f"its work folder can't be made: {error}") from error
+
+    def _folder_for(self, assignment_id: str) -> Path:
+        """Directly under the work folder: what lies there is emptied before a start and after an end.
+
+        The protocol lets no other name through; a runtime that deletes folders does not take its word for it.
+        """
+        folder = self._work / assignment_id
+        if folder.parent != self._work or folder.name == ".." or "\0" in assignment_id:
+            raise RuntimeFault(f"assignment {assignment_id!r} can't name a folder")
+        return folder
 
     def _lay_out(self, order: Order, folder: Path) -> None:
         workload = order.assignment.workload
