@@ -59,6 +59,16 @@ TYPES: dict[str, Fields] = {
         ("expiresAtMs", "uint64"),
         ("team", "string"),
     ),
+    "Plan": (
+        ("planId", "string"),
+        ("queen", "address"),
+        ("team", "string"),
+        ("name", "string"),
+        ("sourceHash", "bytes32"),
+        ("contentHash", "bytes32"),
+        ("pricePerHourWei", "uint256"),
+        ("expiresAtMs", "uint64"),
+    ),
     "Usage": (
         ("agreementId", "string"),
         ("sequence", "uint64"),
@@ -91,7 +101,7 @@ def offer(offer: Offer, *, node: str, chain_id: int) -> SignableMessage:
         "runtime": offer.runtime,
         **_size(offer),
         **_price(offer.price),
-        "propertiesHash": properties_hash(offer.properties),
+        "propertiesHash": json_hash(offer.properties),
         "issuedAtMs": offer.issued_at_ms,
         "validMs": int(offer.valid_s * 1000),
     }
@@ -113,6 +123,32 @@ def agreement(terms: Terms, *, chain_id: int) -> SignableMessage:
         "team": terms.team,
     }
     return _encode("Agreement", message, chain_id)
+
+
+def plan(
+    *,
+    plan_id: str,
+    queen: str,
+    team: str,
+    name: str,
+    source: str,
+    content: dict[str, Any],
+    price_per_hour_glm: Decimal,
+    expires_at_ms: int,
+    chain_id: int,
+) -> SignableMessage:
+    """What the Queen says would be placed. `source` is the Compose file, `content` what is made of it."""
+    message = {
+        "planId": plan_id,
+        "queen": queen,
+        "team": team,
+        "name": name,
+        "sourceHash": "0x" + keys.keccak(source.encode()).hex(),
+        "contentHash": json_hash(content),
+        "pricePerHourWei": _wei(price_per_hour_glm),
+        "expiresAtMs": expires_at_ms,
+    }
+    return _encode("Plan", message, chain_id)
 
 
 def usage(report: Usage, *, chain_id: int) -> SignableMessage:
@@ -166,9 +202,9 @@ def _encode(name: str, message: dict[str, Any], chain_id: int) -> SignableMessag
     return eip712.encode(name, TYPES[name], message, domain=domain)
 
 
-def properties_hash(properties: dict[str, Any]) -> str:
-    """Keccak-256 of the properties as JSON with sorted keys, without spaces, in UTF-8; hex with 0x."""
-    text = json.dumps(properties, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def json_hash(content: dict[str, Any]) -> str:
+    """Keccak-256 of the content as JSON with sorted keys, without spaces, in UTF-8; hex with 0x."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "0x" + keys.keccak(text.encode()).hex()
 
 
