@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from apps.nodes.hardware import benchmark
 from apps.nodes.models import Enrolment, Node, Offer, OfferState
-from apps.nodes.reach import own_nodes, reachable_nodes
+from apps.nodes.reach import may_approve, own_nodes, reachable_nodes
 from apps.nodes.series import Range, series
 from apps.teams.rest import Glm
 
@@ -226,7 +226,7 @@ class EnrolmentViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Generic
         asked = NewEnrolmentSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         approves = asked.validated_data["approves"]
-        if approves and not getattr(request.user, "is_staff", False):
+        if approves and not may_approve(request.user):
             raise PermissionDenied(
                 "only an operator's enrolment approves a node; leave `approves` (--approve) out"
             )

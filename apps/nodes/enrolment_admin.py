@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from apps.nodes.models import Enrolment
+from apps.nodes.reach import may_approve
 from apps.teams.admin_parts import Shown, register
 from apps.teams.audit import Actor, AuditLine
 
@@ -46,10 +47,13 @@ class EnrolmentAdmin(Shown):
         return bool(request.user.has_perm("nodes.add_enrolment"))
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Without `approves` for those who may not approve: what is no field is not read from the request."""
         return super().get_form(request, obj, change, **({} if obj else {"form": EnrolmentForm}) | kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.list_display if obj else ("owner", "approves", "valid_hours")
+        if obj:
+            return self.list_display
+        return ("owner", "approves", "valid_hours") if may_approve(request.user) else ("owner", "valid_hours")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> Any:
         return {"owner": request.user.pk, "approves": True}

@@ -35,6 +35,11 @@ def own_nodes(request: Any) -> QuerySet[Node]:
     return Node.objects.filter(owner=request.user.pk)
 
 
+def may_approve(user: Any) -> bool:
+    """Whether this person decides which nodes take work: a member of staff who may change nodes."""
+    return bool(getattr(user, "is_staff", False) and user.has_perm("nodes.change_node"))
+
+
 def may_see_private(request: Any, node: Node) -> bool:
     """Whether the node is among `own_nodes`."""
     return bool(getattr(request.user, "is_staff", False) or node.owner_id == request.user.pk)

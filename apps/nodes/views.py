@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from apps.nodes import hardware
 from apps.nodes.models import Enrolment, Node, NodeState, Offer, OfferState
-from apps.nodes.reach import LIVE_FIRST, may_see_private, reachable_nodes
+from apps.nodes.reach import LIVE_FIRST, may_approve, may_see_private, reachable_nodes
 from apps.teams.audit import AuditLine
 
 
@@ -43,7 +43,7 @@ def detail(request: HttpRequest, node_id: str) -> HttpResponse:
 @require_POST
 def enrol(request: HttpRequest) -> HttpResponse:
     """A new token, shown once with the line that uses it. An operator's may approve the node at once."""
-    approves = _is_staff(request) and "approves" in request.POST
+    approves = may_approve(request.user) and "approves" in request.POST
     enrolment, text = Enrolment.issue(owner=request.user, approves=approves)
     command = f"hive agent join {settings.HIVE_PORTAL_URL} {text}"
     waits = not approves and settings.HIVE_APPROVE_NODES == "hand"
@@ -66,6 +66,7 @@ def _page(request: HttpRequest, **extra: Any) -> HttpResponse:
         "mem_gib": sum(node.mem_gib for node in nodes if node.state == NodeState.ONLINE),
         "mem_gib_claimed": sum(node.mem_gib_claimed for node in nodes if node.state == NodeState.ONLINE),
         "enrolments": open_enrolments,
+        "may_approve": may_approve(request.user),
     }
     return render(request, "nodes/index.html", context | extra)
 
@@ -79,7 +80,3 @@ def _with_offers(request: HttpRequest) -> QuerySet[Node]:
 
 def _events(node: Node) -> QuerySet[AuditLine]:
     return AuditLine.objects.filter(noun="node", noun_id=node.pk)[:20]
-
-
-def _is_staff(request: HttpRequest) -> bool:
-    return bool(getattr(request.user, "is_staff", False))

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.auth.models import Permission
+
 from apps.billing.models import Budget, Invoice, UsageRecord
 from apps.deployments.models import Deployment
 from apps.market.models import Agreement
@@ -114,6 +116,9 @@ def test_it_lets_operators_alone_approve_by_enrolment(owner: User, as_: As) -> N
     client = as_(owner)
     assert client.post("/api/v1/enrolments/", {"approves": True}, format="json").status_code == 403
     User.objects.filter(pk=owner.pk).update(is_staff=True)
+    assert client.post("/api/v1/enrolments/", {"approves": True}, format="json").status_code == 403
+    owner.user_permissions.add(Permission.objects.get(codename="change_node"))
+    client = as_(User.objects.get(pk=owner.pk))
     assert client.post("/api/v1/enrolments/", {"approves": True}, format="json").json()["approves"] is True
 
 

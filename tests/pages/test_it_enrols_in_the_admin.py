@@ -79,6 +79,22 @@ def test_it_needs_the_permission(owner: User) -> None:
     assert client.get(ADD).status_code == 200
 
 
+def test_it_lets_those_alone_approve_who_may_change_nodes(owner: User) -> None:
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    owner.user_permissions.add(Permission.objects.get(codename="add_enrolment"))
+    assert 'name="approves"' not in signed_in(owner).get(ADD).content.decode()
+    made(signed_in(owner), owner, approves="on")
+    assert 'name="approves"' not in signed_in(owner).get("/nodes/").content.decode()
+    signed_in(owner).post("/nodes/enrol/", {"approves": "on"})
+    assert [each.approves for each in Enrolment.objects.all()] == [False, False]
+
+    owner.user_permissions.add(Permission.objects.get(codename="change_node"))
+    made(signed_in(owner), owner, approves="on")
+    assert 'name="approves"' in signed_in(owner).get("/nodes/").content.decode()
+    signed_in(owner).post("/nodes/enrol/", {"approves": "on"})
+    assert Enrolment.objects.filter(approves=True).count() == 2
+
+
 def test_a_node_that_is_banned_there_is_refused_with_the_reason(as_operator: Client, owner: User) -> None:
     enrol(token=made(as_operator, owner, approves="on"), node_id=BEE, info=INFO)
     act = {"action": "ban", "_selected_action": [BEE]}
