@@ -12,6 +12,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agent.protocol import Terms
+from apps.market.reputation.records import FactKind as FactKind
+from apps.market.reputation.records import NodeReputation as NodeReputation
+from apps.market.reputation.records import ReputationFact as ReputationFact
 from apps.money import GlmField, Priced
 from apps.nodes.models import Node, Offer
 from apps.nodes.sizes import Sized, memory
