@@ -18,6 +18,7 @@ from apps.deployments.edge import publish_edge
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
 from apps.deployments.spread import group_of, quote_for
 from apps.market.models import Agreement, AgreementState, Demand
+from apps.market.needs import Need
 from apps.market.negotiation import cancel, open_demand
 from apps.teams.audit import Actor
 
@@ -82,15 +83,17 @@ def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
     return open_demand(
         team=replica.service.deployment.team,
         reference=reference_of(replica),
-        runtimes=spec.runtimes,
         image=spec.image,
-        cpu_threads=spec.cpu_threads,
-        mem_gib=spec.mem_gib,
-        max_price_per_hour_glm=spec.max_price_per_hour_glm,
-        benchmarks=spec.benchmarks,
-        strategy=spec.strategy,
-        avoid_nodes=avoid_nodes,
-        spread_group=group_of(replica.service_id),
+        need=Need(
+            runtimes=spec.runtimes,
+            cpu_threads=spec.cpu_threads,
+            mem_gib=spec.mem_gib,
+            max_price_per_hour_glm=spec.max_price_per_hour_glm,
+            benchmarks=spec.benchmarks,
+            strategy=spec.strategy,
+            group=group_of(replica.service_id),
+            avoid_nodes=avoid_nodes,
+        ),
         give_up_at=replica.deadline_at,
     )
 

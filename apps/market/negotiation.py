@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
@@ -18,28 +18,26 @@ from apps.market.agreements import (
     Crowded,
     draw_up,
     group_nodes,
-    locked,
     look_again,
     put_before_node,
     terminate,
 )
 from apps.market.answers import agreements_for, proposals_for, take_answers
 from apps.market.decide import Agree, GiveUp, Propose, Situation, Step, Wait, decide
-from apps.market.matching import Choice, Need, plain
+from apps.market.demands import cancel, need_of, open_demand
+from apps.market.matching import Choice, plain
 from apps.market.models import (
     AgreementState,
     Demand,
     DemandState,
     Proposal,
     ProposalState,
-    Strategy,
 )
 from apps.market.offers import live_offers
 from apps.money import price_columns
 from apps.nodes.links import nudge
 from apps.nodes.models import OfferState
-from apps.teams.audit import Actor, AuditLine
-from apps.teams.models import Team
+from apps.teams.audit import AuditLine
 from apps.teams.states import StaleState
 from apps.work import enqueue
 
@@ -47,6 +45,7 @@ __all__ = [
     "agreements_for",
     "cancel",
     "look_again",
+    "need_of",
     "negotiate",
     "open_demand",
     "proposals_for",
@@ -58,48 +57,6 @@ SHUN_S = 60
 """So long a node that would not is left alone by the same demand."""
 FULL_RETRY_S = 0.5
 """Everybody who fitted was taken in the moment between looking and claiming: look again soon."""
-
-
-def open_demand(
-    *,
-    team: Team,
-    reference: str,
-    runtimes: Sequence[str],
-    image: str,
-    cpu_threads: Decimal,
-    mem_gib: Decimal,
-    max_price_per_hour_glm: Decimal | None,
-    give_up_at: datetime,
-    benchmarks: Mapping[str, float] | None = None,
-    strategy: str = Strategy.CHEAPEST,
-    avoid_nodes: Collection[str] = (),
-    spread_group: str = "",
-) -> Demand:
-    """The demand with this reference, opened now unless it was before.
-
-    Demands with the same `spread_group` get different nodes as far as there are any that serve.
-    """
-    with transaction.atomic():
-        demand, is_new = Demand.objects.get_or_create(
-            reference=reference,
-            defaults={
-                "team": team,
-                "runtimes": list(runtimes),
-                "image": image,
-                "cpu_threads": cpu_threads,
-                "mem_gib": mem_gib,
-                "max_price_per_hour_glm": max_price_per_hour_glm,
-                "benchmarks": dict(benchmarks or {}),
-                "strategy": strategy,
-                "avoid_nodes": sorted(avoid_nodes),
-                "spread_group": spread_group,
-                "deadline_at": give_up_at,
-            },
-        )
-        if is_new:
-            AuditLine.write(demand, before="", after=demand.state, actor=MARKET, reason="asked for")
-            negotiate_soon(demand.id)
-    return demand
 
 
 def negotiate_soon(demand_id: UUID) -> None:
@@ -122,39 +79,13 @@ def negotiate(demand_id: UUID | str) -> None:
         return
 
 
-def cancel(demand: Demand, *, actor: Actor, reason: str) -> None:
-    """Whoever asked no longer wants it. A demand that is over stays as it is, its agreement included."""
-    with transaction.atomic():
-        demand = locked(demand)
-        if demand.is_terminal:
-            return
-        demand.move_to(DemandState.CANCELLED, actor=actor, reason=reason)
-        for proposal in demand.proposals.filter(state=ProposalState.SENT):
-            proposal.move_to(ProposalState.EXPIRED, actor=actor, reason=reason)
-        for agreement in demand.agreements.filter(state=AgreementState.PROPOSED):
-            terminate(agreement, actor=actor, reason=reason)
-
-
-def need_of(demand: Demand) -> Need:
-    return Need(
-        runtimes=demand.runtimes,
-        cpu_threads=demand.cpu_threads,
-        mem_gib=demand.mem_gib,
-        max_price_per_hour_glm=demand.max_price_per_hour_glm,
-        benchmarks=demand.benchmarks,
-        strategy=demand.strategy,
-        avoid_nodes=frozenset(demand.avoid_nodes),
-        beside_nodes=frozenset(group_nodes(demand)),
-    )
-
-
 # -- load -------------------------------------------------------------------------------------------------
 
 
 def _situation(demand: Demand, *, now: datetime) -> Situation:
     assert demand.deadline_at is not None  # the table's constraint: it is open
     return Situation(
-        need=need_of(demand),
+        need=replace(need_of(demand), beside_nodes=frozenset(group_nodes(demand))),
         offers=live_offers(),
         shunned=_shunned(demand, now=now),
         bargained=_bargained(demand, now=now),

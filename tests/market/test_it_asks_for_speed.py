@@ -14,6 +14,7 @@ from apps.deployments.compose.file import Benchmarks as Asked
 from apps.deployments.manifest import parse_manifest
 from apps.market.matching import fits, rank, why_nothing_fits
 from apps.market.models import Strategy
+from apps.market.needs import Need
 from apps.market.negotiation import need_of, open_demand
 from apps.market.offers import live_offers
 from apps.market.speed import MARKS
@@ -130,13 +131,14 @@ def test_a_demand_finds_the_node_that_measured_what_it_asks(
     demand = open_demand(
         team=team,
         reference="replica:test",
-        runtimes=["process"],
         image="hive/hello:1",
-        cpu_threads=Decimal("0.5"),
-        mem_gib=Decimal("0.5"),
-        max_price_per_hour_glm=None,
-        benchmarks={"cpu": 30.0},
-        strategy=Strategy.BEST_VALUE,
+        need=Need(
+            runtimes=["process"],
+            cpu_threads=Decimal("0.5"),
+            mem_gib=Decimal("0.5"),
+            benchmarks={"cpu": 30.0},
+            strategy=Strategy.BEST_VALUE,
+        ),
         give_up_at=timezone.now() + timedelta(minutes=5),
     )
     demand.refresh_from_db()

@@ -18,6 +18,7 @@ from eth_account.signers.local import LocalAccount
 from agent import typed_data
 from agent.protocol import AgreementToSign, Answer, Price, Terms, Verdict
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
+from apps.market.needs import Need
 from apps.market.negotiation import (
     agreements_for,
     cancel,
@@ -44,17 +45,15 @@ def ask(team: Team) -> Callable[..., Demand]:
     """Opens a demand for half a thread and half a GiB, without a limit unless said otherwise."""
 
     def opened(**fields: Any) -> Demand:
-        given = {
-            "team": team,
-            "reference": f"replica:{Demand.objects.count()}",
-            "runtimes": ["process"],
-            "image": "hive/hello:1",
-            "cpu_threads": Decimal("0.5"),
-            "mem_gib": Decimal("0.5"),
-            "max_price_per_hour_glm": None,
-            "give_up_at": timezone.now() + timedelta(minutes=10),
-        }
-        return open_demand(**(given | fields))
+        need = {"runtimes": ["process"], "cpu_threads": Decimal("0.5"), "mem_gib": Decimal("0.5")}
+        return open_demand(
+            team=team,
+            reference=fields.pop("reference", f"replica:{Demand.objects.count()}"),
+            image="hive/hello:1",
+            planned_offer=fields.pop("planned_offer", None),
+            need=Need(**(need | fields)),
+            give_up_at=timezone.now() + timedelta(minutes=10),
+        )
 
     return opened
 
@@ -314,8 +313,8 @@ def test_demands_of_a_group_are_spread_and_then_share(
 ) -> None:
     cheap, dear = two_offers
     for _ in range(3):
-        _negotiated(ask(spread_group="service:web"))
-    _negotiated(ask(spread_group="service:other"))
+        _negotiated(ask(group="service:web"))
+    _negotiated(ask(group="service:other"))
 
     nodes = list(Agreement.objects.order_by("created_at").values_list("node_id", flat=True))
     assert nodes == [cheap.node_id, dear.node_id, cheap.node_id, cheap.node_id]
@@ -325,7 +324,7 @@ def test_demands_of_a_group_are_spread_and_then_share(
 def test_a_group_that_negotiates_all_at_once_is_spread_too(
     ask: Callable[..., Demand], two_offers: tuple[Offer, Offer]
 ) -> None:
-    demands = [ask(spread_group="service:web") for _ in range(2)]
+    demands = [ask(group="service:web") for _ in range(2)]
     together = threading.Barrier(2)
 
     def negotiated(demand: Demand) -> None:

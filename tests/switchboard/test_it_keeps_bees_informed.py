@@ -15,6 +15,7 @@ from eth_account.signers.local import LocalAccount
 from agent import typed_data
 from agent.protocol import Answer, Answers, Observed, Offers, Stats, Verdict, Wanted
 from apps.market.models import Agreement, AgreementState, Demand
+from apps.market.needs import Need
 from apps.market.negotiation import negotiate, open_demand
 from apps.nodes import presence
 from apps.nodes.links import nudge
@@ -40,11 +41,8 @@ def _demand(team: Team) -> Demand:
     return open_demand(
         team=team,
         reference="replica:test",
-        runtimes=["process"],
         image="hive/hello:1",
-        cpu_threads=Decimal("0.5"),
-        mem_gib=Decimal("0.5"),
-        max_price_per_hour_glm=None,
+        need=Need(runtimes=["process"], cpu_threads=Decimal("0.5"), mem_gib=Decimal("0.5")),
         give_up_at=timezone.now() + timedelta(minutes=5),
     )
 
