@@ -227,8 +227,8 @@ class Keeper:
             self.tell(Started(assignment.assignment_id, run))
 
     async def _digests_to_judge(self, runtime: Runtime, workload: Workload) -> frozenset[str] | None:
-        """Of the image that is really there; None when the owner's rules ask nothing of it."""
-        if not self._judge.looks_into_images:
+        """Of the image that is really there; None when neither the owner's rules nor its permit ask."""
+        if not self._judge.looks_into(workload):
             return None
         return frozenset(await runtime.image_digests(workload, sha3=self._judge.wants_sha3(workload)))
 

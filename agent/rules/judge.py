@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.config import Config, Rules
 from agent.errors import AgentError
 from agent.protocol import ImageSignature, Workload
+from agent.rules import permits
 from agent.rules.digests import named_by, read_digest
 from agent.rules.hours import Span, is_open
 
@@ -57,16 +58,26 @@ class Judge:
 
     @property
     def looks_into_images(self) -> bool:
-        """Whether `objection_to_image` has anything to ask."""
+        """Whether the owner's rules ask anything of images."""
         return bool(self.digests or self.signers)
+
+    def looks_into(self, workload: Workload) -> bool:
+        """Whether `objection_to_image` has anything to ask of its image."""
+        return self.looks_into_images or permits.looks_into_images(workload)
 
     def wants_sha3(self, workload: Workload) -> bool:
         """Whether an image's SHA3-256 matters: an engine may have to read the whole image for it."""
         named = any(SHA3 in _payload(each) for each in workload.signatures) if self.signers else False
-        return named or not self._lists_only("sha256:")
+        return named or not self._lists_only("sha256:") or permits.wants_sha3(workload)
 
     def objection_to_image(self, workload: Workload, digests: Collection[str]) -> str:
-        """Why this very image may not run; `digests` are of what is there, not of what was asked for."""
+        """Why this very image may not run; `digests` are of what is there, not of what was asked for.
+
+        By the owner's rules, and by what the application's key allows.
+        """
+        return self._objection_of_rules(workload, digests) or permits.objection_to_image(workload, digests)
+
+    def _objection_of_rules(self, workload: Workload, digests: Collection[str]) -> str:
         if not self.looks_into_images:
             return ""
         if not digests:

@@ -21,7 +21,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
 
 from agent.protocol import ImageSignature
 
@@ -29,7 +34,8 @@ Key = Ed25519PublicKey | EllipticCurvePublicKey
 
 DOCUMENT = "cosign container image signature"
 _RAW_ED25519_BYTES = 32
-_SHAPE = "expected a public key, Ed25519 or ECDSA P-256 (cosign's): a file, PEM or base64"
+_INLINE = "expected a public key, Ed25519 or ECDSA P-256 (cosign's): PEM or base64"
+_SHAPE = f"{_INLINE}, or a file of these"
 
 
 class _Image(msgspec.Struct):
@@ -62,12 +68,32 @@ def read_key(text: str, home: Path) -> Key:
     return _key(data, text)
 
 
+def key_in(text: str) -> Key:
+    """As `read_key`, of what stands in the text itself: PEM or base64. Raises ValueError; reads no file."""
+    data = _decoded(text.strip())
+    if data is None:
+        raise ValueError(f"{_INLINE}; {text[:80]!r} is none")
+    return _key(data, text)
+
+
+def written(key: Key) -> str:
+    """In base64 of DER (SubjectPublicKeyInfo): one way to write each key, which `key_in` reads."""
+    return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
 def signed_by(keys: Sequence[Key], signatures: Iterable[ImageSignature], digests: Collection[str]) -> bool:
     """Whether one of the keys has signed that an image with one of these digests is good."""
-    return any(_is_good(key, signature, digests) for signature in signatures for key in keys)
+    return not vouched_by(keys, signatures).isdisjoint(digests)
 
 
-def _is_good(key: Key, signature: ImageSignature, digests: Collection[str]) -> bool:
+def vouched_by(keys: Sequence[Key], signatures: Iterable[ImageSignature]) -> frozenset[str]:
+    """The digests of the images for which one of the keys has vouched."""
+    found = (_digest_vouched(key, signature) for signature in signatures for key in keys)
+    return frozenset(digest for digest in found if digest)
+
+
+def _digest_vouched(key: Key, signature: ImageSignature) -> str:
+    """Empty when the signature is not this key's, or over something else."""
     try:
         payload, proof = _base64(signature.payload), _base64(signature.signature)
         document = msgspec.json.decode(payload, type=_SimpleSigning).critical
@@ -76,8 +102,8 @@ def _is_good(key: Key, signature: ImageSignature, digests: Collection[str]) -> b
         else:
             key.verify(proof, payload, ECDSA(hashes.SHA256()))
     except (InvalidSignature, msgspec.DecodeError, ValueError):
-        return False
-    return document.type == DOCUMENT and document.image.digest in digests
+        return ""
+    return document.image.digest if document.type == DOCUMENT else ""
 
 
 def _decoded(text: str) -> bytes | None:
