@@ -55,11 +55,14 @@ class Rent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage_gib: Decimal = Decimal(10)
     replica_storage_gib: Decimal = Decimal(10)
     """The most that one replica may write."""
+    gpus: int = 0
     hours: tuple[str, ...] = ()
     """Spans of local time, as `rules.hours` reads them; none at all means always."""
 
     def __post_init__(self) -> None:
         _not_negative(self, "threads", "mem_gib", "storage_gib", "replica_storage_gib")
+        if not 0 <= self.gpus <= 1024:
+            raise ValueError(f"gpus: expected a whole number from 0 to 1024, got {self.gpus}")
         _ = self.spans
 
     @property

@@ -8,15 +8,22 @@ from datetime import datetime
 from decimal import Decimal
 
 from agent import clock
+from agent.conceding import ROUNDS, asked_in
 from agent.config import Rent
 from agent.pricing import Pricing, why_below
-from agent.protocol import AgreementToSign, Answer, Assignment, Offer, Proposal, Terms, Verdict
+from agent.protocol import AgreementToSign, Answer, Assignment, Offer, Price, Proposal, Terms, Verdict
+from agent.rules import permits
 from agent.rules.judge import Judge
 
-ROUNDS = 5
-"""A bargain that takes longer is refused."""
 MAX_AGREEMENT_DAYS = 90
 _DAY_MS = 24 * 3600 * 1000
+_SIZES = {
+    "cpu_threads": "CPU threads",
+    "mem_gib": "GiB of memory",
+    "storage_gib": "GiB of storage",
+    "gpus": "GPUs",
+}
+"""What terms and workloads say of their size, and how people are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +47,17 @@ class Standing:
 
 
 def answer_proposal(proposal: Proposal, standing: Standing, now_ms: int) -> Answer:
-    """Not binding: accepted, countered with the owner's lowest price, or rejected with the reason."""
-    terms = proposal.terms
+    """Not binding: accepted, countered with what is asked in this round, or rejected with the reason."""
+    id, terms = proposal.proposal_id, proposal.terms
     if why_not := objection(terms, standing, now_ms):
-        return Answer(verdict=Verdict.REJECTED, proposal_id=proposal.proposal_id, reason=why_not)
-    too_low = below_lowest(terms, standing)
+        return Answer(verdict=Verdict.REJECTED, proposal_id=id, reason=why_not)
+    asked = asked_in(proposal.round, asked=standing.pricing.asked, lowest=standing.pricing.lowest)
+    too_low = why_too_low(terms, asked, standing)
     if not too_low:
-        return Answer(verdict=Verdict.ACCEPTED, proposal_id=proposal.proposal_id)
+        return Answer(verdict=Verdict.ACCEPTED, proposal_id=id)
     if proposal.round >= ROUNDS:
-        return Answer(verdict=Verdict.REJECTED, proposal_id=proposal.proposal_id, reason=too_low)
-    return Answer(
-        verdict=Verdict.COUNTERED,
-        proposal_id=proposal.proposal_id,
-        counter_price=standing.pricing.lowest,
-        reason=too_low,
-    )
+        return Answer(verdict=Verdict.REJECTED, proposal_id=id, reason=too_low)
+    return Answer(verdict=Verdict.COUNTERED, proposal_id=id, counter_price=asked, reason=too_low)
 
 
 def objection_to_agreement(asked: AgreementToSign, standing: Standing, now_ms: int) -> str:
@@ -62,7 +65,7 @@ def objection_to_agreement(asked: AgreementToSign, standing: Standing, now_ms: i
     terms = asked.terms
     if terms.requestor != standing.queen:
         return f"its requestor is {terms.requestor}, not the queen of this link"
-    return objection(terms, standing, now_ms) or below_lowest(terms, standing)
+    return objection(terms, standing, now_ms) or why_too_low(terms, standing.pricing.lowest, standing)
 
 
 def objection(terms: Terms, standing: Standing, now_ms: int) -> str:
@@ -85,12 +88,12 @@ def objection(terms: Terms, standing: Standing, now_ms: int) -> str:
     return _lack(terms, standing)
 
 
-def below_lowest(terms: Terms, standing: Standing) -> str:
+def why_too_low(terms: Terms, least: Price, standing: Standing) -> str:
     """Why the owner would not for this price; empty for what an offer promised a moment ago."""
     offer = standing.offers.get(terms.offer_id) if terms.offer_id in standing.promised else None
     if offer and not why_below(terms.price, offer.price, terms.cpu_threads):
         return ""
-    return why_below(terms.price, standing.pricing.lowest, terms.cpu_threads)
+    return why_below(terms.price, least, terms.cpu_threads)
 
 
 def objection_to_assignment(
@@ -109,10 +112,12 @@ def objection_to_assignment(
     if (workload.runtime, workload.image) != (terms.runtime, terms.image):
         agreed, asked = f"{terms.image} on {terms.runtime}", f"{workload.image} on {workload.runtime}"
         return f"the agreement is for {agreed}, not {asked}"
-    if workload.cpu_threads > terms.cpu_threads or workload.mem_gib > terms.mem_gib:
+    if any(getattr(workload, name) > getattr(terms, name) for name in _SIZES):
         return "it asks for more than the agreement gives"
     if workload.runtime not in runtimes:
         return f"runtime {workload.runtime} does not work here now"
+    if why_not := permits.objection(workload, node_id=terms.provider):
+        return why_not
     return judge.objection(runtime=workload.runtime, image=workload.image, team=terms.team, at=at)
 
 
@@ -123,12 +128,12 @@ def local_time() -> datetime:
 
 def _lack(terms: Terms, standing: Standing) -> str:
     """The runtimes share one machine: what is rented out on all of them is held against what is for rent."""
-    others = [each for each in standing.signed if each.agreement_id != terms.agreement_id]
     rent = standing.rent
-    free_threads = rent.threads - sum((each.cpu_threads for each in others), Decimal(0))
-    free_gib = rent.mem_gib - sum((each.mem_gib for each in others), Decimal(0))
-    if terms.cpu_threads > free_threads:
-        return f"{terms.cpu_threads:f} CPU threads are asked, {free_threads:f} are free"
-    if terms.mem_gib > free_gib:
-        return f"{terms.mem_gib:f} GiB of memory are asked, {free_gib:f} are free"
+    for_rent = (rent.threads, rent.mem_gib, rent.storage_gib, rent.gpus)
+    others = [each for each in standing.signed if each.agreement_id != terms.agreement_id]
+    for (name, words), whole in zip(_SIZES.items(), for_rent, strict=True):
+        asked = Decimal(getattr(terms, name))
+        free = max(whole - sum((Decimal(getattr(each, name)) for each in others), Decimal(0)), Decimal(0))
+        if asked > free:
+            return f"{asked:f} {words} are asked, {free:f} are free"
     return ""

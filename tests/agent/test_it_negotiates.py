@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from agent.conceding import ROUNDS, asked_in
 from agent.config import Config, Prices, Rent, Rules
 from agent.negotiate import (
-    ROUNDS,
     Standing,
     answer_proposal,
     objection_to_agreement,
@@ -94,14 +94,37 @@ def objection(terms: Terms = TERMS, **changes: Any) -> str:
     )
 
 
-def test_it_accepts_a_bargain_within_the_owners_limit() -> None:
-    assert answer_proposal(propose("0.8"), standing(), NOW_MS).verdict == Verdict.ACCEPTED
+def test_it_gives_way_by_a_fifth_of_its_room_in_each_round() -> None:
+    answers = [answer_proposal(propose("0.5", round), standing(), NOW_MS) for round in range(1, ROUNDS)]
+    assert {answer.verdict for answer in answers} == {Verdict.COUNTERED}
+    assert [answer.counter_price for answer in answers] == [
+        price(each) for each in ("0.96", "0.92", "0.88", "0.84")
+    ]
+    assert answers[0].reason == "9 GLM an hour is below the owner's 17.28"
 
 
-def test_it_names_its_lowest_price_when_less_is_bid() -> None:
-    answer = answer_proposal(propose("0.5"), standing(), NOW_MS)
-    assert (answer.verdict, answer.counter_price) == (Verdict.COUNTERED, CONFIG.prices.lowest)
-    assert answer.reason == "9 GLM an hour is below the owner's 14.4"
+def test_it_takes_in_each_round_what_it_would_ask_there_and_no_less() -> None:
+    for round, share in enumerate(("0.96", "0.92", "0.88", "0.84", "0.8"), start=1):
+        assert answer_proposal(propose(share, round), standing(), NOW_MS).verdict == Verdict.ACCEPTED
+        less = str(D(share) - D("0.000001"))
+        assert answer_proposal(propose(less, round), standing(), NOW_MS).verdict != Verdict.ACCEPTED
+
+
+def test_a_question_that_comes_twice_has_the_same_answer() -> None:
+    first, again = (answer_proposal(propose("0.5", 2), standing(), NOW_MS) for _ in range(2))
+    assert first == again
+
+
+def test_it_never_asks_for_less_than_its_lowest_whatever_round_it_is_told() -> None:
+    for round in (0, ROUNDS, ROUNDS + 1, 1 << 30):
+        ask = asked_in(round, asked=CONFIG.prices.asked, lowest=CONFIG.prices.lowest)
+        assert price("0.8").second_glm <= ask.second_glm <= price("1").second_glm
+
+
+def test_where_the_owner_does_not_bargain_every_counter_is_what_is_asked() -> None:
+    firm = prices_now(replace(CONFIG, prices=replace(CONFIG.prices, lowest_percent=D(100))), [], D(4))
+    answer = answer_proposal(propose("0.9", 3), standing(pricing=firm), NOW_MS)
+    assert (answer.verdict, answer.counter_price) == (Verdict.COUNTERED, CONFIG.prices.asked)
 
 
 def test_it_ends_a_bargain_that_leads_nowhere() -> None:
@@ -169,6 +192,8 @@ def test_it_would_sign_what_it_offered() -> None:
         ({"expires_at_ms": NOW_MS + 10**11}, "longer than 90 days"),
         ({"cpu_threads": Decimal(5)}, "5 CPU threads are asked, 4 are free"),
         ({"mem_gib": Decimal("8.5")}, "8.5 GiB of memory are asked, 8 are free"),
+        ({"storage_gib": Decimal(11)}, "11 GiB of storage are asked, 10 are free"),
+        ({"gpus": 1}, "1 GPUs are asked, 0 are free"),
         ({"price": Price()}, "0 GLM an hour is below the owner's 14.4"),
     ],
 )
@@ -181,6 +206,16 @@ def test_it_rents_nothing_out_twice() -> None:
     assert objection(signed=[other]) == "2 CPU threads are asked, 1 are free"
     large = replace(TERMS, cpu_threads=Decimal(3))
     assert objection(large, signed=[large]) == "", "asked again for what it has signed"
+
+
+def test_storage_and_gpus_are_rented_out_once_too() -> None:
+    rent = replace(CONFIG.rent, gpus=2)
+    other = replace(TERMS, agreement_id="g0", storage_gib=Decimal(7), gpus=1)
+    assert objection(replace(TERMS, storage_gib=Decimal(3), gpus=1), rent=rent, signed=[other]) == ""
+    more = replace(TERMS, storage_gib=Decimal("3.5"))
+    assert objection(more, rent=rent, signed=[other]) == "3.5 GiB of storage are asked, 3 are free"
+    more = replace(TERMS, gpus=2)
+    assert objection(more, rent=rent, signed=[other]) == "2 GPUs are asked, 1 are free"
 
 
 def test_it_refuses_a_runtime_that_works_no_more() -> None:
@@ -210,6 +245,8 @@ def assigned(**changes: Any) -> Assignment:
         ({"runtime": "docker"}, "not hive/hello:1 on docker"),
         ({"cpu_threads": Decimal(3)}, "more than the agreement gives"),
         ({"mem_gib": Decimal(3)}, "more than the agreement gives"),
+        ({"storage_gib": Decimal(1)}, "more than the agreement gives"),
+        ({"gpus": 1}, "more than the agreement gives"),
     ],
 )
 def test_it_runs_only_what_it_has_signed(changes: dict[str, Any], words: str) -> None:
