@@ -11,6 +11,7 @@ from apps.nodes.links import Hint
 from apps.nodes.listeners import listens, stopped_listening
 from hive_portal.admission import admit, leave
 from hive_portal.database import in_database
+from hive_portal.doorstep import Doorstep
 from hive_portal.gathering import Gathering
 from hive_portal.hearing import hear
 from hive_portal.inbox import Inbox
@@ -45,6 +46,7 @@ class Exchange:
         self.informer = Informer(self._links)
         self.inbox = Inbox(self.informer.answer)
         self.probing = Probing()
+        self.doorstep = Doorstep()
         self.arrivals = Gathering(admit)
         self.departures = Gathering(leave)
         self._tasks: list[asyncio.Task[None]] = []

@@ -152,6 +152,11 @@ HIVE_APPROVE_NODES = env.choice("HIVE_APPROVE_NODES", "hand", "auto")
 HIVE_HEARTBEAT_S = env.number("HIVE_HEARTBEAT_S", 5)
 HIVE_NODE_GRACE_S = env.number("HIVE_NODE_GRACE_S", 30)
 """How long a silent node is unknown before it is offline and what it ran is replaced."""
+HIVE_SILENT_LINKS = int(env.number("HIVE_SILENT_LINKS", 1000))
+"""How many links from one address may wait without a hello; a process refuses more before it reads them.
+
+Generous: Bees behind one NAT come back together after a restart, and each waits for a moment only.
+"""
 HIVE_BEE_NETWORKS = env.networks("HIVE_BEE_NETWORKS")
 """Where replicas may be besides the address their Bee calls from: `10.0.0.0/24`, `<node id>=10.0.0.7/32`."""
 HIVE_METERING_INTERVAL_S = env.number("HIVE_METERING_INTERVAL_S", 60)

@@ -75,6 +75,7 @@ class Link:
         "_send",
         "_sending",
         "_told_at_s",
+        "_waits",
         "channel",
         "close_reason",
         "node_id",
@@ -99,6 +100,8 @@ class Link:
         self._behind = False
         """Something was to be told while the last frame was still being sent."""
         self._hello_timer: asyncio.TimerHandle | None = None
+        self._waits = False
+        """On the doorstep: it has not said hello."""
 
     # -- a link's life ------------------------------------------------------------------------------------
 
@@ -106,6 +109,8 @@ class Link:
         code = 1006
         try:
             await receive()  # websocket.connect
+            if not self.enter():
+                return await self._send({"type": "websocket.close"})  # not accepted yet: answered 403
             await self.greet()
             while (event := await receive())["type"] == "websocket.receive":
                 await self.hear(event.get("text"))
@@ -114,6 +119,11 @@ class Link:
             pass  # the Bee was gone when something was sent to it
         finally:
             await self.end(code)
+
+    def enter(self) -> bool:
+        """False when too many from its address wait already. Who enters waits until `stop_waiting`."""
+        self._waits = self._exchange.doorstep.enter(self._peer)
+        return self._waits
 
     async def greet(self) -> None:
         await self._send({"type": "websocket.accept"})
@@ -247,6 +257,9 @@ class Link:
         self._start(self.hang_up(NO_HELLO, f"no hello within {HELLO_WITHIN_S:.0f} s"))
 
     def stop_waiting(self) -> None:
+        if self._waits:
+            self._waits = False
+            self._exchange.doorstep.leave(self._peer)
         if self._hello_timer is not None:
             self._hello_timer.cancel()
             self._hello_timer = None
