@@ -50,6 +50,8 @@ class Need:
     """Taken only when nobody else serves."""
     beside_nodes: Collection[str] = field(default_factory=frozenset)
     """Where others of the same group are: taken only when nobody else serves, but before those to avoid."""
+    near_nodes: Collection[str] = field(default_factory=frozenset)
+    """Where those are whom `affinity` names."""
 
     @property
     def size(self) -> Size:
@@ -59,3 +61,11 @@ class Need:
             storage_gib=self.storage_gib,
             gpus=self.gpus,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """So many replicas of the same need."""
+
+    need: Need
+    count: int = 1

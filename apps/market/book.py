@@ -1,0 +1,207 @@
+"""The book: the offers that can be taken now, and the same as columns of numbers for quick arithmetic.
+
+Sizes are whole thousandths, as the tables keep them, so that room is counted exactly. Prices in the columns
+are floats that only order; whoever is chosen is reckoned again in Decimal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.price import SECONDS_PER_HOUR
+from agent.protocol import Price
+from apps.market.listing import Choice, Listing
+from apps.market.models import Spread
+from apps.market.needs import Need
+from apps.nodes.sizes import Size
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+THOUSANDTHS = 1000
+
+
+class Place(NamedTuple):
+    """What spreading and affinity have to know of a node, also of one that offers nothing now."""
+
+    owner_id: int | None
+    region: str
+    is_newcomer: bool
+
+
+class Book:
+    """Listings, best read through columns; `take` counts what is sold from it.
+
+    `meeting` gives the ids of the offers that meet a filter, `where` the places of nodes without an offer.
+    """
+
+    def __init__(
+        self,
+        listings: Iterable[Listing],
+        *,
+        meeting: Callable[[str], Collection[UUID]],
+        where: Callable[[Collection[str]], Mapping[str, Place]],
+    ) -> None:
+        self.listings = list(listings)
+        self._columns = dict(zip(Listing._fields, zip(*self.listings, strict=True), strict=False))
+        self._meeting, self._where = meeting, where
+        self._places: dict[str, Place | None] = {}
+        self._meets: dict[str, Mask] = {}
+        self._figures: dict[str, Floats] = {}
+
+    def __len__(self) -> int:
+        return len(self.listings)
+
+    # -- columns ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def nodes(self) -> dict[str, int]:
+        """The place of each node in `free`."""
+        return _numbers(self._column("node_id"))
+
+    @cached_property
+    def node(self) -> Ints:
+        """Of each listing, its node's place in `free`."""
+        return _coded(self._column("node_id"), self.nodes)
+
+    @cached_property
+    def owners(self) -> dict[int, int]:
+        return _numbers(self._column("owner_id"))
+
+    @cached_property
+    def owner(self) -> Ints:
+        return _coded(self._column("owner_id"), self.owners)
+
+    @cached_property
+    def regions(self) -> dict[str, int]:
+        return _numbers(self._column("region"))
+
+    @cached_property
+    def region(self) -> Ints:
+        return _coded(self._column("region"), self.regions)
+
+    @cached_property
+    def runtime(self) -> NDArray[np.str_]:
+        return np.array(self._column("runtime"), dtype=np.str_)
+
+    @cached_property
+    def size(self) -> Ints:
+        """Of each listing, in thousandths: CPU threads, GiB of memory, GiB of storage, GPUs."""
+        return self._thousandths("cpu_threads", "mem_gib", "storage_gib", "gpus")
+
+    @cached_property
+    def free(self) -> Ints:
+        """Of each node, as `size`."""
+        left = np.zeros((len(self.nodes), 4), dtype=np.int64)
+        left[self.node] = self._thousandths(
+            "free_cpu_threads", "free_mem_gib", "free_storage_gib", "free_gpus"
+        )
+        return left
+
+    @cached_property
+    def is_newcomer(self) -> Mask:
+        return np.array(self._column("is_newcomer"), dtype=np.bool_)
+
+    @cached_property
+    def silence(self) -> Ints:
+        """The listings' order by how lately their nodes were heard, the latest first."""
+        heard = [at.timestamp() if at else 0.0 for at in self._column("heard_at")]
+        return np.argsort(-np.array(heard, dtype=np.float64), kind="stable")
+
+    def figure(self, name: str) -> Floats:
+        """A column of numbers; NaN is unknown."""
+        if name not in self._figures:
+            self._figures[name] = np.array(self._column(name), dtype=np.float64)
+        return self._figures[name]
+
+    def per_hour(self, cpu_threads: Decimal) -> Floats:
+        """GLM per hour of each listing for so many threads."""
+        rate = self.figure("second_glm") + self.figure("cpu_second_glm") * float(cpu_threads)
+        return rate * float(SECONDS_PER_HOUR)
+
+    def level(self, by: str) -> Ints:
+        """Of each listing, the number of its node, its owner or its region."""
+        return {Spread.NODE: self.node, Spread.OWNER: self.owner, Spread.REGION: self.region}[Spread(by)]
+
+    def number(self, node_id: str, by: str) -> int | None:
+        """The number, in `level(by)`, of the place of any node; None when no listing is there."""
+        if by == Spread.NODE:
+            return self.nodes.get(node_id)
+        place = self.place_of(node_id)
+        if place is None:
+            return None
+        if by == Spread.OWNER:
+            return None if place.owner_id is None else self.owners.get(place.owner_id)
+        return self.regions.get(place.region) if place.region else None
+
+    # -- what is asked of it ------------------------------------------------------------------------------
+
+    def meets(self, constraints: str) -> Mask:
+        """Which listings meet a filter: asked of the database once for each text."""
+        if constraints not in self._meets:
+            ids = self._meeting(constraints)
+            met = np.fromiter((listing.id in ids for listing in self.listings), np.bool_, len(self))
+            self._meets[constraints] = met
+        return self._meets[constraints]
+
+    def place_of(self, node_id: str) -> Place | None:
+        """None for a node that nobody knows."""
+        if (number := self.nodes.get(node_id)) is not None:
+            listing = self.listings[self._first_of[number]]
+            return Place(listing.owner_id, listing.region, listing.is_newcomer)
+        if node_id not in self._places:
+            self._places[node_id] = self._where([node_id]).get(node_id)
+        return self._places[node_id]
+
+    def find(self, offer_id: UUID | str) -> Listing | None:
+        number = self._numbers_by_id.get(str(offer_id))
+        return None if number is None else self.listings[number]
+
+    def take(self, node_id: str, size: Size) -> None:
+        """Count something as sold: whoever looks into this book next finds less."""
+        self.free[self.nodes[node_id]] -= thousandths(size)
+
+    @cached_property
+    def _first_of(self) -> Ints:
+        return np.unique(self.node, return_index=True)[1]
+
+    @cached_property
+    def _numbers_by_id(self) -> dict[str, int]:
+        return {str(listing.id): number for number, listing in enumerate(self.listings)}
+
+    def _column(self, name: str) -> Sequence[Any]:
+        return self._columns.get(name, ())
+
+    def _thousandths(self, *names: str) -> Ints:
+        columns = [np.array(self._column(name), dtype=np.float64) * THOUSANDTHS for name in names]
+        return np.rint(np.stack(columns, axis=1)).astype(np.int64)
+
+
+def thousandths(size: Size) -> Ints:
+    """As a row of `Book.free`; what is asked in finer parts is rounded up."""
+    asked = (size.cpu_threads, size.mem_gib, size.storage_gib, Decimal(size.gpus))
+    return np.array([math.ceil(each * THOUSANDTHS) for each in asked], dtype=np.int64)
+
+
+def choice_of(listing: Listing, need: Need, price: Price | None = None) -> Choice:
+    """Exact, at the offer's own price or another that was agreed."""
+    price = price or listing.price
+    return Choice(offer=listing, price=price, per_hour_glm=price.per_hour_glm(need.cpu_threads))
+
+
+def _numbers(column: Sequence[Any]) -> dict[Any, int]:
+    """Each different value and its number, in the order of their coming."""
+    return {value: number for number, value in enumerate(dict.fromkeys(column))}
+
+
+def _coded(column: Sequence[Hashable], numbers: Mapping[Any, int]) -> Ints:
+    return np.fromiter((numbers[value] for value in column), np.int64, len(column))
