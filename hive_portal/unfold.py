@@ -57,6 +57,8 @@ NAVIGATION = [
         _link("Demands", "market_demand", "shopping_cart"),
         _link("Proposals", "market_proposal", "forum"),
         _link("Agreements", "market_agreement", "handshake"),
+        _link("Cloud prices", "market_cloudprice", "cloud"),
+        _link("GLM rates", "market_glmrate", "currency_exchange"),
     ),
     _group(
         "Nodes",

@@ -67,3 +67,6 @@ class AgreementAdmin(Shown):
     @verb("Terminate")
     def terminate(self, agreement: Agreement, actor: Actor) -> None:
         terminate(agreement, actor=actor, reason=by_hand(actor))
+
+
+from apps.market.clouds import admin as _clouds  # noqa: E402, F401

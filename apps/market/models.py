@@ -12,6 +12,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agent.protocol import Terms
+from apps.market.clouds.prices import CloudPrice as CloudPrice
+from apps.market.clouds.prices import GlmRate as GlmRate
+from apps.market.history.points import PricePoint as PricePoint
+from apps.market.keys.policy import KeyPolicy as KeyPolicy
 from apps.market.reputation.records import FactKind as FactKind
 from apps.market.reputation.records import NodeReputation as NodeReputation
 from apps.market.reputation.records import ReputationFact as ReputationFact
@@ -135,15 +139,22 @@ class ProposalState(models.TextChoices):
     ACCEPTED = "accepted", "Accepted"
     """The Bee would; an agreement follows."""
     COUNTERED = "countered", "Countered"
-    """The Bee names another price."""
+    """The other side names another price, and so the next round begins."""
     REJECTED = "rejected", "Rejected"
-    """The Bee would not, and says why."""
+    """The other side would not, and says why."""
     EXPIRED = "expired", "Expired"
     """No answer in time."""
 
 
+class Issuer(models.TextChoices):
+    QUEEN = "queen", "Queen"
+    """A bid."""
+    BEE = "bee", "Bee"
+    """What is asked, in answer to a bid."""
+
+
 class Proposal(Priced, Stateful):
-    """One round of a negotiation: would this node at this price? Binds nobody."""
+    """Half a round of a negotiation, a bid or the answer to it: at this price? Binds nobody."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
         ProposalState.SENT: frozenset(
@@ -159,6 +170,7 @@ class Proposal(Priced, Stateful):
     demand = models.ForeignKey(Demand, on_delete=models.CASCADE, related_name="proposals")
     offer = models.ForeignKey(Offer, on_delete=models.PROTECT, related_name="proposals")
     state = models.CharField(max_length=12, choices=ProposalState.choices, default=ProposalState.SENT)
+    issuer = models.CharField(max_length=8, choices=Issuer.choices, default=Issuer.QUEEN)
     round = models.PositiveSmallIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -48,6 +48,7 @@ from apps.nodes.measured import NodeBenchmark, Span, Statistic
 from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState, Offer
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import ApiToken, Team, User
+from tests.pages.prices import paint_prices
 
 COMPOSE = """\
 name: hello
@@ -133,6 +134,7 @@ def paint(team: Team, user: User) -> Scenery:
     Enrolment.issue(owner=user)
     Listener.objects.create(started_at=timezone.now(), last_seen_at=timezone.now())
     EdgeLog.objects.create(path="/var/log/hive/edge.log", inode=1)
+    paint_prices()
     replica = web.replicas.get(index=1)
     return Scenery(team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token)
 

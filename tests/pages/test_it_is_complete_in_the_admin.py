@@ -16,6 +16,7 @@ from django.utils import timezone
 from apps.billing.models import Hold, Invoice, Payment, Transfer, Wallet
 from apps.billing.proof import prove_books
 from apps.deployments.models import Deployment
+from apps.market.models import PricePoint
 from apps.nodes.models import Node, Statistic
 from apps.teams.models import ApiToken, AuditLine
 from hive_portal import standing
@@ -23,8 +24,8 @@ from hive_portal.standing import Figure, figures
 from tests.pages.scenery import Scenery
 
 ROOMS = ("teams", "nodes", "market", "billing", "deployments")
-CHARTED = {Statistic}
-"""Rows with a key of several columns, which the admin can't open: their node's page draws them."""
+CHARTED = {Statistic, PricePoint}
+"""Rows with a key of several columns, which the admin can't open: pages draw them."""
 MODELS = [model for room in ROOMS for model in apps.get_app_config(room).get_models() if model not in CHARTED]
 
 

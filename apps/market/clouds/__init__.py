@@ -1,0 +1,1 @@
+"""What the same resources cost at public clouds, by their published list prices."""

@@ -1,0 +1,102 @@
+"""The history of prices is written here alone: a look at the book every five minutes, then averages."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from apps.market.board.lots import lets, lots, wanted
+from apps.market.board.rows import Row, rows
+from apps.market.history.points import ALL, KEPT, PricePoint, PriceSpan
+
+FINEST = PriceSpan.FIVE_MINUTES
+
+
+def note_prices() -> int:
+    """Keep what the book says now, once in five minutes; then average and forget. Returns rows written.
+
+    Called more often, or by two at once, it writes no more. While nobody calls it there is a gap.
+    """
+    at = beginning(timezone.now(), FINEST)
+    written = 0 if _is_noted(at) else _note(at)
+    return written + roll_up()
+
+
+def roll_up() -> int:
+    """Average what is complete into the coarser spans, then forget what is too old. Returns rows written."""
+    now = timezone.now()
+    written = _average(PriceSpan.FIVE_MINUTES, PriceSpan.HOUR, now=now)
+    written += _average(PriceSpan.HOUR, PriceSpan.DAY, now=now)
+    for span, kept in KEPT.items():
+        PricePoint.objects.filter(span_s=span, at__lt=now - kept).delete()
+    return written
+
+
+def beginning(at: datetime, span: PriceSpan) -> datetime:
+    """Of the span that this instant is in."""
+    return at.replace(microsecond=0) - timedelta(seconds=int(at.timestamp()) % span)
+
+
+def _is_noted(at: datetime) -> bool:
+    return PricePoint.objects.filter(runtime=ALL, region=ALL, span_s=FINEST, at=at).exists()
+
+
+def _note(at: datetime) -> int:
+    told = rows(lots(), lets(), wanted())
+    return len(PricePoint.objects.bulk_create((_point(row, at) for row in told), ignore_conflicts=True))
+
+
+def _point(row: Row, at: datetime) -> PricePoint:
+    figures = {name: getattr(row, name) for name in (*PricePoint.PRICES, *PricePoint.COUNTS)}
+    return PricePoint(runtime=row.runtime, region=row.region, span_s=FINEST, at=at, **figures)
+
+
+def _average(fine: PriceSpan, coarse: PriceSpan, *, now: datetime) -> int:
+    since, until = _not_averaged(fine, coarse), beginning(now, coarse)
+    if since is None or since >= until:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_AVERAGE, {"fine": fine, "coarse": coarse, "since": since, "until": until})
+        return cursor.rowcount
+
+
+def _not_averaged(fine: PriceSpan, coarse: PriceSpan) -> datetime | None:
+    """The beginning of the first span that was not averaged yet; None when there is nothing to average."""
+    newest = PricePoint.objects.filter(span_s=coarse).aggregate(at=Max("at"))["at"]
+    if newest is not None:
+        return newest + timedelta(seconds=coarse)
+    oldest = PricePoint.objects.filter(span_s=fine).aggregate(at=Min("at"))["at"]
+    return oldest and beginning(oldest, coarse)
+
+
+_AVERAGE = """
+INSERT INTO market_pricepoint (
+    runtime, region, span_s, at, samples,
+    least_glm, median_glm, mean_glm, paid_glm,
+    cpu_threads, cpu_threads_free, cpu_threads_let, nodes, offers, agreements, demands
+)
+SELECT
+    runtime,
+    region,
+    %(coarse)s,
+    date_bin(make_interval(secs => %(coarse)s), at, 'epoch') AS begins,
+    sum(samples),
+    min(least_glm),
+    sum(median_glm * samples) / sum(samples) FILTER (WHERE median_glm IS NOT NULL),
+    sum(mean_glm * samples) / sum(samples) FILTER (WHERE mean_glm IS NOT NULL),
+    sum(paid_glm * samples) / sum(samples) FILTER (WHERE paid_glm IS NOT NULL),
+    sum(cpu_threads * samples) / sum(samples),
+    sum(cpu_threads_free * samples) / sum(samples),
+    sum(cpu_threads_let * samples) / sum(samples),
+    sum(nodes * samples) / sum(samples),
+    sum(offers * samples) / sum(samples),
+    sum(agreements * samples) / sum(samples),
+    sum(demands * samples) / sum(samples)
+FROM market_pricepoint
+WHERE span_s = %(fine)s AND at >= %(since)s AND at < %(until)s
+GROUP BY runtime, region, begins
+ON CONFLICT DO NOTHING
+"""
