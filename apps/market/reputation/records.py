@@ -86,6 +86,7 @@ class NodeReputation(models.Model):
     evidence = models.FloatField(
         default=0, help_text="The weight of its facts by now; older ones count less."
     )
+    good = models.FloatField(default=0, help_text="Of the evidence, what speaks for the node.")
     kept = models.PositiveIntegerField(default=0, help_text="Agreements of the last 30 days.")
     lost = models.PositiveIntegerField(default=0, help_text="Agreements of the last 30 days.")
     uptime = models.FloatField(null=True, help_text="Of the days of the last 30 on which it came, 0 to 1.")
