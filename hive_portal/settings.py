@@ -157,6 +157,10 @@ HIVE_SILENT_LINKS = int(env.number("HIVE_SILENT_LINKS", 1000))
 
 Generous: Bees behind one NAT come back together after a restart, and each waits for a moment only.
 """
+HIVE_REGION = env.text("HIVE_REGION")
+"""Where the Queen is, by a code of apps/nodes/regions.json: what nodes declare is held against the time to
+them. Unset: it is believed.
+"""
 HIVE_BEE_NETWORKS = env.networks("HIVE_BEE_NETWORKS")
 """Where replicas may be besides the address their Bee calls from: `10.0.0.0/24`, `<node id>=10.0.0.7/32`."""
 HIVE_METERING_INTERVAL_S = env.number("HIVE_METERING_INTERVAL_S", 60)
@@ -166,6 +170,8 @@ HIVE_LEASE_S = env.number("HIVE_LEASE_S", 900)
 HIVE_PROPOSAL_TIMEOUT_S = env.number("HIVE_PROPOSAL_TIMEOUT_S", 15)
 HIVE_PLACEMENT_TIMEOUT_S = env.number("HIVE_PLACEMENT_TIMEOUT_S", 600)
 """How long a replica may wait for budget, market or image before it fails."""
+HIVE_REPUTATION_HALF_LIFE_DAYS = env.number("HIVE_REPUTATION_HALF_LIFE_DAYS", 30)
+"""After so many days a fact about a node counts half."""
 HIVE_AGREEMENT_S = env.number("HIVE_AGREEMENT_S", 30 * 24 * 3600)
 HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
 HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
@@ -187,6 +193,8 @@ CELERY_BEAT_SCHEDULE = {
         "nodes.sweep_silent": 1.0,
         "nodes.roll_up_statistics": 60.0,
         "market.negotiate_due": 1.0,
+        "market.gather_facts": 900.0,
+        "market.reckon_reputations": 15.0,
         "deployments.reconcile_due": 0.5,
         "deployments.renew_leases": 5.0,
         "deployments.publish_edge": 1.0,

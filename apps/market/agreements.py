@@ -18,6 +18,7 @@ from agent import typed_data
 from apps.locks import queue_for
 from apps.market.matching import Choice
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
+from apps.market.reputation.dealing import note_end, note_unsigned
 from apps.money import price_columns
 from apps.nodes import capacity
 from apps.nodes.links import nudge
@@ -129,15 +130,20 @@ def end(agreement: Agreement, state: str, *, actor: Actor, reason: str) -> None:
     """Raises StaleState when somebody else ended it first: the capacity is given back once."""
     agreement.move_to(state, actor=actor, reason=reason, ended_at=timezone.now())
     capacity.release(node_id=agreement.node_id, size=agreement.size)
+    note_end(agreement)
     transaction.on_commit(look_again)
     nudge(agreement.node_id)
 
 
 @transaction.atomic
-def refuse(agreement: Agreement, state: str, *, actor: Actor, reason: str) -> None:
-    """The node did not sign: the demand looks for another one. Raises StaleState as `end` does."""
+def refuse(agreement: Agreement, state: str, *, actor: Actor, reason: str, forged: bool = False) -> None:
+    """The node did not sign: the demand looks for another one. Raises StaleState as `end` does.
+
+    `forged`: it signed with another key, or something else.
+    """
     demand = locked(agreement.demand)
     end(agreement, state, actor=actor, reason=reason)
+    note_unsigned(agreement, forged=forged)
     reopen(demand, reason=f"bee {agreement.node_id[:10]}… would not: {reason}")
 
 

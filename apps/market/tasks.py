@@ -9,6 +9,7 @@ from apps.market.agreements import end_late_agreements
 from apps.market.answers import expire_late_proposals
 from apps.market.models import Demand, DemandState
 from apps.market.negotiation import negotiate as negotiate_one
+from apps.market.reputation import gathering, reckoning
 
 AT_ONCE = 200
 """Demands looked at in one run; the rest come in the next, a second later."""
@@ -26,3 +27,13 @@ def negotiate_due() -> None:
     due = Demand.objects.filter(state=DemandState.OPEN, retry_at__lte=timezone.now())
     for demand_id in due.order_by("retry_at").values_list("pk", flat=True)[:AT_ONCE]:
         negotiate_one(demand_id)
+
+
+@shared_task(name="market.gather_facts")
+def gather_facts() -> None:
+    gathering.gather()
+
+
+@shared_task(name="market.reckon_reputations")
+def reckon_reputations() -> None:
+    reckoning.reckon_due()
