@@ -13,6 +13,7 @@ from agent.keys import keccak
 
 Fields = tuple[tuple[str, str], ...]
 """Name and type of each member."""
+DOMAIN_FIELDS: Fields = (("name", "string"), ("version", "string"), ("chainId", "uint256"))
 
 
 class SignableMessage(NamedTuple):
@@ -36,8 +37,7 @@ def encode(name: str, fields: Fields, message: dict[str, Any], *, domain: bytes)
 
 @lru_cache(maxsize=16)
 def domain_hash(name: str, version: str, chain_id: int) -> bytes:
-    fields = (("name", "string"), ("version", "string"), ("chainId", "uint256"))
-    return _hash("EIP712Domain", fields, {"name": name, "version": version, "chainId": chain_id})
+    return _hash("EIP712Domain", DOMAIN_FIELDS, {"name": name, "version": version, "chainId": chain_id})
 
 
 def _hash(name: str, fields: Fields, message: dict[str, Any]) -> bytes:

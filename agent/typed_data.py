@@ -125,7 +125,7 @@ def agreement(terms: Terms, *, chain_id: int) -> SignableMessage:
     return _encode("Agreement", message, chain_id)
 
 
-def plan(
+def plan_says(
     *,
     plan_id: str,
     queen: str,
@@ -135,10 +135,9 @@ def plan(
     content: dict[str, Any],
     price_per_hour_glm: Decimal,
     expires_at_ms: int,
-    chain_id: int,
-) -> SignableMessage:
-    """What the Queen says would be placed. `source` is the Compose file, `content` what is made of it."""
-    message = {
+) -> dict[str, Any]:
+    """What the Queen says would be placed: the Compose file and what is made of it as hashes."""
+    return {
         "planId": plan_id,
         "queen": queen,
         "team": team,
@@ -148,7 +147,10 @@ def plan(
         "pricePerHourWei": _wei(price_per_hour_glm),
         "expiresAtMs": expires_at_ms,
     }
-    return _encode("Plan", message, chain_id)
+
+
+def plan(says: dict[str, Any], *, chain_id: int) -> SignableMessage:
+    return _encode("Plan", says, chain_id)
 
 
 def usage(report: Usage, *, chain_id: int) -> SignableMessage:
@@ -176,6 +178,22 @@ def debit_note(note: DebitNote, *, chain_id: int) -> SignableMessage:
         "final": note.final,
     }
     return _encode("DebitNote", message, chain_id)
+
+
+def for_wallets(name: str, message: dict[str, Any], *, chain_id: int) -> dict[str, Any]:
+    """The same as EIP-712's own JSON, which wallets take; numbers as texts, for JSON's are too small."""
+    types = {"EIP712Domain": eip712.DOMAIN_FIELDS, name: TYPES[name]}
+    return {
+        "domain": {"name": "Golem Hive", "version": "1", "chainId": chain_id},
+        "primaryType": name,
+        "types": {
+            each: [{"name": field, "type": kind} for field, kind in fields] for each, fields in types.items()
+        },
+        "message": {
+            field: str(message[field]) if kind.startswith("uint") else message[field]
+            for field, kind in TYPES[name]
+        },
+    }
 
 
 def sign(message: SignableMessage, key: Signer) -> str:

@@ -18,6 +18,7 @@ from apps.billing.wallets import WalletTaken
 from apps.deployments.applying import PlanExpired, PlanRefused
 from apps.deployments.logs import LogUnavailable
 from apps.deployments.manifest import ManifestError
+from apps.deployments.plans.actual import NotApplied
 from apps.teams.states import StateError
 
 log = logging.getLogger("hive.api")
@@ -26,6 +27,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     InsufficientFunds: (402, "insufficient_funds"),
     PlanExpired: (409, "plan_expired"),
     PlanRefused: (409, "plan_refused"),
+    NotApplied: (409, "plan_not_applied"),
     WalletTaken: (409, "wallet_taken"),
     NothingToInvoice: (409, "nothing_to_invoice"),
     LogUnavailable: (409, "no_log"),

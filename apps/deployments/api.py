@@ -19,7 +19,9 @@ from apps.deployments import applying
 from apps.deployments.logs import log_of
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.planning import draw_up_plan
+from apps.deployments.plans.actual import actual_of
 from apps.deployments.serializers import (
+    ActualSerializer,
     DeploymentSerializer,
     EventSerializer,
     LogQuerySerializer,
@@ -68,6 +70,12 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
             variables=asked.validated_data["variables"],
         )
         return Response(PlanSerializer(plan).data, status.HTTP_201_CREATED)
+
+    @extend_schema(responses=ActualSerializer)
+    @action(detail=True)
+    def actual(self, request: Request, pk: str) -> Response:
+        """What became of it: the prices that were agreed and what was really paid, beside what it said."""
+        return Response(ActualSerializer(actual_of(self.get_object())).data)
 
     @extend_schema(request=None, responses={201: DeploymentSerializer})
     @action(detail=True, methods=["post"])

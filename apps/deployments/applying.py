@@ -6,16 +6,18 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.billing.budgeting import open_budget
+from apps.deployments import keyed
 from apps.deployments.acting import begin, placement_deadline
 from apps.deployments.compose.file import MAX_REPLICAS
 from apps.deployments.hosts import host_of
 from apps.deployments.live import announce
 from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import Deployment, Plan, Service, Wanted
-from apps.deployments.planning import is_signed
+from apps.deployments.plans.signing import is_signed
 from apps.deployments.reconcile import wake
 from apps.deployments.replicas import Replica, ReplicaState
 from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import ApiToken
 
 
 class PlanRefused(ValueError):
@@ -27,10 +29,11 @@ class PlanExpired(PlanRefused):
 
 
 @transaction.atomic
-def apply_plan(plan: Plan, *, actor: Actor) -> Deployment:
+def apply_plan(plan: Plan, *, actor: Actor, key: ApiToken | None = None) -> Deployment:
     """Make or change the deployment of the plan's name. Applying the same plan twice is applying it once.
 
-    Raises PlanExpired, and PlanRefused for a plan that was tampered with or whose host name is taken.
+    `key` is the token it came with. Raises PlanExpired, PlanRefused for a plan that was tampered with or whose
+    host name is taken, and KeyForbids for what its key does not allow.
     """
     plan = Plan.objects.select_for_update().get(pk=plan.pk)
     if not is_signed(plan):
@@ -39,18 +42,20 @@ def apply_plan(plan: Plan, *, actor: Actor) -> Deployment:
         return plan.deployment
     if plan.expires_at <= timezone.now():
         raise PlanExpired(f"the plan expired at {plan.expires_at:%H:%M:%S} UTC: draw up a new one")
-    deployment, is_new = _deployment(plan)
+    keyed.must_allow(plan, key)
+    deployment, is_new = _deployment(plan, key)
     _sync(deployment, Manifest.model_validate(plan.manifest))
-    plan.deployment = deployment
-    plan.save(update_fields=["deployment"])
+    plan.deployment, plan.applied_at = deployment, timezone.now()
+    plan.save(update_fields=["deployment", "applied_at"])
     after = "created" if is_new else "changed"
     AuditLine.write(deployment, before="", after=after, actor=actor, reason=f"{plan} applied")
     settle(deployment)
+    keyed.must_afford(plan, key)
     return deployment
 
 
-def _deployment(plan: Plan) -> tuple[Deployment, bool]:
-    said = {"manifest": plan.manifest, "source": plan.source, "wanted": Wanted.RUNNING}
+def _deployment(plan: Plan, key: ApiToken | None) -> tuple[Deployment, bool]:
+    said = {"manifest": plan.manifest, "source": plan.source, "wanted": Wanted.RUNNING, "key": key}
     return Deployment.objects.select_for_update().update_or_create(
         team=plan.team,
         name=plan.name,

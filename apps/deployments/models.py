@@ -11,6 +11,7 @@ from django.db import models
 
 from apps.billing.models import Budget
 from apps.deployments.manifest import ServiceSpec
+from apps.deployments.plans.effect import Effect
 from apps.deployments.replicas import (
     PLACED_STATES,
     ROUTED_STATES,
@@ -20,7 +21,7 @@ from apps.deployments.replicas import (
     ReplicaState,
 )
 from apps.money import GlmField
-from apps.teams.models import SLUG, Team
+from apps.teams.models import SLUG, ApiToken, Team
 
 __all__ = [
     "PLACED_STATES",
@@ -37,6 +38,10 @@ __all__ = [
 ]
 
 
+HOURS_PER_MONTH = 730
+"""A twelfth of a year, as clouds reckon it."""
+
+
 class Plan(models.Model):
     """What would be placed where and at which price, signed by the Queen and valid for minutes."""
 
@@ -49,15 +54,20 @@ class Plan(models.Model):
     source = models.TextField(help_text="The Compose file as it was given.")
     manifest = models.JSONField(help_text="What was understood of it.")
     placements = models.JSONField(
-        help_text="One entry per replica: node, offer, price per hour, or why none."
+        help_text="One entry per replica: node, offer, price per hour and why there, or why nowhere."
+    )
+    risks = models.JSONField(default=list, blank=True, help_text="What is bold about it: see plans.risks.")
+    effect = models.JSONField(
+        default=dict, blank=True, help_text="On the budget, as it was then: see plans.effect."
     )
     price_per_hour_glm = GlmField()
-    signature = models.CharField(max_length=200)
+    signature = models.CharField(max_length=200, help_text="The Queen's: see plans.signing.")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     deployment = models.ForeignKey(
         "Deployment", null=True, blank=True, on_delete=models.SET_NULL, related_name="plans"
     )
+    applied_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -71,15 +81,13 @@ class Plan(models.Model):
         return [placement for placement in self.placements if not placement["node_id"]]
 
     @property
-    def available_glm(self) -> Decimal:
-        """What the team's budget has left now; zero where there is none yet."""
-        budget = self.team.budgets.filter(name="main").first()
-        return budget.available_glm if budget else Decimal(0)
+    def price_per_month_glm(self) -> Decimal:
+        return self.price_per_hour_glm * HOURS_PER_MONTH
 
     @property
-    def runway_h(self) -> Decimal | None:
-        """For how many hours the budget would last at full price; None for a plan that costs nothing."""
-        return self.available_glm / self.price_per_hour_glm if self.price_per_hour_glm else None
+    def effect_then(self) -> Effect:
+        """`effect`, typed."""
+        return Effect.of_json(self.effect)
 
 
 class Wanted(models.TextChoices):

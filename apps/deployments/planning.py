@@ -5,26 +5,24 @@ A plan reserves nothing. One that can't be met in full is still a plan, and says
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.conf import settings
-from django.core.signing import Signer
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 
+from apps.deployments import keyed
 from apps.deployments.compose import values
 from apps.deployments.hosts import host_of
 from apps.deployments.manifest import Manifest, ManifestError, Problem, ServiceSpec, parse_manifest
 from apps.deployments.models import Plan, Service, Wanted
-from apps.market.matching import Need
-from apps.market.quotes import Quote, quotes_together
-from apps.money import ZERO
-from apps.teams.models import Team, User
+from apps.deployments.plans.placing import Placement, placements_of, spots_of
+from apps.deployments.plans.reckoning import effect_of
+from apps.deployments.plans.risks import risks_of
+from apps.deployments.plans.signing import sign
+from apps.money import ZERO, round_glm
+from apps.teams.models import ApiToken, Team, User
 
 INTERRUPTED = (
     "with one replica this change interrupts it until the new one is healthy; two or more take turns"
@@ -39,17 +37,19 @@ def draw_up_plan(
     source: str,
     file_name: str = "compose.yaml",
     variables: Mapping[str, str] | None = None,
+    key: ApiToken | None = None,
 ) -> Plan:
     """Understand the file, ask the market, sign the result. `name` stands before the file's own.
 
-    `variables` are what `${NAME}` in the file stands for.
+    `variables` are what `${NAME}` in the file stands for; `key` is the token that asks.
 
-    Raises ManifestError with all that is wrong with the file.
+    Raises ManifestError with all that is wrong with the file, KeyForbids with what the key does not allow.
     """
     manifest = parse_manifest(source, file_name=file_name, variables=variables)
     name = _name(name or manifest.name, file_name=file_name)
     _check_hosts(manifest, team=team, name=name, file_name=file_name)
-    placements = _placements(manifest)
+    keyed.check_manifest(key, manifest, team=team, name=name, source=source, file_name=file_name)
+    placements = placements_of(manifest, team=team, name=name, allowed_nodes=keyed.allowed_nodes(key))
     manifest = _warned(manifest, team=team, name=name, file_name=file_name)
     now = timezone.now()
     plan = Plan(
@@ -59,13 +59,21 @@ def draw_up_plan(
         source=source,
         manifest=manifest.model_dump(mode="json"),
         placements=placements,
-        price_per_hour_glm=sum((Decimal(one["price_per_hour_glm"] or 0) for one in placements), ZERO),
+        risks=[risk.as_json() for risk in risks_of(spots_of(placements))],
+        price_per_hour_glm=_together(placements),
         created_at=now,
         expires_at=now + timedelta(seconds=settings.HIVE_PLAN_VALID_S),
+        key=key,
     )
+    plan.effect = effect_of(plan).as_json()
+    keyed.check_cost(key, plan, file_name=file_name)
     plan.signature = sign(plan)
     plan.save()
     return plan
+
+
+def _together(placements: list[Placement]) -> Decimal:
+    return round_glm(sum((Decimal(one["price_per_hour_glm"] or 0) for one in placements), ZERO))
 
 
 def _name(name: str | None, *, file_name: str) -> str:
@@ -109,62 +117,3 @@ def _warned(manifest: Manifest, *, team: Team, name: str, file_name: str) -> Man
 def _is_interrupted(before: ServiceSpec, after: ServiceSpec) -> bool:
     """The others serve while one is replaced, where there are others."""
     return after.port is not None and after.replicas == 1 and before.recipe != after.recipe
-
-
-def _placements(manifest: Manifest) -> list[dict[str, Any]]:
-    """One for each replica. All services are quoted together: none is promised another's room."""
-    needs = [(_need(spec), spec.replicas) for spec in manifest.services.values()]
-    return [
-        _placement(f"{service}-{index}", service, quote)
-        for service, found in zip(manifest.services, quotes_together(needs), strict=True)
-        for index, quote in enumerate(found, start=1)
-    ]
-
-
-def _need(spec: ServiceSpec) -> Need:
-    return Need(
-        runtimes=spec.runtimes,
-        cpu_threads=spec.cpu_threads,
-        mem_gib=spec.mem_gib,
-        max_price_per_hour_glm=spec.max_price_per_hour_glm,
-        benchmarks=spec.benchmarks,
-        strategy=spec.strategy,
-    )
-
-
-def _placement(replica: str, service: str, quote: Quote) -> dict[str, Any]:
-    price = quote.price_per_hour_glm
-    return {
-        "replica": replica,
-        "service": service,
-        "node_id": quote.node_id,
-        "offer_id": quote.offer_id,
-        "price_per_hour_glm": None if price is None else f"{price:f}",
-        "reason": quote.reason,
-    }
-
-
-def sign(plan: Plan) -> str:
-    """The Queen's word for what the plan says, and until when."""
-    return Signer(salt="hive.plan").signature(_content(plan))
-
-
-def is_signed(plan: Plan) -> bool:
-    return constant_time_compare(plan.signature, sign(plan))
-
-
-def _content(plan: Plan) -> str:
-    said = {
-        "id": str(plan.id),
-        "team": plan.team_id,
-        "name": plan.name,
-        "source": hashlib.sha256(plan.source.encode()).hexdigest(),
-        "manifest": plan.manifest,
-        "placements": plan.placements,
-        "expires_at": _instant(plan.expires_at),
-    }
-    return json.dumps(said, sort_keys=True, separators=(",", ":"))
-
-
-def _instant(at: datetime) -> str:
-    return f"{at.timestamp():.6f}"

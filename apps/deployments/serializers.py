@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.deployments.affording import first_leases_glm
 from apps.deployments.compose.file import MAX_REPLICAS
 from apps.deployments.logs import LINES, MOST_LINES
 from apps.deployments.models import Plan, Replica, ReplicaState, Wanted
-from apps.nodes.models import Node
+from apps.deployments.plans.actual import Actual, ReplicaPaid
+from apps.deployments.plans.effect import Effect
+from apps.deployments.plans.placing import per_month
+from apps.deployments.plans.signing import proof_of
+from apps.market.models import Agreement
 from apps.teams.models import AuditLine
 from apps.teams.rest import Glm
 
@@ -54,13 +58,50 @@ class NewPlanSerializer(serializers.Serializer[Any]):
 
 
 class PlacementSerializer(serializers.Serializer[Any]):
-    """Where one replica would go; `reason` says why nowhere."""
+    """Where one replica would go; `reason` says why nowhere, `nearest` what would have to give."""
 
     replica = serializers.CharField()
+    service = serializers.CharField(default="")
     node_id = serializers.CharField(allow_null=True)
     node_name = serializers.CharField(allow_blank=True, default="")
+    region = serializers.CharField(allow_blank=True, default="", help_text="Empty: none that is believed.")
+    offer_id = serializers.CharField(allow_null=True, default=None)
+    agreement_id = serializers.CharField(allow_null=True, default=None, help_text="Of one that stays.")
     price_per_hour_glm = serializers.CharField(allow_null=True)
+    price_per_month_glm = serializers.SerializerMethodField(help_text="730 hours.", allow_null=True)
+    start_glm = serializers.CharField(default="0", help_text="Paid once, when it starts there.")
     reason = serializers.CharField(allow_blank=True, default="")
+    nearest = serializers.CharField(
+        allow_blank=True, default="", help_text="The least that would have to change for it to be placed."
+    )
+    because = serializers.ListField(
+        child=serializers.CharField(), default=list, help_text="Why there and not elsewhere."
+    )
+    stays = serializers.BooleanField(default=False, help_text="It runs there already and is left alone.")
+
+    def get_price_per_month_glm(self, placement: dict[str, Any]) -> str | None:
+        amount = per_month(placement)
+        return None if amount is None else Glm().to_representation(amount)
+
+
+class RiskSerializer(serializers.Serializer[Any]):
+    kind = serializers.CharField(help_text="one_node, one_owner, one_region, reputation, newcomer or region.")
+    text = serializers.CharField()
+    replicas = serializers.ListField(child=serializers.CharField())
+
+
+class EffectSerializer(serializers.Serializer[Effect]):
+    """Of an `Effect`: on the team's budget, as of `at`."""
+
+    at = serializers.DateTimeField()
+    available_glm = Glm()
+    held_glm = Glm(help_text="Reserved for leases in force.")
+    first_leases_glm = Glm(help_text="What must be available for the replicas that would start.")
+    start_glm = Glm(help_text="Of that, start prices.")
+    rate_before_glm = Glm(help_text="Per hour, before it is applied.")
+    rate_after_glm = Glm(help_text="Per hour, once it is applied.")
+    runway_h = Glm(allow_null=True, help_text="Hours the budget would last then, at full price.")
+    lasts_until = serializers.DateTimeField(allow_null=True)
 
 
 class PlanSerializer(serializers.ModelSerializer[Plan]):
@@ -69,16 +110,24 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     deployment = serializers.CharField(
         source="deployment.name", default=None, read_only=True, allow_null=True, help_text="What it changes."
     )
-    placements = serializers.SerializerMethodField()
+    placements = PlacementSerializer(many=True, read_only=True)
+    risks = RiskSerializer(many=True, read_only=True)
     notes = serializers.ListField(
         source="manifest.notes", child=serializers.CharField(), default=list, read_only=True
     )
     price_per_hour_glm = Glm()
-    available_glm = Glm()
-    first_leases_glm = serializers.SerializerMethodField(
-        help_text="What the budget must have for the replicas that find a place to start."
+    price_per_month_glm = Glm(help_text="730 hours.")
+    effect = EffectSerializer(source="effect_then", read_only=True)
+    available_glm = Glm(source="effect_then.available_glm")
+    first_leases_glm = Glm(
+        source="effect_then.first_leases_glm",
+        help_text="What the budget must have for the replicas that find a place to start.",
     )
-    runway_h = Glm(allow_null=True, help_text="Hours the budget would last at full price.")
+    runway_h = Glm(
+        source="effect_then.runway_h",
+        allow_null=True,
+        help_text="Hours the budget would last at full price.",
+    )
 
     class Meta:
         model = Plan
@@ -89,35 +138,68 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
             "name",
             "deployment",
             "placements",
+            "risks",
             "notes",
             "price_per_hour_glm",
+            "price_per_month_glm",
+            "effect",
             "available_glm",
             "first_leases_glm",
             "runway_h",
             "signature",
             "created_at",
             "expires_at",
+            "applied_at",
         )
-
-    def get_first_leases_glm(self, plan: Plan) -> str:
-        return Glm().to_representation(first_leases_glm(plan))
-
-    @extend_schema_field(PlacementSerializer(many=True))
-    def get_placements(self, plan: Plan) -> list[dict[str, Any]]:
-        chosen = {placement["node_id"] for placement in plan.placements if placement["node_id"]}
-        names = dict(Node.objects.filter(pk__in=chosen).values_list("pk", "name"))
-        return [
-            placement | {"node_name": names.get(placement["node_id"], "")} for placement in plan.placements
-        ]
 
 
 class WholePlanSerializer(PlanSerializer):
-    """With the file, and what was understood of it."""
+    """With the file, what was understood of it, and who signed what."""
 
     manifest = serializers.DictField(read_only=True)
+    proof = serializers.SerializerMethodField(
+        help_text="`signer`, the `typed_data` that was signed (EIP-712, as wallets take it), and the "
+        "`content` whose hash is in it."
+    )
 
     class Meta(PlanSerializer.Meta):
-        fields = (*PlanSerializer.Meta.fields, "manifest", "source")  # type: ignore[assignment]
+        fields = (*PlanSerializer.Meta.fields, "manifest", "source", "proof")  # type: ignore[assignment]
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_proof(self, plan: Plan) -> dict[str, Any]:
+        return proof_of(plan)
+
+
+class AgreedSerializer(serializers.Serializer[Agreement]):
+    id = serializers.UUIDField()
+    node_id = serializers.CharField()
+    node_name = serializers.CharField(source="node.name")
+    state = serializers.CharField()
+    price_per_hour_glm = Glm()
+    approved_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReplicaPaidSerializer(serializers.Serializer[ReplicaPaid]):
+    replica = serializers.CharField()
+    planned_price_per_hour_glm = Glm(allow_null=True)
+    agreed_price_per_hour_glm = Glm(allow_null=True, help_text="Of its newest agreement.")
+    ran_ms = serializers.IntegerField(help_text="Billed running time.")
+    planned_glm = Glm(help_text="What the plan's prices make of that time: the most it said.")
+    paid_glm = Glm(help_text="Rated usage.")
+    agreements = AgreedSerializer(many=True)
+
+
+class ActualSerializer(serializers.Serializer[Actual]):
+    """Of an `Actual`: an applied plan beside what was really paid."""
+
+    since = serializers.DateTimeField(help_text="When it was applied.")
+    until = serializers.DateTimeField(allow_null=True, help_text="When the next plan was; null: it holds.")
+    planned_price_per_hour_glm = Glm()
+    agreed_price_per_hour_glm = Glm()
+    planned_glm = Glm()
+    paid_glm = Glm()
+    replicas = ReplicaPaidSerializer(many=True)
 
 
 class ServiceSerializer(serializers.Serializer[Any]):

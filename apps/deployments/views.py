@@ -14,13 +14,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from apps.deployments import applying
-from apps.deployments.affording import first_leases_glm
 from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
+from apps.deployments.plans.actual import actual_of
+from apps.deployments.plans.placing import per_month
+from apps.deployments.plans.reckoning import effect_of
 from apps.deployments.showing import sheet_of, sheets_of, timeline_of, traffic_of
-from apps.nodes.models import Node
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
 from apps.teams.models import SLUG
@@ -78,27 +79,19 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 def plan(request: HttpRequest, pk: str) -> HttpResponse:
+    """What it says; once it is applied, what became of it."""
     found = get_object_or_404(Plan.objects.select_related("team"), pk=pk, team__in=reachable_teams(request))
-    needed_glm, available_glm = first_leases_glm(found), found.available_glm
+    applied = found.applied_at is not None and found.deployment_id is not None
     context = {
         "plan": found,
-        "needed_glm": needed_glm,
-        "available_glm": available_glm,
-        "is_affordable": needed_glm <= available_glm,
-        "placements": _with_names(found.placements),
+        "placements": [placed | {"price_per_month_glm": per_month(placed)} for placed in found.placements],
+        "effect": found.effect_then if applied else effect_of(found),
+        "actual": actual_of(found) if applied else None,
         "team": remember_team(request, found.team),
         "expired": found.expires_at <= timezone.now(),
         "mine": membership(request, found.team),
     }
     return render(request, "deployments/plan.html", context)
-
-
-def _with_names(placements: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each placement with the name of its node, for people."""
-    names = dict(
-        Node.objects.filter(pk__in=[each["node_id"] for each in placements]).values_list("pk", "name")
-    )
-    return [each | {"node_name": names.get(each["node_id"])} for each in placements]
 
 
 @login_required

@@ -15,7 +15,7 @@ from apps.billing.budgeting import open_budget
 from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.models import Deployment, Plan, Replica, Service
-from apps.deployments.planning import sign
+from apps.deployments.plans.signing import sign
 from apps.market.models import Agreement
 from apps.nodes.models import Enrolment, Node, NodeState
 from apps.teams.models import ApiToken, Member, Role, Team, User

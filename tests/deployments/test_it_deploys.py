@@ -33,8 +33,7 @@ def test_it_plans_where_each_replica_would_go(plan: Plan, hive: Hive) -> None:
     assert {one["node_id"] for one in plan.placements} == set(hive.bees)
     each = Decimal("0.000002") * 3600 + Decimal("0.000001") * 3600 / 4
     assert plan.price_per_hour_glm == each * 3
-    assert plan.available_glm == 10
-    assert plan.runway_h == 10 / plan.price_per_hour_glm
+    assert plan.price_per_month_glm == plan.price_per_hour_glm * 730
     assert plan.unmet == []
 
 
@@ -44,7 +43,7 @@ def test_it_plans_what_can_not_be_met_and_says_why(hive: Hive, team: Team, owner
     assert len(plan.unmet) == 3
     assert plan.unmet[0]["reason"] == "no bee offers 64 CPU threads: the largest has 4"
     assert plan.price_per_hour_glm == 0
-    assert plan.runway_h is None
+    assert plan.effect_then.runway_h is None
 
 
 def test_it_plans_services_together(hive: Hive, team: Team, owner: User) -> None:
@@ -104,7 +103,7 @@ def test_it_applies_a_plan_once(plan: Plan) -> None:
 
 def test_it_refuses_an_expired_plan(plan: Plan) -> None:
     plan.expires_at = timezone.now() - timedelta(seconds=1)
-    from apps.deployments.planning import sign
+    from apps.deployments.plans.signing import sign
 
     plan.signature = sign(plan)
     plan.save()
@@ -112,7 +111,10 @@ def test_it_refuses_an_expired_plan(plan: Plan) -> None:
         apply_plan(plan, actor=TESTER)
 
 
-@pytest.mark.parametrize("field", ["name", "source", "expires_at", "placements", "manifest"])
+@pytest.mark.parametrize(
+    "field",
+    ["name", "source", "expires_at", "placements", "manifest", "risks", "effect", "price_per_hour_glm"],
+)
 def test_it_refuses_a_plan_that_was_tampered_with(plan: Plan, field: str) -> None:
     other = {
         "name": "mine",
@@ -120,6 +122,9 @@ def test_it_refuses_a_plan_that_was_tampered_with(plan: Plan, field: str) -> Non
         "expires_at": plan.expires_at + timedelta(days=1),
         "placements": [],
         "manifest": {},
+        "risks": [{"kind": "newcomer", "text": "all is well", "replicas": []}],
+        "effect": {},
+        "price_per_hour_glm": Decimal(0),
     }
     Plan.objects.filter(pk=plan.pk).update(**{field: other[field]})
     with pytest.raises(PlanRefused, match="signature"):

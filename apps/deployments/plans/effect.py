@@ -1,0 +1,76 @@
+"""What applying a plan does to its team's budget: what it takes at once, and how long the rest lasts.
+
+For the next so many hours a budget pays what runs already and what the plan adds; replicas that the plan
+leaves alone are in both. Prices are those of offers with every thread busy, so the true end comes later.
+
+Plain values, without a database: `reckoning` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+
+from apps.money import ZERO, round_glm
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST = timedelta(days=36_525)
+"""Beyond a hundred years nobody is told a date."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Amounts in GLM, rates in GLM per hour, as of `at`."""
+
+    available_glm: Decimal = ZERO
+    held_glm: Decimal = ZERO
+    """Reserved for leases in force: it pays the next minutes of what runs."""
+    first_leases_glm: Decimal = ZERO
+    """What must be available for all that would start; start prices included."""
+    start_glm: Decimal = ZERO
+    """Of that, start prices: paid once, however short it runs."""
+    rate_before_glm: Decimal = ZERO
+    """What the budget's replicas cost now."""
+    rate_after_glm: Decimal = ZERO
+    """What they cost when the plan is applied."""
+    at: datetime = EPOCH
+
+    @property
+    def is_affordable(self) -> bool:
+        return self.first_leases_glm <= self.available_glm
+
+    @property
+    def funds_glm(self) -> Decimal:
+        """What is there for the hours to come: start prices are gone at once."""
+        return max(self.available_glm + self.held_glm - self.start_glm, ZERO)
+
+    @property
+    def runway_h(self) -> Decimal | None:
+        """For how many hours the budget lasts once the plan is applied; None when nothing is spent."""
+        if not self.rate_after_glm:
+            return None
+        return self.funds_glm / self.rate_after_glm
+
+    @property
+    def lasts_until(self) -> datetime | None:
+        """None when nothing is spent, and when it is more than a hundred years."""
+        hours = self.runway_h
+        if hours is None or hours > LONGEST / timedelta(hours=1):
+            return None
+        return self.at + timedelta(hours=float(hours))
+
+    def as_json(self) -> dict[str, str]:
+        return {name: _text(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def of_json(cls, said: Mapping[str, str]) -> Self:
+        """As it was when the plan was drawn up."""
+        amounts: dict[str, Any] = {name: Decimal(text) for name, text in said.items() if name != "at"}
+        return cls(**amounts, **({"at": datetime.fromisoformat(said["at"])} if "at" in said else {}))
+
+
+def _text(value: Decimal | datetime) -> str:
+    return value.isoformat() if isinstance(value, datetime) else f"{round_glm(value):f}"
