@@ -16,6 +16,7 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 
 from agent import protocol, typed_data
+from apps.billing.conduct import note_dispute
 from apps.billing.covering import mark_if_covered
 from apps.billing.faults import Fault, write_faults
 from apps.billing.invoices import DebitNote, DebitNoteState
@@ -125,6 +126,7 @@ def _give_up(note: DebitNote) -> bool:
     return True
 
 
+@transaction.atomic
 def _decide(note: DebitNote, state: str, *, accepted: Decimal, reason: str, actor: Actor = REVIEW) -> None:
     """What it asks for may have been paid before: payments wait for no note."""
     within = PAY_WITHIN if state == DebitNoteState.ACCEPTED else SETTLE_DISPUTE_WITHIN
@@ -133,6 +135,8 @@ def _decide(note: DebitNote, state: str, *, accepted: Decimal, reason: str, acto
     )
     if state == DebitNoteState.ACCEPTED:
         mark_if_covered(note)
+    else:
+        note_dispute(note)
 
 
 def _covered(note: DebitNote) -> UsageRecord | None:

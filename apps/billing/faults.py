@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db import transaction
 from django.db.models import Count
 
+from apps.billing.conduct import note_false_reports
 from apps.billing.usage import MeteringFault
 
 log = logging.getLogger("hive.billing")
@@ -28,17 +30,20 @@ class Fault:
     detail: str
 
 
+@transaction.atomic
 def write_faults(faults: Iterable[tuple[uuid.UUID, Fault]]) -> None:
     """Each with the agreement it concerns; one that is written already, or one too many, is left out."""
+    kept = _within_bounds(list(dict.fromkeys(faults)))
     MeteringFault.objects.bulk_create(
         [
             MeteringFault(
                 agreement_id=pk, kind=fault.kind, sequence=fault.sequence, detail=fault.detail[:300]
             )
-            for pk, fault in _within_bounds(list(dict.fromkeys(faults)))
+            for pk, fault in kept
         ],
         ignore_conflicts=True,
     )
+    note_false_reports(kept)
 
 
 def _within_bounds(faults: list[tuple[uuid.UUID, Fault]]) -> list[tuple[uuid.UUID, Fault]]:
