@@ -8,13 +8,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agent.protocol import LONGEST_GRACE_S, HealthCheck, ImageSignature, Workload
+from agent.protocol import LONGEST_GRACE_S, HealthCheck, ImageSignature, Permit, Workload
 from apps.deployments.compose import file as compose
 from apps.deployments.compose.advice import set_aside
+from apps.deployments.compose.affinity import Affinity, fault_of_affinity
 from apps.deployments.compose.explain import explain
 from apps.deployments.compose.interpolation import InterpolationError, interpolate
+from apps.deployments.compose.notes import notes_on
 from apps.deployments.compose.problems import ManifestError, Path, Problem, place_of
 from apps.deployments.compose.source import MAX_UNFOLDED, Source
+from apps.market.filters.parse import together
 
 __all__ = ["Health", "Manifest", "ManifestError", "Problem", "ServiceSpec", "parse_manifest"]
 
@@ -63,10 +66,17 @@ class ServiceSpec(BaseModel):
     signatures: list[Signature] = []
     cpu_threads: Decimal = DEFAULT_CPU_THREADS
     mem_gib: Decimal = DEFAULT_MEM_GIB
+    storage_gib: Decimal = Decimal(0)
+    gpus: int = 0
     runtimes: list[str] = ["docker"]
     replicas: int = 1
     max_price_per_hour_glm: Decimal | None = None
     benchmarks: dict[str, float] = {}
+    constraints: str = ""
+    regions: list[str] = []
+    spread: str = "node"
+    spread_required: bool = False
+    affinity: Affinity | None = None
     strategy: str = "cheapest"
     lease_s: float | None = None
     host: str | None = None
@@ -74,11 +84,18 @@ class ServiceSpec(BaseModel):
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What a running replica was made from: when this differs, it has to be replaced."""
+        """What a running replica was made from: when this differs, it has to be replaced.
+
+        So are what a place must be, `constraints` and `regions`: they hold for every replica, not for later
+        ones alone. Which of many good places is the best matters when one is sought.
+        """
         elsewhere = {
             "replicas",
             "max_price_per_hour_glm",
             "benchmarks",
+            "spread",
+            "spread_required",
+            "affinity",
             "strategy",
             "lease_s",
             "host",
@@ -86,8 +103,8 @@ class ServiceSpec(BaseModel):
         }
         return self.model_dump(mode="json", exclude=elsewhere)
 
-    def workload(self, *, runtime: str) -> Workload:
-        """The part that a Bee needs, for the runtime that was agreed."""
+    def workload(self, *, runtime: str, permit: Permit | None = None) -> Workload:
+        """The part that a Bee needs, for the runtime that was agreed; `permit` is that of the key."""
         return Workload(
             image=self.image,
             runtime=runtime,
@@ -101,6 +118,9 @@ class ServiceSpec(BaseModel):
             stop_grace_s=min(self.stop_grace_s, LONGEST_GRACE_S),
             read_only=self.read_only,
             signatures=[ImageSignature(**each.model_dump()) for each in self.signatures],
+            storage_gib=self.storage_gib,
+            gpus=self.gpus,
+            permit=permit,
         )
 
 
@@ -131,11 +151,12 @@ def parse_manifest(
         raise ManifestError(source.problems)
     services = {name: _spec(service, file.hive) for name, service in file.services.items()}
     _check_ports(services, source)
+    _check_affinities(services, source)
     _check_sizes(services, source)
     return Manifest(
         name=file.name,
         services=services,
-        notes=[_note(source, path, message) for path, message in notes + _notes(file)],
+        notes=[_note(source, path, message) for path, message in notes + notes_on(file)],
     )
 
 
@@ -171,6 +192,13 @@ def _check_ports(services: Mapping[str, ServiceSpec], source: Source) -> None:
             source.add(path, "a wasm module has no network: take the port out, or wasm out of x-hive.runtime")
 
 
+def _check_affinities(services: Mapping[str, ServiceSpec], source: Source) -> None:
+    affinities = {name: spec.affinity for name, spec in services.items()}
+    for name in services:
+        if fault := fault_of_affinity(name, affinities):
+            source.add(("services", name, "x-hive", "affinity"), fault)
+
+
 def _check_sizes(services: Mapping[str, ServiceSpec], source: Source) -> None:
     for name, spec in services.items():
         if (size := len(spec.model_dump_json().encode())) > MAX_SPEC_BYTES:
@@ -185,14 +213,6 @@ def _check_sizes(services: Mapping[str, ServiceSpec], source: Source) -> None:
 
 def _note(source: Source, path: Path, message: str) -> str:
     return str(Problem(place_of(path), source.line_of(path), message, source.file_name))
-
-
-def _notes(file: compose.ComposeFile) -> list[tuple[Path, str]]:
-    return [
-        (("services", name, "restart"), "a service runs until it is stopped: a replica that ends is replaced")
-        for name, service in file.services.items()
-        if service.restart == "no"
-    ]
 
 
 def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSpec:
@@ -215,15 +235,30 @@ def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSp
         # What may be used is what is rented: the limit, else what is reserved.
         cpu_threads=limits.cpus or reserved.cpus or service.cpus or DEFAULT_CPU_THREADS,
         mem_gib=limits.memory or reserved.memory or service.mem_limit or DEFAULT_MEM_GIB,
+        storage_gib=service.storage_opt.size or Decimal(0),
+        gpus=sum(device.count for device in reserved.devices or service.gpus),
         runtimes=hive.runtime or defaults.runtime or ["docker"],
         replicas=service.deploy.replicas,
         max_price_per_hour_glm=hive.max_price_per_hour or defaults.max_price_per_hour,
         benchmarks=defaults.benchmarks.asked | hive.benchmarks.asked,
+        constraints=together([defaults.constraints, hive.constraints]),
+        regions=hive.region or defaults.region or [],
+        **_lie(hive, defaults),
         strategy=hive.strategy or defaults.strategy or "cheapest",
         lease_s=hive.lease or defaults.lease,
         host=hive.host,
         labels=service.labels,
     )
+
+
+def _lie(hive: compose.Hive, defaults: compose.HiveDefaults) -> dict[str, Any]:
+    """How replicas lie to each other, and to those of another service."""
+    spread = hive.spread or defaults.spread or compose.Spread()
+    return {
+        "spread": spread.by,
+        "spread_required": spread.required,
+        "affinity": Affinity(**hive.affinity.model_dump()) if hive.affinity else None,
+    }
 
 
 def _health(service: compose.Service, port: int | None) -> Health | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 RUNTIMES: Final = ("docker", "process", "qemu", "wasm")
-STRATEGIES: Final = ("cheapest", "best_value")
+STRATEGIES: Final = ("cheapest", "best_value", "spread", "nearest")
 
 _OWN_NAMES = "left out: each replica has a name of its own, such as web-1"
 _OWN_LOGS = "left out: logs stay with the Bee"
@@ -28,6 +28,8 @@ HARMLESS: Final[dict[tuple[str, ...], str]] = {
     ("services", "*", "deploy", "rollback_config"): _OWN_PACE,
 }
 """Left out without harm: the file means the same without them, or nearly so, and a note says so."""
+
+_DEVICES = ("services", "*", "deploy", "resources", "reservations", "devices", "*")
 
 REMEDIES: Final[dict[tuple[str, ...], str]] = {
     (
@@ -62,9 +64,15 @@ REMEDIES: Final[dict[tuple[str, ...], str]] = {
         "*",
         "deploy",
         "placement",
-    ): "choose nodes with x-hive.runtime, x-hive.benchmarks and x-hive.strategy",
+    ): "choose nodes with x-hive.region, x-hive.constraints, x-hive.spread and x-hive.affinity",
     ("services", "*", "deploy", "resources", "*", "pids"): "not supported; leave it out",
-    ("services", "*", "deploy", "resources", "*", "devices"): "devices such as GPUs can't be rented yet",
+    ("services", "*", "deploy", "resources", "limits", "devices"): "write devices under reservations",
+    (*_DEVICES, "device_ids"): "which of a node's GPUs are free differs: write count instead",
+    (*_DEVICES, "options"): "not supported; leave it out",
+    ("services", "*", "gpus", "*", "device_ids"): "which of a node's GPUs are free differs: write count",
+    ("services", "*", "gpus", "*", "options"): "not supported; leave it out",
+    ("services", "*", "runtime"): "choose the Hive's own with x-hive.runtime",
+    ("services", "*", "devices"): "GPUs are asked for with gpus: 1; no other devices can be rented",
     ("services", "*", "healthcheck", "start_interval"): "not supported: interval is used from the start",
     ("volumes",): "volumes aren't kept yet: a replica starts with an empty disk; leave them out",
     ("networks",): "services have no network of their own yet: leave it out",

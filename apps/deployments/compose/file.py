@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     model_validator,
@@ -20,6 +18,9 @@ from pydantic import (
 from agent.protocol import LONGEST_GRACE_S
 from apps.deployments.compose import values
 from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
+from apps.deployments.compose.devices import Device, ReservedDevice, short
+from apps.deployments.compose.section import Section
+from apps.deployments.compose.wishes import Affinity, Spread, constraints, regions, switch
 
 Name = Annotated[str, PlainValidator(values.name)]
 Text = Annotated[str, PlainValidator(values.text)]
@@ -40,28 +41,13 @@ MIN_PACE_S, MAX_PACE_S = 0.1, 86400
 """Between two checks of a replica: more often would be a load of its own on somebody's machine."""
 
 
-def _switch(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise values.expected("true or false", value)
+Switch = Annotated[bool, PlainValidator(switch)]
+
+
+def _list(value: Any) -> Any:
+    if not isinstance(value, list):
+        raise values.expected("a list", value)
     return value
-
-
-Switch = Annotated[bool, PlainValidator(_switch)]
-
-
-class Section(BaseModel):
-    """A map in the file. A key that is not a field is a mistake, unless it starts with `x-`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_extensions(cls, value: Any) -> Any:
-        if value is None:
-            return {}  # `deploy:` with nothing below it
-        if not isinstance(value, dict):
-            raise values.expected("a map", value)
-        return {key: item for key, item in value.items() if key == "x-hive" or not key.startswith("x-")}
 
 
 class Resources(Section):
@@ -69,9 +55,13 @@ class Resources(Section):
     memory: Gib | None = None
 
 
+class Reservations(Resources):
+    devices: Annotated[list[ReservedDevice], BeforeValidator(_list)] = []
+
+
 class ResourceLimits(Section):
     limits: Resources = Resources()
-    reservations: Resources = Resources()
+    reservations: Reservations = Reservations()
 
     @model_validator(mode="after")
     def _reserves_within_limits(self) -> ResourceLimits:
@@ -183,12 +173,6 @@ class Benchmarks(Section):
         return self.model_dump(exclude_none=True)
 
 
-def _list(value: Any) -> Any:
-    if not isinstance(value, list):
-        raise values.expected("a list", value)
-    return value
-
-
 def _few(signatures: list[Signature]) -> list[Signature]:
     if len(signatures) > MAX_SIGNATURES:
         raise ValueError(f"expected at most {MAX_SIGNATURES} signatures, got {len(signatures)}")
@@ -215,11 +199,15 @@ class HiveDefaults(Section):
     runtime: Annotated[list[str] | None, PlainValidator(_runtimes)] = None
     max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
     benchmarks: Benchmarks = Benchmarks()
+    constraints: Annotated[str, PlainValidator(constraints)] = ""
+    region: Annotated[list[str] | None, PlainValidator(regions)] = None
+    spread: Spread | None = None
     strategy: Annotated[str | None, PlainValidator(_strategy)] = None
     lease: Annotated[float | None, PlainValidator(_lease_s)] = None
 
 
 class Hive(HiveDefaults):
+    affinity: Affinity | None = None
     health: Annotated[dict[str, str] | None, PlainValidator(_check)] = None
     host: Annotated[str | None, PlainValidator(values.host)] = None
     signatures: Annotated[list[Signature], BeforeValidator(_list), AfterValidator(_few)] = []
@@ -244,6 +232,11 @@ def _one(ports: list[int]) -> list[int]:
     return ports
 
 
+class StorageOptions(Section):
+    size: Annotated[Decimal | None, PlainValidator(values.storage_gib)] = None
+    """The most that a replica may write, as Docker has it."""
+
+
 class Service(Section):
     image: Annotated[str, PlainValidator(values.image)]
     command: Words = None
@@ -253,6 +246,8 @@ class Service(Section):
     expose: Annotated[list[Port], BeforeValidator(_list), AfterValidator(_one)] = []
     cpus: Threads | None = None
     mem_limit: Gib | None = None
+    gpus: Annotated[list[Device], BeforeValidator(_list), BeforeValidator(short)] = []
+    storage_opt: StorageOptions = StorageOptions()
     deploy: Deploy = Deploy()
     healthcheck: HealthCheck = HealthCheck()
     stop_grace_period: Annotated[float, PlainValidator(_grace_s)] = 10.0
@@ -282,13 +277,20 @@ SECTIONS: list[tuple[tuple[str, ...], type[Section]]] = [
     ((), ComposeFile),
     (("x-hive",), HiveDefaults),
     (("x-hive", "benchmarks"), Benchmarks),
+    (("x-hive", "spread"), Spread),
     (("services", "*"), Service),
     (("services", "*", "x-hive"), Hive),
     (("services", "*", "x-hive", "benchmarks"), Benchmarks),
+    (("services", "*", "x-hive", "spread"), Spread),
+    (("services", "*", "x-hive", "affinity"), Affinity),
     (("services", "*", "x-hive", "signatures", "*"), Signature),
     (("services", "*", "deploy"), Deploy),
     (("services", "*", "deploy", "resources"), ResourceLimits),
-    (("services", "*", "deploy", "resources", "*"), Resources),
+    (("services", "*", "deploy", "resources", "limits"), Resources),
+    (("services", "*", "deploy", "resources", "reservations"), Reservations),
+    (("services", "*", "deploy", "resources", "reservations", "devices", "*"), ReservedDevice),
+    (("services", "*", "gpus", "*"), Device),
+    (("services", "*", "storage_opt"), StorageOptions),
     (("services", "*", "healthcheck"), HealthCheck),
 ]
 """Which section stands where; `*` is any name. For suggestions."""

@@ -161,14 +161,26 @@ def cpu_threads(value: Any) -> Decimal:
 
 def mem_gib(value: Any) -> Decimal:
     """ "256M" -> 0.250. A number without a unit is bytes, as in Compose."""
+    size = _size_gib(value)
+    if not Decimal("0.004") <= size <= 16384:
+        raise ValueError(f"expected between 4M and 16T, got {shown(value)}")
+    return size.quantize(_MILLI)
+
+
+def storage_gib(value: Any) -> Decimal:
+    """ "10G" -> 10.000."""
+    size = _size_gib(value)
+    if not Decimal("0.016") <= size <= 524288:
+        raise ValueError(f"expected between 16M and 512T, got {shown(value)}")
+    return size.quantize(_MILLI)
+
+
+def _size_gib(value: Any) -> Decimal:
     is_size = isinstance(value, str | int) and not isinstance(value, bool) and is_short(value)
     match = _SIZE.fullmatch(str(value)) if is_size else None
     if match is None:
         raise expected('a size such as "256M" or "2G"', value)
-    size = Decimal(match[1]) * Decimal(1024) ** _SIZE_POWERS[match[2].lower()] / _GIB
-    if not Decimal("0.004") <= size <= 16384:
-        raise ValueError(f"expected between 4M and 16T, got {shown(value)}")
-    return size.quantize(_MILLI)
+    return Decimal(match[1]) * Decimal(1024) ** _SIZE_POWERS[match[2].lower()] / _GIB
 
 
 def price_glm(value: Any) -> Decimal:

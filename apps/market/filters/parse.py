@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
@@ -93,21 +94,25 @@ def _check_limits(text: str) -> None:
 
 
 def _explained(text: str, error: UnexpectedInput) -> FilterError:
-    if isinstance(error, UnexpectedCharacters):
-        index, found, expected = error.pos_in_stream, text[error.pos_in_stream], error.allowed
-    else:
-        assert isinstance(error, UnexpectedToken)  # what an LALR parser raises besides
-        ended = error.token.type == "$END"
-        index = len(text.rstrip()) if ended else error.token.start_pos
-        found, expected = "" if ended else str(error.token)[:1], error.accepts or error.expected
+    index, expected = _place_of(text, error)
+    found = text[index : index + 1]
     if found == "~":
         return FilterError(
             text, index, "~= is not Golem's: compare with = and wildcards, as in (name=*word*)"
         )
     words = [_WORDS[name] for name in sorted(expected or {"$END"}, key=list(_WORDS).index)]
-    there = f'"{found}"' if found else "the end"
+    there = f'"{found}"' if found.strip() else "the end"
     remedy = ": to ask for several write (&(...)(...))" if words == ["the end"] else ""
     return FilterError(text, index, f"expected {' or '.join(words)}, found {there}{remedy}")
+
+
+def _place_of(text: str, error: UnexpectedInput) -> tuple[int, Collection[str]]:
+    """Where it is, from 0, and what would have been right there."""
+    if isinstance(error, UnexpectedCharacters):
+        return error.pos_in_stream or 0, error.allowed or ()
+    assert isinstance(error, UnexpectedToken)  # what an LALR parser raises besides
+    ended = error.token.type == "$END"
+    return len(text.rstrip()) if ended else error.token.start_pos or 0, error.accepts or error.expected
 
 
 @v_args(inline=True)
