@@ -16,11 +16,11 @@ from pydantic import (
 )
 
 from agent.protocol import LONGEST_GRACE_S
-from apps.deployments.compose import values
+from apps.deployments.compose import values, wishes
 from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
 from apps.deployments.compose.devices import Device, ReservedDevice, short
 from apps.deployments.compose.section import Section
-from apps.deployments.compose.wishes import Affinity, Spread, constraints, regions, switch
+from apps.deployments.compose.wishes import Affinity, Spread
 
 Name = Annotated[str, PlainValidator(values.name)]
 Text = Annotated[str, PlainValidator(values.text)]
@@ -41,7 +41,7 @@ MIN_PACE_S, MAX_PACE_S = 0.1, 86400
 """Between two checks of a replica: more often would be a load of its own on somebody's machine."""
 
 
-Switch = Annotated[bool, PlainValidator(switch)]
+Switch = Annotated[bool, PlainValidator(wishes.switch)]
 
 
 def _list(value: Any) -> Any:
@@ -199,8 +199,8 @@ class HiveDefaults(Section):
     runtime: Annotated[list[str] | None, PlainValidator(_runtimes)] = None
     max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
     benchmarks: Benchmarks = Benchmarks()
-    constraints: Annotated[str, PlainValidator(constraints)] = ""
-    region: Annotated[list[str] | None, PlainValidator(regions)] = None
+    constraints: Annotated[str, PlainValidator(wishes.constraints)] = ""
+    region: Annotated[list[str] | None, PlainValidator(wishes.regions)] = None
     spread: Spread | None = None
     strategy: Annotated[str | None, PlainValidator(_strategy)] = None
     lease: Annotated[float | None, PlainValidator(_lease_s)] = None
