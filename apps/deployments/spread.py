@@ -15,6 +15,7 @@ from django.utils import timezone
 from agent.protocol import RunState
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState
+from apps.market.needs import Need
 from apps.market.quotes import Quote, quotes
 
 FORGET_FAILURE = timedelta(minutes=10)
@@ -33,17 +34,17 @@ def quote_for(replica: Replica) -> tuple[Quote, list[str]]:
     """The replica's own quote, and the nodes it should avoid even if that puts it beside a sibling."""
     failed = _failed_on(replica)
     spec, waiting = replica.runs, _waiting(replica)
-    found = quotes(
+    need = Need(
         runtimes=spec.runtimes,
         cpu_threads=spec.cpu_threads,
         mem_gib=spec.mem_gib,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
         benchmarks=spec.benchmarks,
         strategy=spec.strategy,
-        count=min(len(waiting), LOOK_AHEAD),
-        avoid_nodes=failed,
-        beside_nodes=_taken(replica),
+        avoid_nodes=frozenset(failed),
+        beside_nodes=frozenset(_taken(replica)),
     )
+    found = quotes(need, count=min(len(waiting), LOOK_AHEAD))
     return found[waiting.index(replica.index) % LOOK_AHEAD], sorted(failed)
 
 

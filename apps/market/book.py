@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from copy import copy
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -162,9 +163,30 @@ class Book:
             self._places[node_id] = self._where([node_id]).get(node_id)
         return self._places[node_id]
 
-    def find(self, offer_id: UUID | str) -> Listing | None:
-        number = self._numbers_by_id.get(str(offer_id))
-        return None if number is None else self.listings[number]
+    def find(self, offer_id: UUID | str) -> int | None:
+        """The number of the listing of this offer."""
+        return self._numbers_by_id.get(str(offer_id))
+
+    def at(self, prices: Mapping[str, Price]) -> Book:
+        """The same book with other prices, by offer id; offers that it does not list are passed over."""
+        found = ((self.find(offer), price) for offer, price in prices.items())
+        numbers = {number: price for number, price in found if number is not None}
+        if not numbers:
+            return self
+        twin = copy(self)
+        twin._figures = dict(self._figures)
+        for name in ("second_glm", "cpu_second_glm"):
+            column = self.figure(name).copy()
+            for number, price in numbers.items():
+                column[number] = float(getattr(price, name))
+            twin._figures[name] = column
+        return twin
+
+    def with_free(self, free: Ints) -> Book:
+        """The same book with other room left."""
+        twin = copy(self)
+        twin.__dict__["free"] = free
+        return twin
 
     def take(self, node_id: str, size: Size) -> None:
         """Count something as sold: whoever looks into this book next finds less."""
@@ -190,6 +212,11 @@ def thousandths(size: Size) -> Ints:
     """As a row of `Book.free`; what is asked in finer parts is rounded up."""
     asked = (size.cpu_threads, size.mem_gib, size.storage_gib, Decimal(size.gpus))
     return np.array([math.ceil(each * THOUSANDTHS) for each in asked], dtype=np.int64)
+
+
+def exact(amount: int) -> Decimal:
+    """Of thousandths."""
+    return Decimal(int(amount)) / THOUSANDTHS
 
 
 def choice_of(listing: Listing, need: Need, price: Price | None = None) -> Choice:

@@ -13,7 +13,7 @@ from apps.nodes.sizes import Size
 
 
 class Listing(NamedTuple):
-    """One live offer with what matters of its node; a row of one query, so that a large book is read quickly."""
+    """One live offer with what matters of its node: a row of one query, for large books are read often."""
 
     id: UUID
     """The offer's."""

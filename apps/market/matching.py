@@ -1,60 +1,77 @@
-"""Which offer serves a need, and if none does, why not: plain functions over offers, without a database."""
+"""Which offers serve a need, best first, and what to bid: plain functions over a book, without a database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Context, Decimal
+from collections.abc import Collection, Mapping
+from decimal import ROUND_FLOOR, Decimal
+from uuid import UUID
+
+import numpy as np
 
 from agent.protocol import Price
-from apps.market.models import Strategy
+from apps.market.book import Book, Ints, choice_of
+from apps.market.conditions import eligible, is_within_limit
+from apps.market.listing import Choice as Choice
+from apps.market.nearest import why_nothing_fits as why_nothing_fits
 from apps.market.needs import Need as Need
-from apps.market.speed import price_per_unit, too_slow, why_all_too_slow
-from apps.nodes.models import Node, Offer
-from apps.nodes.sizes import memory
+from apps.market.standing import Standing, standing
+from apps.market.strategies import strategy_of
+from apps.market.words import plain as plain
 
-_SIX_DIGITS = Context(prec=6)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An offer at a price: its own, or the one that was bargained for."""
-
-    offer: Offer
-    price: Price
-    per_hour_glm: Decimal
+AT_MOST = 50
+"""So many choices are worth having: who finds all of them gone looks again."""
 
 
-def fits(offer: Offer, need: Need) -> str | None:
-    """Why this offer can't serve, whatever it costs; None when it can."""
-    node = offer.node
-    if offer.runtime not in need.runtimes:
-        return f"offers {offer.runtime}, not {' or '.join(need.runtimes)}"
-    if offer.cpu_threads < need.cpu_threads:
-        return f"has {plain(offer.cpu_threads)} CPU threads"
-    if offer.mem_gib < need.mem_gib:
-        return f"has {memory(offer.mem_gib)} of memory"
-    if slow := too_slow(node, need.benchmarks):
-        return slow
-    if free_cpu_threads(node) < need.cpu_threads:
-        return f"has only {plain(free_cpu_threads(node))} CPU threads free"
-    if free_mem_gib(node) < need.mem_gib:
-        return f"has only {memory(free_mem_gib(node))} of memory free"
-    return None
+def rank(
+    book: Book,
+    need: Need,
+    *,
+    bargained: Mapping[str, Price] | None = None,
+    shunned: Collection[str] = (),
+    affordable: bool = False,
+    at_most: int = AT_MOST,
+) -> list[Choice]:
+    """Those that fit, best first: apart from its group, good by the strategy, better runtime, lately heard.
 
-
-def rank(offers: Iterable[Offer], need: Need, *, bargained: dict[str, Price] | None = None) -> list[Choice]:
-    """Those that fit, best first: alone, good by the strategy, of the better runtime, lately heard.
-
-    `bargained` holds prices by offer id that replace the offer's own.
+    `bargained` holds prices by offer id that replace the offer's own; nodes that are `shunned` are left out,
+    and with `affordable` those above the limit, too.
     """
     prices = bargained or {}
-    choices = [
-        _choice(offer, prices.get(str(offer.id), offer.price), need)
-        for offer in offers
-        if fits(offer, need) is None
-    ]
-    return sorted(choices, key=lambda choice: _rank_of(choice, need))
+    book = book.at(prices)
+    fit = eligible(book, need, book.free) & ~np.isin(book.node, _numbers(book, shunned))
+    if affordable:
+        fit &= is_within_limit(book, need)
+    best = in_order(book, need, np.flatnonzero(fit), standing(book, need))[:at_most]
+    choices = [_choice(book, need, one, prices) for one in best.tolist()]
+    return [one for one in choices if within_limit(one, need)] if affordable else choices
+
+
+def choose(
+    book: Book, need: Need, offer_id: UUID | str, *, bargained: Mapping[str, Price] | None = None
+) -> Choice | None:
+    """This very offer, if it fits; None when it does not, or is no longer in the book."""
+    one = book.find(offer_id)
+    if one is None or not eligible(book, need, book.free)[one]:
+        return None
+    return _choice(book, need, one, bargained or {})
+
+
+def in_order(book: Book, need: Need, among: Ints, stands: Standing) -> Ints:
+    """The same, the best first."""
+    crowd = [here[book.level(by)][among] for by, here in zip(stands.levels, stands.crowd, strict=True)]
+    over = book.is_newcomer[among] if stands.newcomers_left <= 0 else np.zeros(len(among), dtype=np.bool_)
+    wishes = [stands.avoided[among], stands.far[among], *crowd, over]
+    keys = [key for key in wishes if key.any()]
+    return among[np.lexsort([*by_merit(book, need, among), *reversed(keys)])]
+
+
+def by_merit(book: Book, need: Need, among: Ints) -> list[np.ndarray]:
+    """Keys for `lexsort`, the weightiest last: strategy, price, runtime, silence."""
+    keys: list[np.ndarray] = [book.silence[among]]
+    if len(need.runtimes) > 1:
+        keys.append(_preference(book, need)[among])
+    score, per_hour = strategy_of(need).score(book, need)[among], book.per_hour(need.cpu_threads)[among]
+    return [*keys, score] if (score == per_hour).all() else [*keys, per_hour, score]
 
 
 def within_limit(choice: Choice, need: Need) -> bool:
@@ -75,72 +92,27 @@ def bid(choice: Choice, need: Need) -> Price:
     )
 
 
-def why_nothing_fits(offers: Sequence[Offer], need: Need) -> str:
-    """One sentence for the person who waits: what is asked and what there is."""
-    if not offers:
-        return "no bee that takes work is online with an offer"
-    right = [offer for offer in offers if offer.runtime in need.runtimes]
-    if not right:
-        offered = ", ".join(sorted({offer.runtime for offer in offers}))
-        return f"no bee offers runtime {' or '.join(need.runtimes)}: offered are {offered}"
-    most_cpu = max(offer.cpu_threads for offer in right)
-    if most_cpu < need.cpu_threads:
-        asked = plain(need.cpu_threads)
-        return f"no bee offers {asked} CPU threads: the largest has {plain(most_cpu)}"
-    most_mem = max(offer.mem_gib for offer in right)
-    if most_mem < need.mem_gib:
-        return f"no bee offers {memory(need.mem_gib)} of memory: the largest has {memory(most_mem)}"
-    large = [
-        offer for offer in right if offer.cpu_threads >= need.cpu_threads and offer.mem_gib >= need.mem_gib
-    ]
-    if slow := why_all_too_slow([offer.node for offer in large or right], need.benchmarks):
-        return slow
-    right = [offer for offer in right if too_slow(offer.node, need.benchmarks) is None]
-    free_cpu = plain(max(free_cpu_threads(offer.node) for offer in right))
-    free_mem = memory(max(free_mem_gib(offer.node) for offer in right))
-    return f"every bee that could is full: at most {free_cpu} CPU threads and {free_mem} are free"
-
-
 def why_too_dear(cheapest: Choice, need: Need) -> str:
     limit = plain(need.max_price_per_hour_glm or Decimal(0))
     asked = plain(cheapest.per_hour_glm)
     return f"the cheapest fitting offer is {asked} GLM/h, above the limit of {limit} GLM/h"
 
 
-def free_cpu_threads(node: Node) -> Decimal:
-    return node.cpu_threads - node.cpu_threads_claimed
+def _choice(book: Book, need: Need, one: int, prices: Mapping[str, Price]) -> Choice:
+    listing = book.listings[one]
+    return choice_of(listing, need, prices.get(str(listing.id)))
 
 
-def free_mem_gib(node: Node) -> Decimal:
-    return node.mem_gib - node.mem_gib_claimed
+def _preference(book: Book, need: Need) -> Ints:
+    """Of each listing, how far behind the best runtime its own is."""
+    behind = np.full(len(book), len(need.runtimes), dtype=np.int64)
+    for number, runtime in reversed(list(enumerate(need.runtimes))):
+        behind[book.runtime == runtime] = number
+    return behind
 
 
-def plain(number: Decimal) -> str:
-    """For people: six digits, without exponent and closing zeros."""
-    return f"{_SIX_DIGITS.plus(number).normalize():f}"
-
-
-def _choice(offer: Offer, price: Price, need: Need) -> Choice:
-    return Choice(offer=offer, price=price, per_hour_glm=price.per_hour_glm(need.cpu_threads))
-
-
-def _rank_of(choice: Choice, need: Need) -> tuple[bool, bool, bool, Decimal, int, float]:
-    node = choice.offer.node
-    return (
-        node.id in need.avoid_nodes,
-        node.id in need.beside_nodes,
-        *_score(choice, need),
-        list(need.runtimes).index(choice.offer.runtime),
-        -node.last_seen_at.timestamp() if node.last_seen_at else 0.0,
-    )
-
-
-def _score(choice: Choice, need: Need) -> tuple[bool, Decimal]:
-    """The less the better; a node whose speed is not known comes after all others, by its price."""
-    if need.strategy != Strategy.BEST_VALUE:
-        return False, choice.per_hour_glm
-    value = price_per_unit(choice.offer.node, choice.per_hour_glm, need.cpu_threads)
-    return (True, choice.per_hour_glm) if value is None else (False, value)
+def _numbers(book: Book, node_ids: Collection[str]) -> list[int]:
+    return [book.nodes[node_id] for node_id in node_ids if node_id in book.nodes]
 
 
 def _floor(amount_glm: Decimal) -> Decimal:

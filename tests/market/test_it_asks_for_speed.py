@@ -1,4 +1,4 @@
-"""Benchmarks as conditions and as a score: plain functions on unsaved nodes, then a real demand."""
+"""Benchmarks as conditions and as a score: plain functions over a book, then a real demand."""
 
 from __future__ import annotations
 
@@ -12,45 +12,40 @@ from django.utils import timezone
 from agent.protocol import Benchmarks
 from apps.deployments.compose.file import Benchmarks as Asked
 from apps.deployments.manifest import parse_manifest
-from apps.market.matching import fits, rank, why_nothing_fits
+from apps.market.matching import rank
 from apps.market.models import Strategy
+from apps.market.nearest import why_nothing_fits
 from apps.market.needs import Need
 from apps.market.negotiation import need_of, open_demand
-from apps.market.offers import live_offers
+from apps.market.offers import live_book
 from apps.market.speed import MARKS
 from apps.nodes.benchmarks import store
 from apps.nodes.models import Node, NodeBenchmark, Offer
 from apps.teams.models import Team
-from tests.market.test_it_matches_offers import bee, names, need, offer
-
-
-def fast(name: str, *, cpu: str = "2", claimed: str = "0", **figures: float) -> Node:
-    """A bee that has measured itself."""
-    node = bee(name, cpu=cpu, claimed=claimed)
-    node.benchmark = NodeBenchmark(node=node, at=timezone.now(), **figures)
-    return node
+from tests.market.listings import book, listing, names, need
 
 
 @pytest.mark.parametrize(
-    ("asked", "why"),
+    ("asked", "serves"),
     [
-        ({}, None),
-        ({"cpu": 20.0}, None),
-        ({"cpu": 20.1}, "measured 20 CPU units a thread, below 20.1"),
-        ({"round_trip_ms": 50.0}, None),
-        ({"round_trip_ms": 49.0}, "measured 50 ms to the Queen and back, above 49"),
-        ({"cpu": 5.0, "down_mbit_s": 100.0}, "measured 80.5 Mbit/s down, below 100"),
-        ({"disk_read_mib_s": 1.0}, "could not measure its MiB/s read from disk"),
+        ({}, True),
+        ({"cpu": 20.0}, True),
+        ({"cpu": 20.1}, False),
+        ({"round_trip_ms": 50.0}, True),
+        ({"round_trip_ms": 49.0}, False),
+        ({"cpu": 5.0, "down_mbit_s": 100.0}, False),
+        ({"disk_read_mib_s": 1.0}, False),
     ],
 )
-def test_it_says_what_of_a_benchmark_is_too_little(asked: dict[str, float], why: str | None) -> None:
-    node = fast("a", cpu_single=20.0, round_trip_ms=50.0, down_mbit_s=80.5)
-    assert fits(offer(node), need(benchmarks=asked)) == why
+def test_who_measured_less_than_is_asked_does_not_serve(asked: dict[str, float], serves: bool) -> None:
+    offers = book([listing("a", cpu_single=20.0, round_trip_ms=50.0, down_mbit_s=80.5)])
+    assert bool(rank(offers, need(benchmarks=asked))) is serves
 
 
 def test_who_has_not_measured_itself_meets_no_condition() -> None:
-    assert fits(offer(bee("a")), need(benchmarks={"cpu": 1.0})) == "has not measured itself yet"
-    assert fits(offer(bee("a")), need()) is None
+    offers = book([listing("a")])
+    assert rank(offers, need(benchmarks={"cpu": 1.0})) == []
+    assert len(rank(offers, need())) == 1
 
 
 def test_every_mark_is_a_figure_that_nodes_measure_and_a_key_of_the_file() -> None:
@@ -72,29 +67,29 @@ def test_every_mark_is_a_figure_that_nodes_measure_and_a_key_of_the_file() -> No
 )
 def test_it_explains_to_a_person_what_no_bee_has(asked: dict[str, float], sentence: str) -> None:
     offers = [
-        offer(fast("quick", cpu_single=20.0, round_trip_ms=90.0)),
-        offer(fast("near", cpu_single=10.0, round_trip_ms=10.0)),
-        offer(bee("new")),
+        listing("quick", cpu_single=20.0, round_trip_ms=90.0),
+        listing("near", cpu_single=10.0, round_trip_ms=10.0),
+        listing("new"),
     ]
-    assert why_nothing_fits(offers, need(benchmarks=asked)) == sentence
+    assert why_nothing_fits(book(offers), need(benchmarks=asked)) == sentence
 
 
 def test_who_is_fast_but_full_is_told_apart_from_who_is_slow() -> None:
-    offers = [offer(fast("quick", cpu_single=20.0, claimed="1.5")), offer(fast("slow", cpu_single=5.0))]
-    told = why_nothing_fits(offers, need(benchmarks={"cpu": 10.0}))
-    assert told == "every bee that could is full: at most 0.5 CPU threads and 4 GiB are free"
+    offers = [listing("quick", cpu_single=20.0, claimed="1.5"), listing("slow", cpu_single=5.0)]
+    told = why_nothing_fits(book(offers), need(benchmarks={"cpu": 10.0}))
+    assert told == "every bee that could is full: at most 0.5 CPU threads and 4 GiB of memory are free"
 
 
 def test_the_best_value_is_the_lowest_price_for_the_same_work() -> None:
     offers = [
-        offer(fast("cheap", cpu_single=10.0), per_hour="0.01"),
-        offer(fast("quick", cpu_single=40.0), per_hour="0.03"),
-        offer(bee("unknown"), per_hour="0.001"),
-        offer(bee("obscure"), per_hour="0.002"),
+        listing("cheap", cpu_single=10.0, per_hour="0.01"),
+        listing("quick", cpu_single=40.0, per_hour="0.03"),
+        listing("unknown", per_hour="0.001"),
+        listing("obscure", per_hour="0.002"),
     ]
-    assert names(rank(offers, need())) == ["unknown", "obscure", "cheap", "quick"]
+    assert names(rank(book(offers), need())) == ["unknown", "obscure", "cheap", "quick"]
     valued = need(strategy=Strategy.BEST_VALUE)
-    assert names(rank(offers, valued)) == ["quick", "cheap", "unknown", "obscure"]
+    assert names(rank(book(offers), valued)) == ["quick", "cheap", "unknown", "obscure"]
 
 
 def test_a_compose_file_asks_for_speed() -> None:
@@ -143,7 +138,7 @@ def test_a_demand_finds_the_node_that_measured_what_it_asks(
     )
     demand.refresh_from_db()
 
-    assert [choice.offer.node for choice in rank(live_offers(), need_of(demand))] == [quick]
+    assert [choice.offer.node_id for choice in rank(live_book(), need_of(demand))] == [quick.id]
 
 
 @pytest.mark.django_db
@@ -155,4 +150,4 @@ def test_benchmarks_come_with_the_offers_in_one_query(
     for _ in range(3):
         make_offer(make_node())
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
-        rank(live_offers(), need(benchmarks={"cpu": 1.0}))
+        rank(live_book(), need(benchmarks={"cpu": 1.0}))

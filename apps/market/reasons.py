@@ -1,0 +1,119 @@
+"""Why this offer and not a cheaper one, in sentences: "0x12.. was 4 % cheaper but lost 2 of 9 agreements"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from apps.market.book import Book, Ints, choice_of, thousandths
+from apps.market.conditions import conditions
+from apps.market.listing import Choice
+from apps.market.needs import Need
+from apps.market.standing import Standing, standing
+from apps.market.strategies import strategy_of
+from apps.market.strategies.base import percent_cheaper
+from apps.market.words import plain
+
+LOOKED_AT = 12
+"""So many of the cheapest that were passed over are looked at,"""
+TOLD = 3
+"""and so many told of."""
+SHARED = {
+    "node": "has one of its group already",
+    "owner": "is of an owner who has one of its group already",
+    "region": "is in a region that has one of its group already",
+}
+
+
+class Reasons:
+    """For the replicas of one need, as things stand when all are placed.
+
+    `free` is what is left of each node by then; `siblings` are the listings that others of its group took.
+    """
+
+    def __init__(
+        self, book: Book, need: Need, *, free: Ints | None = None, siblings: Sequence[int] = ()
+    ) -> None:
+        self._book, self._need = book, need
+        self._free = book.free if free is None else free
+        self._siblings = siblings
+        self._size = thousandths(need.size)
+
+    def of(self, choice: Choice) -> list[str]:
+        """The choice's own merit first, then what cheaper ones lacked."""
+        passed = list(self._passed(choice))
+        left = " left" if passed else ""
+        price, praise = plain(choice.per_hour_glm), strategy_of(self._need).praise(choice, self._need)
+        merit = f"the {praise}{left} of {len(self._by_price)} offers that meet what is asked: {price} GLM/h"
+        return [merit, *_gathered(passed)]
+
+    def _passed(self, choice: Choice) -> Iterator[tuple[str, str]]:
+        """What speaks for a cheaper one, and what spoke against it."""
+        own, price = self._book.nodes.get(choice.offer.node_id), float(choice.per_hour_glm) * (1 - 1e-9)
+        below = int(np.searchsorted(self._prices, price))
+        for one in self._by_price[: min(below, LOOKED_AT)].tolist():
+            if self._book.node[one] != own and (lack := self._lack(one, choice)):
+                other = choice_of(self._book.listings[one], self._need)
+                yield f"{other.offer.short} was {percent_cheaper(other, choice)}", lack
+
+    def _lack(self, one: int, choice: Choice) -> str:
+        stands, book = self._stands, self._book
+        if stands.avoided[one]:
+            return "failed it lately"
+        if stands.far[one]:
+            return "is not beside those it belongs to"
+        for by, counts in zip(stands.levels, self._crowd, strict=True):
+            mine = book.number(choice.offer.node_id, by)
+            others = int(counts[mine]) - 1 if mine is not None else 0
+            if counts[book.level(by)[one]] > max(others, 0):
+                return SHARED[by]
+        if (self._free[book.node[one]] < self._size).any():
+            return "has no room left"
+        if book.is_newcomer[one] and not choice.offer.is_newcomer:
+            return "is new here, and enough of the group is on newcomers"
+        return strategy_of(self._need).lack(choice_of(book.listings[one], self._need), choice, self._need)
+
+    @cached_property
+    def _stands(self) -> Standing:
+        return standing(self._book, self._need)
+
+    @cached_property
+    def _crowd(self) -> list[Ints]:
+        """Of each level, how many of its group are in each place, those placed just now among them."""
+        crowd = [counts.copy() for counts in self._stands.crowd]
+        for by, counts in zip(self._stands.levels, crowd, strict=True):
+            np.add.at(counts, self._book.level(by)[list(self._siblings)], 1)
+        return crowd
+
+    @cached_property
+    def _by_price(self) -> Ints:
+        """What meets all that is asked but room, the cheapest first."""
+        met = np.ones(len(self._book), dtype=np.bool_)
+        for condition in conditions(self._book, self._need, self._book.size):
+            met &= condition.met
+        among = np.flatnonzero(met)
+        return among[np.argsort(self._book.per_hour(self._need.cpu_threads)[among], kind="stable")]
+
+    @cached_property
+    def _prices(self) -> np.ndarray:
+        return self._book.per_hour(self._need.cpu_threads)[self._by_price]
+
+
+def because(book: Book, need: Need, choice: Choice) -> list[str]:
+    """Of one choice, as the book stands before it is taken."""
+    return Reasons(book, need).of(choice)
+
+
+def _gathered(passed: list[tuple[str, str]]) -> list[str]:
+    """One sentence for each cause, with the cheapest as its example."""
+    examples: dict[str, str] = {}
+    others: dict[str, int] = {}
+    for cheaper, lack in passed:
+        examples.setdefault(lack, cheaper)
+        others[lack] = others.get(lack, -1) + 1
+    return [
+        f"{cheaper} but {lack}" + (f", as {others[lack]} more" if others[lack] else "")
+        for lack, cheaper in list(examples.items())[:TOLD]
+    ]
