@@ -16,6 +16,7 @@ from apps.billing.invoicing import NothingToInvoice
 from apps.billing.posting import InsufficientFunds
 from apps.billing.wallets import WalletTaken
 from apps.deployments.applying import PlanExpired, PlanRefused
+from apps.deployments.keyed import KeyForbids
 from apps.deployments.logs import LogUnavailable
 from apps.deployments.manifest import ManifestError
 from apps.deployments.plans.actual import NotApplied
@@ -42,6 +43,8 @@ def explain(error: Exception, context: dict[str, Any]) -> Response:
     """Django REST framework's exception handler."""
     if isinstance(error, ManifestError):
         return _answer(400, "manifest", str(error), problems=[_fault(problem) for problem in error.problems])
+    if isinstance(error, KeyForbids):
+        return _answer(422, "key_forbids", str(error), problems=[_fault(each) for each in error.problems])
     for kind, (status, code) in REFUSALS.items():
         if isinstance(error, kind):
             return _answer(status, code, str(error))

@@ -13,7 +13,7 @@ from django.db.models import F, Q, Sum
 from apps.billing.ledger import Account, TransferKind
 from apps.billing.posting import balance
 from apps.money import ZERO, GlmField
-from apps.teams.models import Team
+from apps.teams.models import ApiToken, Team
 from apps.teams.states import Stateful, has_deadline
 
 
@@ -79,6 +79,17 @@ class Hold(Stateful):
     posted = GlmField(default=ZERO, help_text="Of that, gone to providers for usage.")
     agreement = models.OneToOneField(
         "market.Agreement", null=True, blank=True, on_delete=models.PROTECT, related_name="hold"
+    )
+    key = models.ForeignKey(
+        ApiToken,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="holds",
+        help_text="The application key under whose limits it was reserved.",
+    )
+    per_hour_glm = GlmField(
+        default=ZERO, help_text="What it pays for costs so much an hour, for such limits."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -15,11 +15,15 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.billing.budgets import Budget, Hold, HoldState
+from apps.billing.conduct import note_kept
+from apps.billing.key_limits import locked_policy, must_be_within
 from apps.billing.ledger import TransferKind
 from apps.billing.posting import exact, transfer
 from apps.billing.usage import UsageRecord, UsageState
-from apps.market.models import AgreementState
+from apps.market.models import AgreementState, KeyPolicy
+from apps.money import ZERO
 from apps.teams.audit import Actor
+from apps.teams.models import ApiToken
 from apps.teams.states import StateError
 
 CLOSING = Actor.queen("closing")
@@ -27,36 +31,55 @@ IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
 
 
 @transaction.atomic
-def place_hold(*, budget: Budget, reference: str, amount_glm: Decimal, until: datetime) -> Hold:
+def place_hold(
+    *,
+    budget: Budget,
+    reference: str,
+    amount_glm: Decimal,
+    until: datetime,
+    key: ApiToken | None = None,
+    per_hour_glm: Decimal = ZERO,
+) -> Hold:
     """Reserve `amount_glm` from the budget; the same `reference` reserves once.
 
-    Raises InsufficientFunds(available, needed), in GLM, when the budget has less.
+    `key` is the application key that asks, `per_hour_glm` what it will be for: its limits hold as the budget
+    does. Raises InsufficientFunds(available, needed), in GLM, when the budget has less, KeyExhausted when the
+    key may not spend so much.
     """
+    policy = locked_policy(key.pk if key else None)
     hold, is_new = Hold.objects.get_or_create(
-        reference=reference, defaults={"budget": budget, "amount": exact(amount_glm), "deadline_at": until}
+        reference=reference,
+        defaults={
+            "budget": budget,
+            "amount": exact(amount_glm),
+            "deadline_at": until,
+            "key": key,
+            "per_hour_glm": per_hour_glm,
+        },
     )
     if is_new:
+        must_be_within(policy, added_glm=amount_glm, added_per_hour_glm=per_hour_glm)
         _reserve(hold, amount_glm, key=f"hold:{hold.id}")
     return hold
 
 
 @transaction.atomic
-def extend_hold(hold: Hold, *, amount_glm: Decimal, until: datetime) -> Hold:
+def extend_hold(
+    hold: Hold, *, amount_glm: Decimal, until: datetime, per_hour_glm: Decimal | None = None
+) -> Hold:
     """Move the hold's end to `until` and add `amount_glm` (0 adds nothing) to it.
 
-    Idempotent by `until`: a hold that lasts as long already is left alone. Raises InsufficientFunds, and
-    StateError for a hold that is no longer held.
+    `per_hour_glm` is what it is for by now, where that is not what it was. Idempotent by `until`: a hold that
+    lasts as long already is left alone. Raises InsufficientFunds, KeyExhausted, and StateError for a hold
+    that is no longer held.
     """
-    current = Hold.objects.select_for_update().select_related("budget").get(pk=hold.pk)
+    policy = locked_policy(hold.key_id)
+    current = Hold.objects.select_for_update(of=("self",)).select_related("budget").get(pk=hold.pk)
     if current.state != HoldState.HELD:
         raise StateError(f"{current} is {current.state}: place another one")
     if current.deadline_at is not None and current.deadline_at < until:
-        if amount_glm:
-            current.amount += exact(amount_glm)
-            _reserve(current, amount_glm, key=f"hold:{current.id}:until:{until.timestamp():.6f}")
-        current.deadline_at = until
-        current.save(update_fields=["amount", "deadline_at"])
-    hold.refresh_from_db(fields=["amount", "posted", "deadline_at"])
+        _add(current, amount_glm, per_hour_glm, until=until, policy=policy)
+    hold.refresh_from_db(fields=["amount", "posted", "deadline_at", "per_hour_glm"])
     return hold
 
 
@@ -114,6 +137,25 @@ def usage_is_expected(hold: Hold, *, now: datetime) -> bool:
     return not ends or now < min(ends) + timedelta(seconds=settings.HIVE_USAGE_GRACE_S)
 
 
+def _add(
+    hold: Hold,
+    amount_glm: Decimal,
+    per_hour_glm: Decimal | None,
+    *,
+    until: datetime,
+    policy: KeyPolicy | None,
+) -> None:
+    """The key's limits are held against the hold as it is then, so it is written first."""
+    dearer_glm = ZERO if per_hour_glm is None else per_hour_glm - hold.per_hour_glm
+    hold.amount += exact(amount_glm) if amount_glm else ZERO
+    hold.per_hour_glm += dearer_glm
+    hold.deadline_at = until
+    hold.save(update_fields=["amount", "deadline_at", "per_hour_glm"])
+    must_be_within(policy, added_glm=amount_glm, added_per_hour_glm=max(dearer_glm, ZERO))
+    if amount_glm:
+        _reserve(hold, amount_glm, key=f"hold:{hold.id}:until:{until.timestamp():.6f}")
+
+
 def _reserve(hold: Hold, amount_glm: Decimal, *, key: str) -> None:
     transfer(
         key=key,
@@ -138,3 +180,5 @@ def _free(hold: Hold, state: str, *, actor: Actor, reason: str) -> None:
     elif state == HoldState.RELEASED:
         state, reason = HoldState.POSTED, f"used up; {reason}"
     hold.move_to(state, actor=actor, reason=reason)
+    if hold.agreement is not None:
+        note_kept(hold.agreement)

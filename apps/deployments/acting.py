@@ -12,7 +12,8 @@ from django.db import transaction
 from apps.billing.holding import extend_hold, place_hold, release_hold
 from apps.billing.models import Hold
 from apps.billing.posting import InsufficientFunds
-from apps.deployments import assignments, funding
+from apps.deployments import assignments, funding, keyed
+from apps.deployments.conduct import note_failure, note_start
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
 from apps.deployments.edge import publish_edge
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
@@ -54,7 +55,10 @@ def _wait(replica: Replica, step: Step, now: datetime) -> None:
 
 
 def _reserve(replica: Replica, step: Step, now: datetime) -> None:
-    spec, budget = replica.runs, replica.service.deployment.budget
+    spec, deployment = replica.runs, replica.service.deployment
+    budget = deployment.budget
+    if why_not := keyed.why_not_placed(replica, now=now):
+        return _wait(replica, Step(action=Action.WAIT, reason=why_not, retry_s=BROKE_RETRY_S), now)
     quote, avoid_nodes = quote_for(replica)
     price_per_hour_glm = quote.price_per_hour_glm or spec.max_price_per_hour_glm
     if price_per_hour_glm is None:  # zero is a price; nothing is held while nobody offers
@@ -67,6 +71,8 @@ def _reserve(replica: Replica, step: Step, now: datetime) -> None:
                 reference=reference_of(replica),
                 amount_glm=funding.cost_glm(price_per_hour_glm=price_per_hour_glm, span=lease),
                 until=now + lease,
+                key=keyed.limited_key(deployment),
+                per_hour_glm=price_per_hour_glm,
             )
     except InsufficientFunds as error:
         reason = funding.shortage(budget, error)
@@ -93,6 +99,7 @@ def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
             strategy=spec.strategy,
             group=group_of(replica.service_id),
             avoid_nodes=avoid_nodes,
+            allowed_nodes=keyed.nodes_for(replica.service.deployment),
         ),
         give_up_at=replica.deadline_at,
     )
@@ -103,6 +110,8 @@ def _place(replica: Replica, step: Step, now: datetime) -> None:
     agreement = replica.demand.agreements.filter(state=AgreementState.APPROVED).first()
     if agreement is None:
         return _replace(replica, Step(action=Action.REPLACE, reason="its agreement ended at once"), now)
+    if why_not := keyed.why_not_on(replica, agreement.node_id):
+        return _replace(replica, Step(action=Action.REPLACE, reason=why_not), now)
     budget, until = replica.service.deployment.budget, now + funding.lease_of(replica.runs)
     try:
         with transaction.atomic():
@@ -117,7 +126,8 @@ def _place(replica: Replica, step: Step, now: datetime) -> None:
 def fund(hold: Hold, agreement: Agreement, *, until: datetime) -> Hold:
     """Pay the lease up to `until` from the budget. Raises InsufficientFunds."""
     amount_glm = funding.missing_glm(agreement=agreement, hold=hold, until=until)
-    hold = extend_hold(hold, amount_glm=amount_glm, until=until)
+    per_hour_glm = agreement.price_per_hour_glm
+    hold = extend_hold(hold, amount_glm=amount_glm, until=until, per_hour_glm=per_hour_glm)
     Hold.objects.filter(pk=hold.pk, agreement=None).update(agreement=agreement)
     return hold
 
@@ -126,6 +136,7 @@ def _pass(replica: Replica, step: Step, now: datetime) -> None:
     assignment = replica.assignment
     assert assignment is not None
     _move(replica, ReplicaState.HEALTHY, step.reason, now, deadline_at=assignment.lease_until)
+    note_start(replica, assignment)
 
 
 def _ail(replica: Replica, step: Step, now: datetime) -> None:
@@ -144,6 +155,8 @@ def _leave(replica: Replica, step: Step, now: datetime) -> None:
 
 
 def _replace(replica: Replica, step: Step, now: datetime) -> None:
+    if step.attempts is not None:  # it failed
+        note_failure(replica, now=now)
     let_go(replica, reason=step.reason)
     after_s = step.retry_s if step.attempts else 0.0
     begin(replica, reason=step.reason, now=now, attempts=step.attempts, after_s=after_s)
@@ -178,6 +191,7 @@ def let_go(replica: Replica, *, reason: str) -> None:
 
 
 def _give_up(replica: Replica, step: Step, now: datetime) -> None:
+    note_failure(replica, now=now)
     let_go(replica, reason=step.reason)
     _move(replica, ReplicaState.FAILED, step.reason, now, deadline_at=None)
 

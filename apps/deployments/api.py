@@ -34,8 +34,9 @@ from apps.deployments.serializers import (
     WholePlanSerializer,
 )
 from apps.deployments.showing import ReplicaSheet, events_of, sheet_of, sheets_of
+from apps.market.keys.reach import made_with
 from apps.teams.audit import Actor
-from apps.teams.rest import TEAM, TeamScoped, acting_team, is_uuid, user_of
+from apps.teams.rest import TEAM, TeamScoped, acting_team, is_uuid, token_of, user_of
 
 EVENTS_KEPT = 1000
 """How far back `events` looks; the audit trail itself is kept whole."""
@@ -50,6 +51,10 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
 
     queryset = Plan.objects.select_related("team", "author", "deployment")
     serializer_class = PlanSerializer
+    reached_by_keys = True
+
+    def get_queryset(self) -> QuerySet[Plan]:
+        return made_with(self.request, super().get_queryset())
 
     @extend_schema(responses=WholePlanSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
@@ -68,6 +73,7 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
             source=asked.validated_data["source"],
             file_name=asked.validated_data["file_name"],
             variables=asked.validated_data["variables"],
+            key=token_of(request),
         )
         return Response(PlanSerializer(plan).data, status.HTTP_201_CREATED)
 
@@ -81,7 +87,8 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
     @action(detail=True, methods=["post"])
     def apply(self, request: Request, pk: str) -> Response:
         """Make it so. Applying a plan twice gives the same deployment."""
-        deployment = applying.apply_plan(self.get_changeable(), actor=Actor.user(user_of(request)))
+        plan, actor = self.get_changeable(), Actor.user(user_of(request))
+        deployment = applying.apply_plan(plan, actor=actor, key=token_of(request))
         return Response(DeploymentSerializer(sheet_of(deployment)).data, status.HTTP_201_CREATED)
 
 
@@ -90,8 +97,12 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
 class DeploymentViewSet(TeamScoped[Deployment]):
     """What your team runs; by name or id."""
 
-    queryset = Deployment.objects.select_related("team", "created_by")
+    queryset = Deployment.objects.select_related("team", "created_by", "key")
     serializer_class = DeploymentSerializer
+    reached_by_keys = True
+
+    def get_queryset(self) -> QuerySet[Deployment]:
+        return made_with(self.request, super().get_queryset())
 
     def get_object(self) -> Deployment:
         name = self.kwargs["pk"]

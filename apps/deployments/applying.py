@@ -32,8 +32,8 @@ class PlanExpired(PlanRefused):
 def apply_plan(plan: Plan, *, actor: Actor, key: ApiToken | None = None) -> Deployment:
     """Make or change the deployment of the plan's name. Applying the same plan twice is applying it once.
 
-    `key` is the token it came with. Raises PlanExpired, PlanRefused for a plan that was tampered with or whose
-    host name is taken, and KeyForbids for what its key does not allow.
+    `key` is the token it came with. Raises PlanExpired, PlanRefused for a plan that was tampered with or
+    whose host name is taken, and KeyForbids for what its key does not allow.
     """
     plan = Plan.objects.select_for_update().get(pk=plan.pk)
     if not is_signed(plan):

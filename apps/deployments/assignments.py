@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agent import protocol
+from apps.deployments import keyed
 from apps.deployments.funding import lease_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica
 from apps.market.models import Agreement, AgreementState
@@ -34,6 +35,7 @@ def assign(replica: Replica, agreement: Agreement, *, lease_until: datetime) -> 
         renew_at=renewal_at(lease_until, lease=lease_of(replica.runs)),
         deadline_at=lease_until,
         reason="wanted",
+        permit=keyed.as_json(keyed.permit_of(replica.service.deployment)),
     )
     nudge(agreement.node_id)
     return assignment
@@ -57,14 +59,14 @@ def wanted_assignments(node_ids: Collection[str]) -> dict[str, list[protocol.Ass
 
 
 def _message(assignment: Assignment, *, now: datetime) -> protocol.Assignment:
-    replica = assignment.replica
+    replica, permit = assignment.replica, keyed.from_json(assignment.permit)
     return protocol.Assignment(
         assignment_id=str(assignment.id),
         agreement_id=str(assignment.agreement_id),
         replica=replica.name,
         generation=assignment.generation,
         lease_s=(assignment.lease_until - now).total_seconds(),
-        workload=replica.runs.workload(runtime=assignment.agreement.runtime),
+        workload=replica.runs.workload(runtime=assignment.agreement.runtime, permit=permit),
     )
 
 

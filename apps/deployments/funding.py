@@ -13,6 +13,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.db.models import Max
 
+from apps.billing.key_limits import KeyExhausted
 from apps.billing.models import Budget, Hold, UsageRecord, UsageState
 from apps.billing.posting import InsufficientFunds
 from apps.deployments.manifest import ServiceSpec
@@ -52,6 +53,8 @@ def _rated_to(agreement: Agreement) -> datetime | None:
 
 def shortage(budget: Budget, error: InsufficientFunds) -> str:
     """ "budget demo/main has 0.1 GLM available, needs 0.5": for the person who can change it."""
+    if isinstance(error, KeyExhausted):
+        return str(error)
     return f"budget {budget} has {_plain(error.available)} GLM available, needs {_plain(error.needed)} GLM"
 
 

@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.billing.posting import InsufficientFunds
-from apps.deployments import funding
+from apps.deployments import funding, keyed
 from apps.deployments.acting import fund
 from apps.deployments.assignments import renewal_at, sweep_lost
 from apps.deployments.live import announce
@@ -55,12 +55,15 @@ def _renew(due: Assignment) -> bool:
     if assignment is None:
         return False
     replica, lease = assignment.replica, funding.lease_of(assignment.replica.runs)
+    if why_not := keyed.why_not_on(replica, assignment.node_id):
+        _not_renewed(replica, assignment, why_not)
+        return False
     until = now + lease
     try:
         with transaction.atomic():
             hold = fund(assignment.agreement.hold, assignment.agreement, until=until)
     except (InsufficientFunds, StateError) as error:
-        _not_renewed(replica, assignment, error)
+        _not_renewed(replica, assignment, _why_short(replica, error))
         return False
     lease_until = hold.deadline_at or until
     Assignment.objects.filter(pk=assignment.pk).update(
@@ -72,9 +75,12 @@ def _renew(due: Assignment) -> bool:
     return True
 
 
-def _not_renewed(replica: Replica, assignment: Assignment, error: Exception) -> None:
+def _why_short(replica: Replica, error: Exception) -> str:
     budget = replica.service.deployment.budget
-    why = funding.shortage(budget, error) if isinstance(error, InsufficientFunds) else str(error)
+    return funding.shortage(budget, error) if isinstance(error, InsufficientFunds) else str(error)
+
+
+def _not_renewed(replica: Replica, assignment: Assignment, why: str) -> None:
     reason = f"its lease ends at {assignment.lease_until:%H:%M:%S} UTC and can't be renewed: {why}"
     if Replica.objects.filter(pk=replica.pk).exclude(reason=reason).update(reason=reason[:500]):
         announce(replica.service.deployment_id)

@@ -68,6 +68,14 @@ class Plan(models.Model):
         "Deployment", null=True, blank=True, on_delete=models.SET_NULL, related_name="plans"
     )
     applied_at = models.DateTimeField(null=True, blank=True)
+    key = models.ForeignKey(
+        ApiToken,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="plans",
+        help_text="The application key that asked for it.",
+    )
 
     class Meta:
         ordering = ("-created_at",)
@@ -107,6 +115,14 @@ class Deployment(models.Model):
     wanted = models.CharField(max_length=12, choices=Wanted.choices, default=Wanted.RUNNING)
     manifest = models.JSONField()
     source = models.TextField()
+    key = models.ForeignKey(
+        ApiToken,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="deployments",
+        help_text="The application key under which it was applied last: what it allows holds for all of it.",
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

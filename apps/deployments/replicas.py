@@ -75,6 +75,14 @@ class Replica(Stateful):
     )
     hold = models.ForeignKey(Hold, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     demand = models.ForeignKey(Demand, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    planned_offer = models.ForeignKey(
+        Offer,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Where the applied plan put its next generation, until that is asked for.",
+    )
 
     class Meta:
         ordering = ("service", "index")
@@ -172,6 +180,9 @@ class Assignment(Stateful):
         max_length=400, blank=True, help_text="Why the endpoint that the Bee names now is not routed."
     )
     restarts = models.PositiveIntegerField(default=0)
+    permit = models.JSONField(
+        null=True, blank=True, help_text="What its application key allowed when it was made; the Bee is told."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -167,6 +167,7 @@ class NodeViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, GenericViewS
     """Every node that takes work, with its public facts; your own ones always, with all of them."""
 
     queryset = Node.objects.select_related("owner", "benchmark")
+    reached_by_keys = True
     serializer_class = NodeSerializer
 
     def get_queryset(self) -> QuerySet[Node]:

@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role
 from apps.teams.reach import reachable_teams
-from apps.teams.rest import TEAM, TeamScoped, acting_team, user_of
+from apps.teams.rest import TEAM, TeamScoped, acting_team, token_of, user_of
 
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):
@@ -99,9 +99,11 @@ class MeSerializer(serializers.Serializer[Any]):
 class MeView(APIView):
     """Who this request speaks for."""
 
+    reached_by_keys = True
+
     @extend_schema(responses=MeSerializer, operation_id="me")
     def get(self, request: Request) -> Response:
         memberships = Member.objects.filter(user=request.user.pk, team__in=reachable_teams(request))
-        token = request.auth if isinstance(request.auth, ApiToken) else None
+        token = token_of(request)
         me = {"user": user_of(request).username, "teams": memberships.select_related("team"), "token": token}
         return Response(MeSerializer(me).data)

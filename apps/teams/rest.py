@@ -14,7 +14,7 @@ from rest_framework.exceptions import NotFound, PermissionDenied, ValidationErro
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
-from apps.teams.models import Role, Team
+from apps.teams.models import ApiToken, Role, Team
 from apps.teams.reach import reachable_teams
 
 M = TypeVar("M", bound=Model)
@@ -87,6 +87,11 @@ def must_be_allowed(request: Request, team: Team, *, owner: bool = False) -> Non
 def user_of(request: Request) -> Any:
     """Its user, who is known: `IsAuthenticated` lets nobody anonymous come this far."""
     return request.user
+
+
+def token_of(request: Request) -> ApiToken | None:
+    """The API token it came with; None for somebody who is signed in."""
+    return request.auth if isinstance(request.auth, ApiToken) else None
 
 
 def is_uuid(text: str) -> bool:
