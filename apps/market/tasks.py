@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from apps.market.agreements import end_late_agreements
 from apps.market.answers import expire_late_proposals
+from apps.market.history.noting import note_prices as note_prices_now
 from apps.market.models import Demand, DemandState
 from apps.market.negotiation import negotiate as negotiate_one
 from apps.market.reputation import gathering, reckoning
@@ -37,3 +38,8 @@ def gather_facts() -> None:
 @shared_task(name="market.reckon_reputations")
 def reckon_reputations() -> None:
     reckoning.reckon_due()
+
+
+@shared_task(name="market.note_prices")
+def note_prices() -> None:
+    note_prices_now()

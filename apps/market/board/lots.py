@@ -12,7 +12,7 @@ from django.db.models import Case, CharField, Count, F, QuerySet, Sum, Value, Wh
 from apps.market.agreements import IN_FORCE
 from apps.market.history.points import ALL
 from apps.market.models import Agreement, Demand, DemandState
-from apps.market.offers import live
+from apps.market.offers import live_offers
 from apps.money import ZERO
 from apps.nodes.models import Offer
 
@@ -72,14 +72,16 @@ class Wanted:
 
 def lots() -> list[Lot]:
     """In one query. An offer of a runtime that calls itself `*` would stand for all: it is left out."""
-    return [_lot(*row) for row in _rows(live().exclude(runtime=ALL))]
+    return [_lot(*row) for row in _rows(live_offers().exclude(runtime=ALL))]
 
 
 def lets() -> list[Let]:
     """Of everybody's agreements, without a word on whose they are. One query."""
     taken = Agreement.objects.filter(state__in=IN_FORCE).annotate(region=believed("node"))
     groups = taken.order_by().values_list("runtime", "region")
-    summed = groups.annotate(Count("pk"), Sum("cpu_threads"), Sum(F("cpu_threads") * THREAD_SECOND_GLM))
+    summed = groups.annotate(
+        count=Count("pk"), threads=Sum("cpu_threads"), paid=Sum(F("cpu_threads") * THREAD_SECOND_GLM)
+    )
     return [
         Let(runtime, region, count, threads, paid * HOUR_S / threads)
         for runtime, region, count, threads, paid in summed
@@ -92,6 +94,12 @@ def wanted() -> list[Wanted]:
     looking = Demand.objects.filter(state__in=[DemandState.OPEN, DemandState.NEGOTIATING])
     told = looking.order_by().values_list("runtimes", "cpu_threads")
     return [Wanted(tuple(set(map(str, runtimes)) - {ALL}), threads) for runtimes, threads in told]
+
+
+def of_place(lots: Iterable[Lot], *, runtime: str = ALL, region: str = ALL) -> list[Lot]:
+    """Those of a runtime in a region; of all runtimes each node once."""
+    there = [lot for lot in lots if region in (ALL, lot.region)]
+    return one_per_node(there) if runtime == ALL else [lot for lot in there if lot.runtime == runtime]
 
 
 def one_per_node(lots: Iterable[Lot]) -> list[Lot]:

@@ -1,0 +1,60 @@
+"""Each node's own prices over time, read from its signed offers: when it asked more, when less."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import F, Q, Window
+from django.db.models.functions import Lag
+
+from agent.protocol import Price
+from apps.nodes.models import Node, Offer
+
+ONE = Decimal(1)
+AMOUNTS = ("start_glm", "cpu_second_glm", "second_glm", "egress_gib_glm")
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From this instant, by the node's signature, it asked this; `before` is None for its first price."""
+
+    at: datetime
+    runtime: str
+    price: Price
+    before: Price | None
+
+    @property
+    def thread_hour_glm(self) -> Decimal:
+        return self.price.per_hour_glm(ONE)
+
+    @property
+    def before_glm(self) -> Decimal | None:
+        return self.before and self.before.per_hour_glm(ONE)
+
+    @property
+    def percent(self) -> Decimal | None:
+        """By how much dearer one thread's hour became; None for the first, or after one that cost nothing."""
+        before = self.before_glm
+        return 100 * (self.thread_hour_glm - before) / before if before else None
+
+
+def price_changes(node: Node, *, most: int = MOST) -> list[Change]:
+    """The newest first. Bees offer anew every half hour: what only says the same again is left out."""
+    before = {f"{name}_before": _earlier(name) for name in AMOUNTS}
+    offers = Offer.objects.filter(node=node).annotate(**before)
+    same = Q(**{name: F(f"{name}_before") for name in AMOUNTS})
+    changed = offers.filter(~same | Q(second_glm_before=None)).order_by("-issued_at")
+    return [_change(offer) for offer in changed[:most]]
+
+
+def _earlier(name: str) -> Window:
+    return Window(Lag(name), partition_by=[F("runtime")], order_by=[F("issued_at").asc(), F("id").asc()])
+
+
+def _change(offer: Offer) -> Change:
+    told = {name: getattr(offer, f"{name}_before") for name in AMOUNTS}
+    before = None if told["second_glm"] is None else Price(**told)
+    return Change(at=offer.issued_at, runtime=offer.runtime, price=offer.price, before=before)
