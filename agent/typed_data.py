@@ -142,7 +142,7 @@ def plan_says(
         "queen": queen,
         "team": team,
         "name": name,
-        "sourceHash": "0x" + keys.keccak(source.encode()).hex(),
+        "sourceHash": text_hash(source),
         "contentHash": json_hash(content),
         "pricePerHourWei": _wei(price_per_hour_glm),
         "expiresAtMs": expires_at_ms,
@@ -222,7 +222,11 @@ def _encode(name: str, message: dict[str, Any], chain_id: int) -> SignableMessag
 
 def json_hash(content: dict[str, Any]) -> str:
     """Keccak-256 of the content as JSON with sorted keys, without spaces, in UTF-8; hex with 0x."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text_hash(json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def text_hash(text: str) -> str:
+    """Keccak-256 of the text in UTF-8; hex with 0x."""
     return "0x" + keys.keccak(text.encode()).hex()
 
 

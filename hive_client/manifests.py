@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from hive_client.output import clean, glm, glm_down, print_table, short, span, w
 F = TypeVar("F", bound=Callable[..., Any])
 
 STDIN = "-"
+MOST_NAMES = 4
 
 
 def manifest_options(command: F) -> F:
@@ -54,15 +56,20 @@ def show_plan(plan: Plan, *, err: bool = False) -> None:
     what = f"changes {plan.deployment}" if plan.deployment else "a new deployment"
     click.echo(clean(f"Plan for {plan.name}, {what}; expires {when(plan.expires_at)}"), err=err)
     print_table(
-        ("Replica", "Node", "glm/h"),
+        ("Replica", "glm/h", "glm/month", "Node"),
         [_row(placement) for placement in plan.placements],
         empty="No replicas.",
         err=err,
     )
+    for risk in plan.risks:
+        click.echo(clean(f"Risk: {risk.text} ({_some(risk.replicas)})"), err=err)
     for note in plan.notes:
         click.echo(clean(f"Note: {note}"), err=err)
     if len(plan.unplaced) < len(plan.placements):
-        click.echo(f"Together {glm(plan.price_per_hour_glm)} GLM per hour at most. {_budget(plan)}", err=err)
+        per_month = f"{glm(plan.price_per_month_glm)} per month" if plan.price_per_month_glm else "at most"
+        click.echo(
+            f"Together {glm(plan.price_per_hour_glm)} GLM per hour, {per_month}. {_budget(plan)}", err=err
+        )
     for obstacle in obstacles(plan):
         click.secho(obstacle, bold=True, err=err)
 
@@ -80,11 +87,22 @@ def obstacles(plan: Plan) -> list[str]:
 
 def _budget(plan: Plan) -> str:
     lasts = f", enough for {span(float(plan.runway_h) * 3600)}" if plan.runway_h is not None else ""
+    if lasts and plan.effect and plan.effect.lasts_until:
+        lasts += f", until {plan.effect.lasts_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}."
 
 
-def _row(placement: Placement) -> tuple[str, str, str]:
+def _some(replicas: list[str]) -> str:
+    """The first few of them."""
+    named, others = ", ".join(replicas[:MOST_NAMES]), len(replicas) - MOST_NAMES
+    return f"{named} and {others} more" if others > 0 else named
+
+
+def _row(placement: Placement) -> tuple[str, str, str, str]:
+    price, month = glm(placement.price_per_hour_glm), glm(placement.price_per_month_glm)
     if placement.node_id is None:
-        return placement.replica, f"cannot be placed: {placement.reason}", "-"
-    node = f"{placement.node_name} {short(placement.node_id)}".strip()
-    return placement.replica, node, glm(placement.price_per_hour_glm)
+        nearest = f"; nearest: {placement.nearest}" if placement.nearest else ""
+        return placement.replica, price, month, f"cannot be placed: {placement.reason}{nearest}"
+    node = f"{placement.node_name} {short(placement.node_id)} {placement.region}".strip()
+    because = f": {'; '.join(placement.because)}" if placement.because else ""
+    return placement.replica, price, month, f"{node}{because}"

@@ -17,6 +17,7 @@ import httpx
 
 from hive_client import nouns
 from hive_client.deployments import Deployments
+from hive_client.plans import Plans
 from hive_client.reading import read
 from hive_client.session import Session
 from hive_client.waiting import WAIT_S, follow
@@ -29,6 +30,7 @@ class Hive:
         self._session = Session(url, token, transport=transport)
         self.url = self._session.url
         self.deployments = Deployments(self._session)
+        self.plans = Plans(self._session)
 
     def __enter__(self) -> Self:
         return self

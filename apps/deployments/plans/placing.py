@@ -7,14 +7,17 @@ the others alone, for all of them together: none is promised another's room.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import HOURS_PER_MONTH, Assignment, AssignmentState, Wanted
+from apps.deployments.needs import need_of
 from apps.deployments.plans.risks import Spot
-from apps.market.matching import Need
+from apps.market.models import NodeReputation
+from apps.market.needs import Need
 from apps.market.quotes import Quote, quotes_together
 from apps.money import ZERO
 from apps.nodes.models import Node, Offer
@@ -33,7 +36,10 @@ def placements_of(
         service: [replica for replica in _replicas(service, spec) if replica not in staying]
         for service, spec in manifest.services.items()
     }
-    needs = [(_need(manifest.services[service], allowed_nodes), len(replicas)) for service, replicas in wanted.items()]
+    needs = [
+        (_need(service, manifest, list(staying.values()), allowed_nodes), len(replicas))
+        for service, replicas in wanted.items()
+    ]
     found = dict(zip(wanted, map(iter, quotes_together(needs)), strict=True))
     return _named(
         [
@@ -53,7 +59,7 @@ def per_month(placement: Placement) -> Decimal | None:
 def spots_of(placements: list[Placement]) -> list[Spot]:
     """What is known of the nodes that were chosen."""
     placed = [one for one in placements if one["node_id"]]
-    nodes = Node.objects.in_bulk({one["node_id"] for one in placed})
+    nodes = Node.objects.select_related("reputation").in_bulk({one["node_id"] for one in placed})
     return [_spot(one, nodes[one["node_id"]]) for one in placed if one["node_id"] in nodes]
 
 
@@ -100,6 +106,8 @@ def _quoted(replica: str, service: str, quote: Quote) -> Placement:
         offer_id=quote.offer_id,
         price_per_hour_glm=None if price is None else f"{price:f}",
         reason=quote.reason,
+        nearest=str(quote.nearest or ""),
+        because=quote.because,
     )
 
 
@@ -152,16 +160,22 @@ def _spot(placement: Placement, node: Node) -> Spot:
 
 
 def _reputation(node: Node) -> dict[str, Any]:
-    return {}
+    """A node that has no row yet is a newcomer."""
+    known: NodeReputation | None = getattr(node, "reputation", None)
+    if known is None:
+        return {}
+    return {"is_newcomer": known.is_newcomer, "score": known.score, "facts": known.sentences}
 
 
-def _need(spec: ServiceSpec, allowed_nodes: Collection[str] | None) -> Need:
-    return Need(
-        runtimes=spec.runtimes,
-        cpu_threads=spec.cpu_threads,
-        mem_gib=spec.mem_gib,
-        max_price_per_hour_glm=spec.max_price_per_hour_glm,
-        benchmarks=spec.benchmarks,
-        strategy=spec.strategy,
-        allowed_nodes=allowed_nodes,
-    )
+def _need(
+    service: str, manifest: Manifest, staying: list[Placement], allowed_nodes: Collection[str] | None
+) -> Need:
+    """With where its siblings stay, and those that it wants to be beside."""
+    spec = manifest.services[service]
+    need = need_of(spec, group=service, group_of=str, allowed_nodes=allowed_nodes)
+    near = spec.affinity.service if spec.affinity else None
+    return replace(need, beside_nodes=_nodes_of(service, staying), near_nodes=_nodes_of(near, staying))
+
+
+def _nodes_of(service: str | None, staying: list[Placement]) -> frozenset[str]:
+    return frozenset(one["node_id"] for one in staying if one["service"] == service)

@@ -13,6 +13,9 @@ from typing import Any
 DOUBTFUL_SCORE = 0.8
 """Below this a node has lost more than a plan should keep to itself."""
 
+MOST_NAMES = 4
+"""So many nodes are named; the others are counted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
@@ -52,11 +55,13 @@ def risks_of(spots: Iterable[Spot]) -> list[Risk]:
     shared = [
         risk for _, group in groupby(found, key=lambda spot: spot.service) for risk in _together(list(group))
     ]
-    by_node = sorted(found, key=lambda spot: (spot.node_name, spot.node_id))
-    single = [
-        risk for _, group in groupby(by_node, key=lambda spot: spot.node_id) for risk in _of_node(list(group))
-    ]
-    return shared + single
+    nodes = _by_node(found)
+    return [*shared, *_newcomers(nodes), *(risk for spots in nodes for risk in _of_node(spots))]
+
+
+def _by_node(spots: list[Spot]) -> list[list[Spot]]:
+    ordered = sorted(spots, key=lambda spot: (spot.node_name, spot.node_id))
+    return [list(group) for _, group in groupby(ordered, key=lambda spot: spot.node_id)]
 
 
 def _together(spots: list[Spot]) -> Iterator[Risk]:
@@ -69,21 +74,31 @@ def _together(spots: list[Spot]) -> Iterator[Risk]:
         text = f"{every} would be on one node, {spots[0].node_name}: if it goes, {service} is gone"
         yield Risk("one_node", text, replicas)
     elif _same(spots, lambda spot: spot.owner_id):
-        text = f"{every} would be on nodes of one owner, who could turn all of them off at once"
+        text = f"{every} would be on nodes of one owner, who could turn them all off"
         yield Risk("one_owner", text, replicas)
     elif spots[0].region and _same(spots, lambda spot: spot.region):
         yield Risk("one_region", f"{every} would be in one region, {spots[0].region}", replicas)
 
 
+def _newcomers(nodes: list[list[Spot]]) -> Iterator[Risk]:
+    new = [spots for spots in nodes if spots[0].is_newcomer]
+    if not new:
+        return
+    names = [spots[0].node_name for spots in new[:MOST_NAMES]]
+    if others := len(new) - len(names):
+        names.append(f"{others} more")
+    who = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    text = f"{who} {'are' if len(new) > 1 else 'is'} new here: too little is known to rely on"
+    yield Risk("newcomer", text, [spot.replica for spots in new for spot in spots])
+
+
 def _of_node(spots: list[Spot]) -> Iterator[Risk]:
     node, replicas = spots[0], [spot.replica for spot in spots]
-    if node.is_newcomer:
-        yield Risk("newcomer", f"{node.node_name} is new here: little is known of it yet", replicas)
-    elif node.score is not None and node.score < DOUBTFUL_SCORE:
-        why = "; ".join(node.facts[:2]) or f"its reputation is {node.score:.2f} of 1"
+    if not node.is_newcomer and node.score is not None and node.score < DOUBTFUL_SCORE:
+        why = "; ".join(node.facts[:2]) or f"has a reputation of {node.score:.2f}"
         yield Risk("reputation", f"{node.node_name} {why}", replicas)
     if node.region_fault:
-        yield Risk("region", f"where {node.node_name} is can't be relied on: {node.region_fault}", replicas)
+        yield Risk("region", f"{node.node_name} may be elsewhere than it says: {node.region_fault}", replicas)
 
 
 def _same(spots: list[Spot], of: Callable[[Spot], Hashable]) -> bool:
