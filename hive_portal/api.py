@@ -16,9 +16,12 @@ from rest_framework.views import APIView
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
 from apps.deployments.api import DeploymentViewSet, PlanViewSet
 from apps.market.api import AgreementViewSet
+from apps.market.board.api import MarketViewSet
+from apps.market.reputation.api import ReputationView
 from apps.nodes.api import EnrolmentViewSet, NodeViewSet
 from apps.teams.api import MeView, TokenViewSet
 from hive_portal.explaining import explain
+from hive_portal.keys.api import KeyViewSet
 from hive_portal.owners.api import BeeViewSet
 
 __all__ = ["api_urlpatterns", "explain"]
@@ -31,10 +34,12 @@ for prefix, noun, views in (
     ("bees", "bee", BeeViewSet),
     ("enrolments", "enrolment", EnrolmentViewSet),
     ("agreements", "agreement", AgreementViewSet),
+    ("market", "market", MarketViewSet),
     ("budgets", "budget", BudgetViewSet),
     ("usage", "usage", UsageViewSet),
     ("invoices", "invoice", InvoiceViewSet),
     ("tokens", "token", TokenViewSet),
+    ("keys", "key", KeyViewSet),
 ):
     router.register(prefix, views, basename=f"api-{noun}")
 
@@ -58,6 +63,7 @@ api_urlpatterns = [
         name="api-docs",
     ),
     path("api/v1/me/", MeView.as_view(), name="api-me"),
+    path("api/v1/nodes/<str:pk>/reputation/", ReputationView.as_view(), name="api-node-reputation"),
     path("api/v1/", include(router.urls)),
     re_path("^api/", NowhereView.as_view(schema=None)),
 ]

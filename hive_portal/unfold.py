@@ -57,6 +57,7 @@ NAVIGATION = [
         _link("Demands", "market_demand", "shopping_cart"),
         _link("Proposals", "market_proposal", "forum"),
         _link("Agreements", "market_agreement", "handshake"),
+        _link("Application keys", "market_keypolicy", "passkey"),
         _link("Cloud prices", "market_cloudprice", "cloud"),
         _link("GLM rates", "market_glmrate", "currency_exchange"),
     ),

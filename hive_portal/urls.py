@@ -22,6 +22,7 @@ urlpatterns = [
     path("", include("apps.nodes.urls")),
     path("", include("apps.teams.urls")),
     path("", include("hive_portal.owners.urls")),
+    path("", include("hive_portal.keys.urls")),
     path("agreements/<uuid:pk>/", agreement, name="agreement"),
     path("admin/", admin.site.urls),
     *api_urlpatterns,

@@ -70,3 +70,5 @@ class AgreementAdmin(Shown):
 
 
 from apps.market.clouds import admin as _clouds  # noqa: E402, F401
+from apps.market.keys import admin as _keys  # noqa: E402, F401
+from apps.market.reputation import admin as _reputation  # noqa: E402, F401

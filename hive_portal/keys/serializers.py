@@ -10,6 +10,7 @@ from rest_framework import serializers
 from apps.market.keys.policy import RULES
 from apps.market.keys.reading import MOST, read_rules
 from apps.teams.rest import Glm
+from hive_portal.keys.sheets import KeySheet
 
 LONGEST_ENTRY = 2048
 """Characters: a public key as PEM is the longest."""
@@ -65,7 +66,7 @@ class KeySerializer(serializers.Serializer[Any]):
     hint = serializers.CharField(source="policy.token.hint", help_text="Its first characters.")
     team = serializers.SlugField(source="policy.token.team.slug")
     user = serializers.CharField(source="policy.token.user.username")
-    state = serializers.ChoiceField(choices=["issued", "expired", "revoked"])
+    state = serializers.CharField(help_text="issued, expired or revoked")
     created_at = serializers.DateTimeField(source="policy.token.created_at")
     expires_at = serializers.DateTimeField(source="policy.token.expires_at")
     revoked_at = serializers.DateTimeField(source="policy.token.revoked_at", allow_null=True)
@@ -82,7 +83,10 @@ class KeySerializer(serializers.Serializer[Any]):
     spent_today_glm = Glm(source="spend.today_glm")
     held_glm = Glm(source="spend.held_glm", help_text="Of both: reserved for leases in force.")
     per_hour_glm = Glm(source="spend.per_hour_glm", help_text="What runs under it costs an hour.")
-    deployments = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    deployments = serializers.SerializerMethodField(help_text="Names of those applied with it last.")
+
+    def get_deployments(self, key: KeySheet) -> list[str]:
+        return [deployment.name for deployment in key.deployments]
 
 
 class IssuedKeySerializer(KeySerializer):

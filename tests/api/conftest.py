@@ -16,7 +16,7 @@ from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.plans.signing import sign
-from apps.market.models import Agreement
+from apps.market.models import Agreement, KeyPolicy
 from apps.nodes.models import Enrolment, Node, NodeState
 from apps.teams.models import ApiToken, Member, Role, Team, User
 from tests.cast import key_of_bee
@@ -114,6 +114,10 @@ def usage(agreement: Agreement) -> UsageRecord:
     )
 
 
+def _key(team: Team, owner: User) -> KeyPolicy:
+    return KeyPolicy.issue(team=team, user=owner, name="shop", valid=timedelta(days=1))[0]
+
+
 @pytest.fixture
 def theirs(
     deployment: Deployment,
@@ -138,4 +142,5 @@ def theirs(
         "budget": main_budget.pk,
         "invoice": invoice.pk,
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,
+        "key": _key(team, owner).token_id,
     }

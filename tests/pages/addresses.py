@@ -23,6 +23,9 @@ BY_POST = {
     "nodes:enrol",
     "teams:create-token",
     "teams:revoke-token",
+    "keys:create",
+    "keys:change",
+    "keys:revoke",
 }
 
 
@@ -69,4 +72,7 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["agreement"] = {"pk": scenery.agreement.pk}
     kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}
+    kwargs |= dict.fromkeys(["keys:list", "keys:create"], team)
+    key = {"pk": scenery.key.token_id}
+    kwargs |= dict.fromkeys(["keys:detail", "keys:change", "keys:revoke"], key)
     return [Page(name, reverse(name, kwargs=kwargs[name])) for name in names()]

@@ -43,7 +43,17 @@ from apps.deployments.models import (
     ReplicaState,
     Service,
 )
-from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
+from apps.market.models import (
+    Agreement,
+    AgreementState,
+    Demand,
+    DemandState,
+    FactKind,
+    KeyPolicy,
+    Proposal,
+)
+from apps.market.reputation.noting import note
+from apps.market.reputation.reckoning import reckon
 from apps.nodes.measured import NodeBenchmark, Span, Statistic
 from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState, Offer
 from apps.teams.audit import Actor, AuditLine
@@ -99,6 +109,7 @@ class Scenery:
     plan: Plan
     invoice: Invoice
     token: ApiToken
+    key: KeyPolicy
 
 
 def paint(team: Team, user: User) -> Scenery:
@@ -129,6 +140,7 @@ def paint(team: Team, user: User) -> Scenery:
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
     invoice = draw_up_invoice(team=team, actor=Actor.user(user), until=timezone.now())
+    _reputations(agreements)
     plan = _plan(team, user, nodes)
     token, _ = ApiToken.issue(team=team, user=user, name="ci")
     Enrolment.issue(owner=user)
@@ -136,7 +148,31 @@ def paint(team: Team, user: User) -> Scenery:
     EdgeLog.objects.create(path="/var/log/hive/edge.log", inode=1)
     paint_prices()
     replica = web.replicas.get(index=1)
-    return Scenery(team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token)
+    key = _key(team, user, nodes, deployment)
+    return Scenery(
+        team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token, key
+    )
+
+
+def _key(team: Team, user: User, nodes: list[Node], deployment: Deployment) -> KeyPolicy:
+    """With everything in it; what runs in the scenery was applied with it and is held for under it."""
+    policy, _ = KeyPolicy.issue(
+        team=team,
+        user=user,
+        name="shop",
+        valid=timedelta(days=90),
+        providers=[node.pk for node in nodes[:4]],
+        images=["sha256:" + "5e" * 32, "sha3-256:" + "a1" * 32],
+        signers=["MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="],
+        limit_glm=Decimal(50),
+        limit_per_day_glm=Decimal("7.5"),
+        limit_per_hour_glm=Decimal("0.25"),
+        requests_per_minute=60,
+    )
+    Deployment.objects.filter(pk=deployment.pk).update(key=policy.token)
+    held = Hold.objects.filter(agreement__assignment__replica__service__deployment=deployment)
+    held.update(key=policy.token, per_hour_glm=Decimal("0.0108"))
+    return policy
 
 
 def _node(user: User, name: str, number: int, state: str) -> Node:
@@ -450,6 +486,29 @@ def _post(agreement: Agreement, amount_glm: Decimal) -> None:
         reference=f"usage:{agreement.pk}",
     )
     Hold.objects.filter(pk=hold.pk).update(posted=models.F("posted") + amount_glm)
+
+
+def _reputations(agreements: list[Agreement]) -> None:
+    """The first node keeps what it promises, the second has lost something lately."""
+    now = timezone.now()
+    for agreement, kind in ((agreements[0], FactKind.SERVED), (agreements[1], FactKind.LOST)):
+        note(
+            agreement.node_id,
+            kind,
+            reference=f"{kind}:{agreement.pk}",
+            agreement=agreement,
+            detail="it fell silent",
+        )
+        for days in range(1, 8):
+            at = now - timedelta(days=days)
+            note(
+                agreement.node_id,
+                FactKind.UPTIME,
+                reference=f"uptime:{agreement.pk}:{days}",
+                at=at,
+                merit=0.997,
+            )
+    reckon([agreement.node_id for agreement in agreements], now=now)
 
 
 def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
