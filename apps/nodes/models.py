@@ -171,7 +171,7 @@ class Node(Stateful):
         """Shut it out: its link ends, and its key is refused from now on."""
         with transaction.atomic():
             self.move_to(NodeState.BANNED, actor=actor, reason=reason)
-            for offer in self.offers.filter(state=OfferState.LIVE):
+            for offer in self.offers.filter(state__in=STANDING):
                 with suppress(StaleState):  # withdrawn or expired in this moment: just as well
                     offer.move_to(OfferState.WITHDRAWN, actor=actor, reason="its node is banned")
             nudge(self.id)
@@ -273,17 +273,24 @@ class Enrolment(models.Model):
 class OfferState(models.TextChoices):
     LIVE = "live", "Live"
     """Can be taken."""
+    LOST = "lost", "Withdrawn while its node is lost"
+    """Its node is offline: withdrawn by the Queen, live again if the node comes back in time."""
     WITHDRAWN = "withdrawn", "Withdrawn"
     """Taken back by the Bee, or replaced by a newer one."""
     EXPIRED = "expired", "Expired"
     """Its time has run out."""
 
 
+STANDING = frozenset({OfferState.LIVE, OfferState.LOST})
+"""Offers that their nodes have made and not taken back."""
+
+
 class Offer(Sized, Priced, Stateful):
     """What a node rents out on one runtime, at which price; signed by the node."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
-        OfferState.LIVE: frozenset({OfferState.WITHDRAWN, OfferState.EXPIRED}),
+        OfferState.LIVE: frozenset({OfferState.LOST, OfferState.WITHDRAWN, OfferState.EXPIRED}),
+        OfferState.LOST: frozenset({OfferState.LIVE, OfferState.WITHDRAWN, OfferState.EXPIRED}),
         OfferState.WITHDRAWN: frozenset(),
         OfferState.EXPIRED: frozenset(),
     }

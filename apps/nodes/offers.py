@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from agent import protocol, typed_data
 from apps.money import price_columns, round_glm
-from apps.nodes.models import Node, Offer, OfferState
+from apps.nodes.models import STANDING, Node, Offer, OfferState
 from apps.nodes.sizes import Size
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
@@ -62,7 +62,7 @@ def already_live(offered: Mapping[str, Collection[protocol.Offer]]) -> set[str]:
 
 def expire_offers() -> int:
     """End the offers whose time has run out. Returns how many; one that is withdrawn just now is not ours."""
-    late = Offer.objects.filter(state=OfferState.LIVE, deadline_at__lte=timezone.now())
+    late = Offer.objects.filter(state__in=STANDING, deadline_at__lte=timezone.now())
     expired = 0
     for offer in late:
         with suppress(StaleState):
@@ -113,14 +113,14 @@ def _fault_of_identity(offer: protocol.Offer, *, node_id: str) -> str | None:
 
 
 def _withdraw_others(node: Node, *, keep: set[uuid.UUID]) -> set[uuid.UUID]:
-    """Returns those that stay live."""
-    live = {offer.id: offer for offer in node.offers.filter(state=OfferState.LIVE)}
-    for offer_id in live.keys() - keep:
+    """Returns those that stay."""
+    standing = {offer.id: offer for offer in node.offers.filter(state__in=STANDING)}
+    for offer_id in standing.keys() - keep:
         with suppress(StaleState):  # the sweep found that its time had run out
-            live[offer_id].move_to(
+            standing[offer_id].move_to(
                 OfferState.WITHDRAWN, actor=Actor.node(node.id), reason="left out of the newest set"
             )
-    return live.keys() & keep
+    return standing.keys() & keep
 
 
 def _store(node: Node, offer: protocol.Offer) -> None:
@@ -146,9 +146,10 @@ def _store(node: Node, offer: protocol.Offer) -> None:
 
 def _measure(node: Node) -> None:
     """The node is as large as its largest offer, but never smaller than what is claimed of it."""
-    live = list(node.offers.filter(state=OfferState.LIVE))
+    standing = list(node.offers.filter(state__in=STANDING))
     largest = {
-        what: max((getattr(offer, what) for offer in live), default=0) for what in Size.__dataclass_fields__
+        what: max((getattr(offer, what) for offer in standing), default=0)
+        for what in Size.__dataclass_fields__
     }
     Node.objects.filter(pk=node.pk).update(
         **{what: Greatest(Value(much), F(f"{what}_claimed")) for what, much in largest.items()}

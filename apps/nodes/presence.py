@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from agent.protocol import Observed
 from apps.nodes.listeners import heard_ms, listening_since, settled_until_ms
+from apps.nodes.lost_offers import relist, withdraw_of_lost
 from apps.nodes.models import Node, NodeSession, NodeState
 from apps.nodes.silence import REATTACH_S, silence_s, silent_from
 from apps.teams.audit import Actor
@@ -149,7 +150,7 @@ def sweep_silent() -> list[str]:
         if _counts(node, since=since, now=now):
             alike[node.reason].append(node)
     for reason, nodes in alike.items():
-        moved += Node.move_all(nodes, NodeState.OFFLINE, actor=SWEEP, reason=f"silent: {reason}")
+        moved += _lose(nodes, reason=reason)
     return [node.id for node in moved]
 
 
@@ -182,21 +183,34 @@ def _counts(node: Node, *, since: datetime | None, now: datetime) -> bool:
     return heard_since or now >= since + timedelta(seconds=REATTACH_S)
 
 
+@transaction.atomic
+def _lose(nodes: list[Node], *, reason: str) -> list[Node]:
+    """They are offline, and what they offer is withdrawn until they come back."""
+    lost = Node.move_all(nodes, NodeState.OFFLINE, actor=SWEEP, reason=f"silent: {reason}")
+    withdraw_of_lost([node.id for node in lost], reason=reason)
+    return lost
+
+
+@transaction.atomic
 def _come_online(nodes: Collection[Node], *, now: datetime, reason: str) -> list[str]:
-    """Returns those that were not."""
+    """Returns those that were not. What they offered when they were lost can be taken again."""
     deadline_at, alike = silent_from(now, online=online_count()), defaultdict[str, list[Node]](list)
     for node in nodes:
         alike[node.state].append(node)
     if there := alike.pop(NodeState.ONLINE, []):
         ids = [node.id for node in there]
         Node.objects.filter(pk__in=ids, state=NodeState.ONLINE).update(deadline_at=deadline_at)
-    return [
+    were_lost = [node.id for node in alike.get(NodeState.OFFLINE, [])]
+    came = [
         node.id
         for those in alike.values()
         for node in Node.move_all(
             those, NodeState.ONLINE, actor=LINK, reason=reason, deadline_at=deadline_at, last_seen_at=now
         )
     ]
+    if were_lost:
+        relist(were_lost)
+    return came
 
 
 def _locked(node_ids: Collection[str]) -> dict[str, Node]:

@@ -7,7 +7,8 @@ audit line in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -88,11 +89,13 @@ class Stateful(models.Model):
         actor: Actor,
         reason: str,
         deadline_at: datetime | None = None,
+        keep_deadline: bool = False,
         **changes: Any,
     ) -> list[Self]:
         """`move_to` for many rows of one state, in as many statements as for one. Returns those that moved.
 
-        A row that has left the state which its object remembers is passed over. Raises `StateError`.
+        A row that has left the state which its object remembers is passed over. With `keep_deadline` each
+        keeps its own. Raises `StateError`.
         """
         if not rows:
             return []
@@ -100,7 +103,9 @@ class Stateful(models.Model):
         before = {row.state for row in rows}
         if len(moving) < len(rows) or len(before) > 1:
             raise StateError(f"{cls._meta.verbose_name_plural}: no one way from {sorted(before)} to {state}")
-        changes |= {"state": state, "reason": reason[:500], "state_since": now, "deadline_at": deadline_at}
+        changes |= {"state": state, "reason": reason[:500], "state_since": now}
+        if not keep_deadline:
+            changes["deadline_at"] = deadline_at
         with transaction.atomic():
             still = cls._default_manager.filter(pk__in=moving, state__in=before).order_by("pk")
             moved = [moving[pk] for pk in still.select_for_update(no_key=True).values_list("pk", flat=True)]
@@ -113,6 +118,62 @@ class Stateful(models.Model):
             for name, value in changes.items():
                 setattr(row, name, value)
         return moved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One row's way to another state, for `move_each`."""
+
+    row: Stateful
+    state: str
+    actor: Actor
+    reason: str
+    deadline_at: datetime | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def move_each(moves: Collection[Move]) -> list[Move]:
+    """`move_to` for many rows of one model, each its own way, in a fixed number of statements.
+
+    Rows are locked in the order of their keys. Returns the moves that were made: a row that has left the
+    state which its object remembers is passed over. Raises `StateError`.
+    """
+    by_key = {move.row.pk: move for move in moves}
+    for move in moves:
+        if not move.row.can_move_to(move.state):
+            what, was = move.row._meta.verbose_name, move.row.state
+            raise StateError(f"{what} {move.row.pk}: no way from {was} to {move.state}")
+    if not by_key:
+        return []
+    model, now = type(next(iter(by_key.values())).row), timezone.now()
+    with transaction.atomic():
+        rows = model._default_manager.filter(pk__in=by_key).order_by("pk").select_for_update(no_key=True)
+        still = [by_key[pk] for pk, state in rows.values_list("pk", "state") if state == by_key[pk].row.state]
+        lines = [_line(move) for move in still]
+        fields = {name for move in still for name in _take_on(move, now=now)}
+        model._default_manager.bulk_update([move.row for move in still], sorted(fields))
+        AuditLine.objects.bulk_create(lines)
+    return still
+
+
+def _line(move: Move) -> AuditLine:
+    return AuditLine.draft(
+        move.row, before=move.row.state, after=move.state, actor=move.actor, reason=move.reason
+    )
+
+
+def _take_on(move: Move, *, now: datetime) -> Iterable[str]:
+    """Have the object remember its new state; the names of what changed."""
+    changes = {
+        "state": move.state,
+        "reason": move.reason[:500],
+        "state_since": now,
+        "deadline_at": move.deadline_at,
+        **move.changes,
+    }
+    for name, value in changes.items():
+        setattr(move.row, name, value)
+    return changes
 
 
 def has_deadline(*, terminal: frozenset[str] | set[str], name: str) -> models.CheckConstraint:
