@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -16,8 +17,9 @@ from apps.deployments import assignments, funding, keyed
 from apps.deployments.conduct import note_failure, note_start
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
 from apps.deployments.edge import publish_edge
+from apps.deployments.planned import planned_price
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
-from apps.deployments.spread import group_of, quote_for
+from apps.deployments.spread import need_for, quote_for
 from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.needs import Need
 from apps.market.negotiation import cancel, open_demand
@@ -55,15 +57,15 @@ def _wait(replica: Replica, step: Step, now: datetime) -> None:
 
 
 def _reserve(replica: Replica, step: Step, now: datetime) -> None:
-    spec, deployment = replica.runs, replica.service.deployment
+    deployment = replica.service.deployment
     budget = deployment.budget
     if why_not := keyed.why_not_placed(replica, now=now):
         return _wait(replica, Step(action=Action.WAIT, reason=why_not, retry_s=BROKE_RETRY_S), now)
-    quote, avoid_nodes = quote_for(replica)
-    price_per_hour_glm = quote.price_per_hour_glm or spec.max_price_per_hour_glm
-    if price_per_hour_glm is None:  # zero is a price; nothing is held while nobody offers
-        return _wait(replica, Step(action=Action.WAIT, reason=quote.reason, retry_s=BROKE_RETRY_S), now)
-    lease = funding.lease_of(spec)
+    need = need_for(replica)
+    price_per_hour_glm, reason = _expected_price(replica, need)
+    if price_per_hour_glm is None:  # nothing is held while nobody offers
+        return _wait(replica, Step(action=Action.WAIT, reason=reason, retry_s=BROKE_RETRY_S), now)
+    lease = funding.lease_of(replica.runs)
     try:
         with transaction.atomic():
             hold = place_hold(
@@ -75,33 +77,31 @@ def _reserve(replica: Replica, step: Step, now: datetime) -> None:
                 per_hour_glm=price_per_hour_glm,
             )
     except InsufficientFunds as error:
-        reason = funding.shortage(budget, error)
-        return _wait(replica, Step(action=Action.WAIT, reason=reason, retry_s=BROKE_RETRY_S), now)
-    demand = _demand(replica, avoid_nodes)
-    _move(
-        replica, ReplicaState.NEGOTIATING, quote.reason or "looking for a bee", now, hold=hold, demand=demand
-    )
+        shortage = funding.shortage(budget, error)
+        return _wait(replica, Step(action=Action.WAIT, reason=shortage, retry_s=BROKE_RETRY_S), now)
+    asked = {"hold": hold, "demand": _demand(replica, need), "planned_offer": None}
+    _move(replica, ReplicaState.NEGOTIATING, reason or "looking for a bee", now, **asked)
 
 
-def _demand(replica: Replica, avoid_nodes: list[str]) -> Demand:
-    spec = replica.runs
+def _expected_price(replica: Replica, need: Need) -> tuple[Decimal | None, str]:
+    """GLM an hour, and what is to say of it: as planned, else as quoted, else the limit, where it may end."""
+    planned = planned_price(replica, need)
+    if planned is not None:
+        return planned, ""
+    quote = quote_for(replica, need)
+    limit = need.max_price_per_hour_glm
+    return limit if quote.price_per_hour_glm is None else quote.price_per_hour_glm, quote.reason
+
+
+def _demand(replica: Replica, need: Need) -> Demand:
     assert replica.deadline_at is not None  # the table's constraint: it is pending
     return open_demand(
         team=replica.service.deployment.team,
         reference=reference_of(replica),
-        image=spec.image,
-        need=Need(
-            runtimes=spec.runtimes,
-            cpu_threads=spec.cpu_threads,
-            mem_gib=spec.mem_gib,
-            max_price_per_hour_glm=spec.max_price_per_hour_glm,
-            benchmarks=spec.benchmarks,
-            strategy=spec.strategy,
-            group=group_of(replica.service_id),
-            avoid_nodes=avoid_nodes,
-            allowed_nodes=keyed.nodes_for(replica.service.deployment),
-        ),
+        image=replica.runs.image,
+        need=need,
         give_up_at=replica.deadline_at,
+        planned_offer=replica.planned_offer_id,
     )
 
 

@@ -13,6 +13,7 @@ from apps.deployments.hosts import host_of
 from apps.deployments.live import announce
 from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import Deployment, Plan, Service, Wanted
+from apps.deployments.planned import remember
 from apps.deployments.plans.signing import is_signed
 from apps.deployments.reconcile import wake
 from apps.deployments.replicas import Replica, ReplicaState
@@ -50,6 +51,7 @@ def apply_plan(plan: Plan, *, actor: Actor, key: ApiToken | None = None) -> Depl
     after = "created" if is_new else "changed"
     AuditLine.write(deployment, before="", after=after, actor=actor, reason=f"{plan} applied")
     settle(deployment)
+    remember(plan, deployment)
     keyed.must_afford(plan, key)
     return deployment
 

@@ -14,7 +14,7 @@ from agent.protocol import RunState
 from apps.billing.models import Hold
 from apps.deployments.manifest import ServiceSpec
 from apps.market.models import Agreement, Demand
-from apps.nodes.models import Node
+from apps.nodes.models import Node, Offer
 from apps.teams.states import Stateful, has_deadline
 
 

@@ -1,18 +1,22 @@
-"""What each waiting replica will probably cost, given that siblings land on different machines.
+"""What a waiting replica asks of the market, and what it will probably cost, given where its siblings land.
 
-That they do is the market's affair (`Demand.spread_group`); here each is given its own quote out of one list,
+That they land apart is the market's affair (`Need.group`); here each is given its own quote out of one list,
 best first, so that enough is held for it, and the nodes on which it has just failed are named.
 """
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
 from agent.protocol import RunState
+from apps.deployments import keyed
+from apps.deployments.models import Service
+from apps.deployments.needs import need_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState
 from apps.market.needs import Need
@@ -30,33 +34,55 @@ def group_of(service_id: uuid.UUID) -> str:
     return f"service:{service_id}"
 
 
-def quote_for(replica: Replica) -> tuple[Quote, list[str]]:
-    """The replica's own quote, and the nodes it should avoid even if that puts it beside a sibling."""
-    failed = _failed_on(replica)
-    spec, waiting = replica.runs, _waiting(replica)
-    need = Need(
-        runtimes=spec.runtimes,
-        cpu_threads=spec.cpu_threads,
-        mem_gib=spec.mem_gib,
-        max_price_per_hour_glm=spec.max_price_per_hour_glm,
-        benchmarks=spec.benchmarks,
-        strategy=spec.strategy,
-        avoid_nodes=frozenset(failed),
-        beside_nodes=frozenset(_taken(replica)),
+def need_for(replica: Replica) -> Need:
+    """What its next generation asks for."""
+    deployment = replica.service.deployment_id
+
+    def other(name: str) -> str:
+        """A service that the file names is there: `compose.affinity` has seen to it."""
+        found = Service.objects.filter(deployment=deployment, name=name).values_list("pk", flat=True).first()
+        return group_of(found) if found else ""
+
+    return need_of(
+        replica.runs,
+        group=group_of(replica.service_id),
+        group_of=other,
+        allowed_nodes=keyed.nodes_for(replica.service.deployment),
+        avoid_nodes=_failed_on(replica),
     )
-    found = quotes(need, count=min(len(waiting), LOOK_AHEAD))
-    return found[waiting.index(replica.index) % LOOK_AHEAD], sorted(failed)
 
 
-def _taken(replica: Replica) -> set[str]:
+def quote_for(replica: Replica, need: Need) -> Quote:
+    """The replica's own quote: beside no sibling as far as that goes, near those that it belongs to."""
+    waiting = _waiting(replica)
+    there = replace(need, beside_nodes=_taken(replica), near_nodes=_near(replica))
+    found = quotes(there, count=min(len(waiting), LOOK_AHEAD))
+    return found[waiting.index(replica.index) % LOOK_AHEAD]
+
+
+def _taken(replica: Replica) -> frozenset[str]:
     """Nodes on which a sibling runs, or with which it has an agreement."""
-    siblings = Replica.objects.filter(service=replica.service_id).exclude(pk=replica.pk)
-    running = Assignment.objects.filter(replica__in=siblings, state=AssignmentState.ACTIVE)
+    return _nodes_of(Q(service=replica.service_id) & ~Q(pk=replica.pk))
+
+
+def _near(replica: Replica) -> frozenset[str]:
+    """Nodes of the replicas that its affinity names."""
+    affinity = replica.runs.affinity
+    if affinity is None:
+        return frozenset()
+    return _nodes_of(Q(service__deployment=replica.service.deployment_id, service__name=affinity.service))
+
+
+def _nodes_of(which: Q) -> frozenset[str]:
+    replicas = Replica.objects.filter(which)
+    running = Assignment.objects.filter(replica__in=replicas, state=AssignmentState.ACTIVE)
     agreed = Agreement.objects.filter(
-        demand__in=siblings.filter(state=ReplicaState.NEGOTIATING).values("demand"),
+        demand__in=replicas.filter(state=ReplicaState.NEGOTIATING).values("demand"),
         state__in=[AgreementState.PROPOSED, AgreementState.APPROVED],
     )
-    return {*running.values_list("node_id", flat=True), *agreed.values_list("node_id", flat=True)}
+    return frozenset(running.values_list("node_id", flat=True)) | frozenset(
+        agreed.values_list("node_id", flat=True)
+    )
 
 
 def _failed_on(replica: Replica) -> set[str]:
