@@ -84,7 +84,8 @@ def take(batch: Batch) -> None:
     """
     if batch.offers:
         _together(batch.offers, _take_offers)
-    _each(batch.answers, _take_answers)
+    if batch.answers:
+        _together(batch.answers, _take_answers)
     _each(batch.usage, _take_usage)
     _each(batch.notes, _take_notes)
     _each(batch.benchmarks, _take_benchmarks)
@@ -108,8 +109,8 @@ def _publish_offers(node_id: str, said: list[protocol.Offer]) -> None:
     offers.publish_offers(node_id=node_id, offers=said)
 
 
-def _take_answers(node_id: str, said: list[protocol.Answer]) -> None:
-    moved = negotiation.take_answers(node_id=node_id, answers=said)
+def _take_answers(said: Mapping[str, list[protocol.Answer]]) -> None:
+    moved = negotiation.take_all_answers(said)
     if moved:
         observing.demands_moved(moved)
 

@@ -1,14 +1,19 @@
-"""Contracts between the Queen and a node: drawn up and signed, put before the node, ended.
+"""Contracts between the Queen and a node: drawn up and signed, put before the node, approved, ended.
 
 Capacity is claimed in the transaction that stores an agreement and given back in the one that ends it.
-Rows are locked in one order, so that nobody waits in a circle: group, demand, proposal or agreement, node.
+Rows are locked in one order, so that nobody waits in a circle: groups, demands, proposals or agreements,
+nodes; of each kind by their keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -16,36 +21,56 @@ from django.utils import timezone
 
 from agent import typed_data
 from apps.locks import queue_for
-from apps.market.matching import Choice
-from apps.market.models import Agreement, AgreementState, Demand, DemandState
+from apps.market.listing import Choice
+from apps.market.models import Agreement, AgreementState, Demand, DemandState, Spread
 from apps.market.reputation.dealing import note_end, note_unsigned
 from apps.money import price_columns
 from apps.nodes import capacity
 from apps.nodes.links import nudge
+from apps.nodes.models import Node
 from apps.nodes.queen import queen_address, queen_key
 from apps.nodes.sizes import size_columns
 from apps.teams.audit import Actor, AuditLine
-from apps.teams.states import StaleState
+from apps.teams.states import Move, StaleState, move_each
+from apps.work import enqueue_once
 
 MARKET = Actor.queen("market")
 IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
 
 
-class Crowded(StaleState):
-    """Another demand of the same group took this node first: decide again."""
+# -- proposed ---------------------------------------------------------------------------------------------
 
 
-def draw_up(demand: Demand, choice: Choice, *, now: datetime) -> Agreement:
+class Outcome(Enum):
+    PROPOSED = auto()
+    """Its capacity is claimed, and it lies with the node."""
+    FULL = auto()
+    """The node has no room for it any more."""
+    CROWDED = auto()
+    """Others of its group were placed since it was decided: decide again."""
+    STALE = auto()
+    """Its demand is no longer open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    agreement: Agreement
+    beside_nodes: Sequence[str]
+    """Where others of its group were when this was decided."""
+
+
+def draw_up(demand: Demand, choice: Choice, *, because: Sequence[str], now: datetime) -> Agreement:
     """An agreement on these terms with the Queen's signature, not stored yet."""
     offer, price = choice.offer, choice.price
     agreement = Agreement(
         demand=demand,
-        offer=offer,
-        node=offer.node,
-        team_id=demand.team_id,
+        offer_id=offer.id,
+        node_id=offer.node_id,
+        team=demand.team,
         requestor=queen_address(),
         runtime=offer.runtime,
         image=demand.image,
+        because=list(because),
         **size_columns(demand.size),
         **price_columns(price),
         valid_from=now,
@@ -59,44 +84,77 @@ def draw_up(demand: Demand, choice: Choice, *, now: datetime) -> Agreement:
 
 
 @transaction.atomic
-def put_before_node(agreement: Agreement, *, beside_nodes: Collection[str]) -> bool:
-    """Claim the capacity and store the agreement for the node to sign; False when the capacity is gone.
+def put_before_nodes(drafts: Collection[Draft]) -> dict[UUID, Outcome]:
+    """Claim their capacity and store them for their nodes to sign. Returns what came of each, by demand."""
+    _one_at_a_time({draft.agreement.demand.spread_group for draft in drafts})
+    open_ones = locked_in(DemandState.OPEN, (draft.agreement.demand_id for draft in drafts))
+    groups = group_nodes({demand.spread_group for demand in open_ones.values()})
+    outcomes, claimed = dict[UUID, Outcome](), list[Agreement]()
+    for draft in sorted(drafts, key=lambda draft: draft.agreement.node_id):
+        agreement = draft.agreement
+        demand = open_ones.get(agreement.demand_id)
+        outcome = _claim(draft, groups[demand.spread_group]) if demand else Outcome.STALE
+        if demand and outcome == Outcome.PROPOSED:
+            claimed.append(agreement)
+            groups[demand.spread_group][demand.pk] = agreement.node_id
+        outcomes[agreement.demand_id] = outcome
+    if claimed:
+        _store(claimed, open_ones)
+    return outcomes
 
-    `beside_nodes` is where others of its group were when this was decided. Raises Crowded when this node is
-    one of them by now, and StaleState when the demand is no longer open.
-    """
-    _one_of_a_group_at_a_time(agreement.demand)
-    demand, node_id = locked(agreement.demand), agreement.node_id
-    if demand.state != DemandState.OPEN:
-        raise StaleState(f"demand {demand.pk} is {demand.state}")
-    if node_id in group_nodes(demand) - set(beside_nodes):
-        raise Crowded(f"demand {demand.pk}: one of its group is on {node_id} by now")
-    if not capacity.claim(node_id=node_id, size=agreement.size):
-        return False
-    demand.move_to(
-        DemandState.NEGOTIATING,
-        actor=MARKET,
-        reason=f"waits for the signature of bee {node_id[:10]}…",
-        deadline_at=demand.deadline_at,
+
+def _claim(draft: Draft, group: dict[UUID, str]) -> Outcome:
+    agreement = draft.agreement
+    others = Counter(node_id for pk, node_id in group.items() if pk != agreement.demand_id)
+    news = others - Counter(draft.beside_nodes)
+    # Owners and regions are not looked up here: any news may concern them.
+    by_node = agreement.demand.spread == Spread.NODE and not agreement.demand.affinity
+    if agreement.node_id in news or (news and not by_node):
+        return Outcome.CROWDED
+    claimed = capacity.claim(node_id=agreement.node_id, size=agreement.size)
+    return Outcome.PROPOSED if claimed else Outcome.FULL
+
+
+def _store(agreements: Collection[Agreement], demands: dict[UUID, Demand]) -> None:
+    nodes = Node.objects.in_bulk({one.node_id for one in agreements})
+    for one in agreements:
+        one.node = nodes[one.node_id]  # the audit line names it
+    move_each(
+        [
+            Move(
+                row=demands[one.demand_id],
+                state=DemandState.NEGOTIATING,
+                actor=MARKET,
+                reason=f"waits for the signature of bee {one.node_id[:10]}…",
+                deadline_at=demands[one.demand_id].deadline_at,
+            )
+            for one in agreements
+        ]
     )
-    agreement.save()
-    AuditLine.write(agreement, before="", after=agreement.state, actor=MARKET, reason=agreement.reason)
-    nudge(node_id)
-    return True
+    Agreement.objects.bulk_create(agreements)
+    AuditLine.objects.bulk_create(
+        AuditLine.draft(one, before="", after=one.state, actor=MARKET, reason=one.reason)
+        for one in agreements
+    )
+    nudge(*(one.node_id for one in agreements))
 
 
-def group_nodes(demand: Demand) -> set[str]:
-    """Where others of the demand's group have an agreement in force."""
-    if not demand.spread_group:
-        return set()
-    others = Agreement.objects.filter(demand__spread_group=demand.spread_group, state__in=IN_FORCE)
-    return set(others.exclude(demand=demand).values_list("node_id", flat=True))
+def group_nodes(groups: Collection[str]) -> defaultdict[str, dict[UUID, str]]:
+    """By group and demand: the nodes with which there is an agreement in force."""
+    found = defaultdict[str, dict[UUID, str]](dict)
+    in_force = Agreement.objects.filter(demand__spread_group__in=set(groups) - {""}, state__in=IN_FORCE)
+    for group, demand_id, node_id in in_force.values_list("demand__spread_group", "demand_id", "node_id"):
+        found[group][demand_id] = node_id
+    return found
 
 
-def _one_of_a_group_at_a_time(demand: Demand) -> None:
+def _one_at_a_time(groups: Collection[str]) -> None:
     """Held until this transaction ends: who comes second sees what the first one took."""
-    if demand.spread_group:
-        queue_for(f"market.spread_group {demand.spread_group}")
+    for group in sorted(set(groups) - {""}):
+        queue_for(f"market.spread_group {group}")
+
+
+# -- signed -----------------------------------------------------------------------------------------------
 
 
 def is_signed_by_node(agreement: Agreement, signature: str) -> bool:
@@ -105,18 +163,40 @@ def is_signed_by_node(agreement: Agreement, signature: str) -> bool:
 
 
 @transaction.atomic
-def approve(agreement: Agreement, *, signature: str) -> None:
-    """Both have signed. Raises StaleState when it was withdrawn meanwhile."""
-    demand = locked(agreement.demand)
-    agreement.move_to(
-        AgreementState.APPROVED,
-        actor=Actor.node(agreement.node_id),
-        reason="signed by both",
-        deadline_at=agreement.expires_at,
-        provider_signature=signature,
-        approved_at=timezone.now(),
+def approve_all(signed: Collection[tuple[Agreement, str]]) -> set[UUID]:
+    """Both have signed these. Returns the demands that have one now; what was withdrawn meanwhile is not."""
+    demands = locked_in(DemandState.NEGOTIATING, (agreement.demand_id for agreement, _ in signed))
+    now = timezone.now()
+    approved = move_each(
+        [
+            Move(
+                row=agreement,
+                state=AgreementState.APPROVED,
+                actor=Actor.node(agreement.node_id),
+                reason="signed by both",
+                deadline_at=agreement.expires_at,
+                changes={"provider_signature": signature, "approved_at": now},
+            )
+            for agreement, signature in signed
+            if agreement.demand_id in demands
+        ]
     )
-    demand.move_to(DemandState.AGREED, actor=MARKET, reason=f"bee {agreement.node_id[:10]}… signed")
+    agreed = {move.row.demand_id: move.row for move in approved if isinstance(move.row, Agreement)}
+    move_each(
+        [
+            Move(
+                row=demands[demand_id],
+                state=DemandState.AGREED,
+                actor=MARKET,
+                reason=f"bee {agreement.node_id[:10]}… signed",
+            )
+            for demand_id, agreement in agreed.items()
+        ]
+    )
+    return set(agreed)
+
+
+# -- ended ------------------------------------------------------------------------------------------------
 
 
 def terminate(agreement: Agreement, *, actor: Actor, reason: str) -> None:
@@ -163,12 +243,24 @@ def look_again() -> None:
     now = timezone.now()
     waiting = Demand.objects.filter(state=DemandState.OPEN, retry_at__gt=now)
     free = waiting.select_for_update(skip_locked=True).values("pk")
-    Demand.objects.filter(pk__in=free).update(retry_at=now)
+    if Demand.objects.filter(pk__in=free).update(retry_at=now):
+        negotiate_soon()
+
+
+def negotiate_soon() -> None:
+    """Once this transaction is committed. A hint that is lost costs a second, until beat's next sweep."""
+    enqueue_once("market.negotiate_due")
 
 
 def locked(demand: Demand) -> Demand:
     """As it is now, and stays until this transaction ends."""
     return Demand.objects.select_for_update().get(pk=demand.pk)
+
+
+def locked_in(state: str, demand_ids: Iterable[UUID]) -> dict[UUID, Demand]:
+    """Those of them that are in this state, which they keep until this transaction ends."""
+    rows = Demand.objects.filter(pk__in=list(demand_ids), state=state).order_by("pk")
+    return {demand.pk: demand for demand in rows.select_for_update(no_key=True)}
 
 
 def end_late_agreements() -> None:

@@ -8,13 +8,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps.market.agreements import MARKET, locked, terminate
+from apps.market.agreements import MARKET, locked, negotiate_soon, terminate
 from apps.market.models import AgreementState, Demand, DemandState, ProposalState
 from apps.market.needs import Affinity, Need
 from apps.nodes.sizes import size_columns
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
-from apps.work import enqueue
 
 
 def open_demand(
@@ -38,7 +37,7 @@ def open_demand(
         )
         if is_new:
             AuditLine.write(demand, before="", after=demand.state, actor=MARKET, reason="asked for")
-            enqueue("market.negotiate", str(demand.id))
+            negotiate_soon()
     return demand
 
 

@@ -1,45 +1,39 @@
-"""From a demand to an agreement, in units of work: load, decide (decide.py), apply under a guard."""
+"""From demands to agreements, a batch at a time: claim, look, decide (decide.py), apply under guards.
+
+The claim is the UPDATE of `retry_at`: what a killed worker claimed comes due again by itself. Everything that
+is done to a demand is conditional on its state, so a second worker that decides on it too does nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
-from django.db import transaction
-from django.db.models import Q
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from agent.protocol import Price
 from apps.market.agreements import (
     MARKET,
-    Crowded,
+    Draft,
+    Outcome,
     draw_up,
-    group_nodes,
     look_again,
-    put_before_node,
+    negotiate_soon,
+    put_before_nodes,
     terminate,
 )
-from apps.market.answers import agreements_for, proposals_for, take_answers
-from apps.market.decide import Agree, GiveUp, Propose, Situation, Step, Wait, decide
+from apps.market.answers import agreements_for, proposals_for, take_all_answers, take_answers
+from apps.market.bids import send_bids
+from apps.market.decide import Agree, GiveUp, Propose, Situation, Wait, decide
 from apps.market.demands import cancel, need_of, open_demand
-from apps.market.matching import Choice, plain
-from apps.market.models import (
-    AgreementState,
-    Demand,
-    DemandState,
-    Proposal,
-    ProposalState,
-)
-from apps.market.offers import live_offers
-from apps.money import price_columns
-from apps.nodes.links import nudge
-from apps.nodes.models import OfferState
-from apps.teams.audit import AuditLine
-from apps.teams.states import StaleState
-from apps.work import enqueue
+from apps.market.explaining import why
+from apps.market.listing import Choice
+from apps.market.models import Demand, DemandState
+from apps.market.outlook import Outlook
+from apps.teams.states import Move, move_each
 
 __all__ = [
     "agreements_for",
@@ -47,110 +41,131 @@ __all__ = [
     "look_again",
     "need_of",
     "negotiate",
+    "negotiate_due",
     "open_demand",
     "proposals_for",
+    "take_all_answers",
     "take_answers",
     "terminate",
 ]
 
-SHUN_S = 60
-"""So long a node that would not is left alone by the same demand."""
+AT_ONCE = 100
+"""Demands in a batch."""
+CLAIM_S = 20.0
+"""So long a worker has for its batch, before another takes it up."""
 FULL_RETRY_S = 0.5
 """Everybody who fitted was taken in the moment between looking and claiming: look again soon."""
+GONE = Wait("what fitted was taken in this moment", FULL_RETRY_S)
 
 
-def negotiate_soon(demand_id: UUID) -> None:
-    """Once this transaction is committed. A lost task is found again by `negotiate_due`."""
-    enqueue("market.negotiate", str(demand_id))
+def negotiate_due() -> int:
+    """One batch of those that are due. Returns how many it was."""
+    return _work_off(Demand.objects.filter(retry_at__lte=timezone.now()))
 
 
 def negotiate(demand_id: UUID | str) -> None:
-    """One unit of work on one demand. If another worker moved it meanwhile, this one's result is dropped."""
-    demand = Demand.objects.filter(pk=demand_id, state=DemandState.OPEN).first()
-    if demand is None:
-        return
-    now = timezone.now()
-    situation = _situation(demand, now=now)
-    try:
-        _apply(demand, situation, decide(situation, now=now), now=now)
-    except Crowded:
-        negotiate_soon(demand.id)
-    except StaleState:
-        return
+    """This one now, due or not."""
+    _work_off(Demand.objects.filter(pk=demand_id))
 
 
-# -- load -------------------------------------------------------------------------------------------------
+# -- claim ------------------------------------------------------------------------------------------------
 
 
-def _situation(demand: Demand, *, now: datetime) -> Situation:
-    assert demand.deadline_at is not None  # the table's constraint: it is open
-    return Situation(
-        need=replace(need_of(demand), beside_nodes=frozenset(group_nodes(demand))),
-        offers=live_offers(),
-        shunned=_shunned(demand, now=now),
-        bargained=_bargained(demand, now=now),
-        waiting_since=demand.created_at,
-        gives_up_at=demand.deadline_at,
-        last_reason=demand.reason,
-    )
+@transaction.atomic
+def _claimed(due: QuerySet[Demand]) -> list[Demand]:
+    """Those that nobody works on now; their `retry_at` says until when they are ours."""
+    free = due.filter(state=DemandState.OPEN).select_for_update(skip_locked=True, no_key=True, of=("self",))
+    demands = list(free.select_related("team").order_by("retry_at")[:AT_ONCE])
+    until = timezone.now() + timedelta(seconds=CLAIM_S)
+    Demand.objects.filter(pk__in=[one.pk for one in demands]).update(retry_at=until)
+    for demand in demands:
+        demand.retry_at = until
+    return demands
 
 
-def _shunned(demand: Demand, *, now: datetime) -> dict[str, str]:
-    lately = Q(state_since__gt=now - timedelta(seconds=SHUN_S))
-    proposals = demand.proposals.filter(lately, state__in=[ProposalState.REJECTED, ProposalState.EXPIRED])
-    refused = {proposal.offer.node_id: proposal.reason for proposal in proposals.select_related("offer")}
-    unsigned = [AgreementState.REJECTED, AgreementState.EXPIRED]
-    agreements = demand.agreements.filter(lately, state__in=unsigned, approved_at=None)
-    return refused | {agreement.node_id: agreement.reason for agreement in agreements}
+# -- decide -----------------------------------------------------------------------------------------------
 
 
-def _bargained(demand: Demand, *, now: datetime) -> dict[str, Price]:
-    lately = now - timedelta(seconds=SHUN_S)
-    agreed = demand.proposals.filter(
-        state=ProposalState.ACCEPTED, state_since__gt=lately, offer__state=OfferState.LIVE
-    )
-    return {str(proposal.offer_id): proposal.price for proposal in agreed.order_by("created_at")}
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """A demand and the offers that would do, best first, as things stood when it was decided on."""
+
+    demand: Demand
+    situation: Situation
+    choices: Sequence[Choice]
+    because: Sequence[str]
+
+
+def _work_off(due: QuerySet[Demand]) -> int:
+    demands, now = _claimed(due), timezone.now()
+    if not demands:
+        return 0
+    outlook = Outlook(demands, now=now)
+    deals, bids, waits, ends = [], dict[UUID, Propose](), [], []
+    for demand in demands:
+        situation = outlook.situation(demand)
+        match decide(situation, now=now):
+            case Agree(choices):
+                deals.append(Deal(demand, situation, choices, why(choices[0], situation)))
+                outlook.take(demand, choices[0].offer.node_id)
+            case Propose() as bid:
+                bids[demand.pk] = bid
+                outlook.speak_for(demand, bid.choice.offer.node_id)
+            case Wait() as wait:
+                waits.append((demand, wait))
+            case GiveUp(reason):
+                ends.append(Move(row=demand, state=DemandState.FAILED, actor=MARKET, reason=reason))
+    if bids:
+        send_bids(bids, now=now)
+    waits += _agree(deals, now=now)
+    _wait(waits, now=now)
+    move_each(ends)
+    return len(demands)
 
 
 # -- apply ------------------------------------------------------------------------------------------------
 
 
-def _apply(demand: Demand, situation: Situation, step: Step, *, now: datetime) -> None:
-    match step:
-        case Agree(choices):
-            _agree(demand, choices, beside_nodes=situation.need.beside_nodes, now=now)
-        case Propose(choice, price):
-            _propose(demand, choice, price, now=now)
-        case Wait(reason, retry_s):
-            _wait(demand, reason, now + timedelta(seconds=retry_s))
-        case GiveUp(reason):
-            demand.move_to(DemandState.FAILED, actor=MARKET, reason=reason)
+def _agree(deals: Sequence[Deal], *, now: datetime) -> list[tuple[Demand, Wait]]:
+    """Put each before the first of its nodes that has room. Returns those for which none had."""
+    out_of_luck = []
+    while deals:
+        outcomes = _put(deals, now=now)
+        full = [deal for deal in deals if outcomes.get(deal.demand.pk) == Outcome.FULL]
+        deals = [_next(deal) for deal in full if len(deal.choices) > 1]
+        out_of_luck += [(deal.demand, GONE) for deal in full if len(deal.choices) == 1]
+        _decide_again([pk for pk, outcome in outcomes.items() if outcome == Outcome.CROWDED])
+    return out_of_luck
 
 
-def _agree(
-    demand: Demand, choices: Sequence[Choice], *, beside_nodes: Collection[str], now: datetime
-) -> None:
-    for choice in choices:
-        if put_before_node(draw_up(demand, choice, now=now), beside_nodes=beside_nodes):
-            return
-    _wait(demand, "what fitted was taken in this moment", now + timedelta(seconds=FULL_RETRY_S))
+def _put(deals: Sequence[Deal], *, now: datetime) -> dict[UUID, Outcome]:
+    """All together; one by one when the database had to break a circle of waiting."""
+    try:
+        return put_before_nodes([_draft(deal, now=now) for deal in deals])
+    except OperationalError:
+        if len(deals) == 1:
+            return {}  # it comes due again
+    return {pk: outcome for deal in deals for pk, outcome in _put([deal], now=now).items()}
 
 
-@transaction.atomic
-def _propose(demand: Demand, choice: Choice, price: Price, *, now: datetime) -> None:
-    asked = plain(price.per_hour_glm(demand.cpu_threads))
-    reason = f"asks bee {choice.offer.node_id[:10]}… for {asked} GLM/h"
-    demand.move_to(DemandState.NEGOTIATING, actor=MARKET, reason=reason, deadline_at=demand.deadline_at)
-    proposal = Proposal.objects.create(
-        demand=demand,
-        offer=choice.offer,
-        reason=reason,
-        **price_columns(price),
-        deadline_at=now + timedelta(seconds=settings.HIVE_PROPOSAL_TIMEOUT_S),
-    )
-    AuditLine.write(proposal, before="", after=proposal.state, actor=MARKET, reason=reason)
-    nudge(choice.offer.node_id)
+def _draft(deal: Deal, *, now: datetime) -> Draft:
+    agreement = draw_up(deal.demand, deal.choices[0], because=deal.because, now=now)
+    return Draft(agreement, beside_nodes=list(deal.situation.need.beside_nodes))
 
 
-def _wait(demand: Demand, reason: str, until: datetime) -> None:
-    Demand.objects.filter(pk=demand.pk, state=DemandState.OPEN).update(reason=reason[:500], retry_at=until)
+def _next(deal: Deal) -> Deal:
+    choices = deal.choices[1:]
+    return replace(deal, choices=choices, because=why(choices[0], deal.situation))
+
+
+def _decide_again(demand_ids: Collection[UUID]) -> None:
+    if demand_ids:
+        Demand.objects.filter(pk__in=demand_ids, state=DemandState.OPEN).update(retry_at=timezone.now())
+        negotiate_soon()
+
+
+def _wait(waits: Collection[tuple[Demand, Wait]], *, now: datetime) -> None:
+    """Unless the market changed meanwhile, and somebody had them look again."""
+    for demand, wait in waits:
+        still_ours = Demand.objects.filter(pk=demand.pk, state=DemandState.OPEN, retry_at=demand.retry_at)
+        still_ours.update(reason=wait.reason[:500], retry_at=now + timedelta(seconds=wait.retry_s))

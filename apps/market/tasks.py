@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.utils import timezone
 
+from apps.market import negotiation
 from apps.market.agreements import end_late_agreements
-from apps.market.answers import expire_late_proposals
+from apps.market.bids import expire_late_bids
 from apps.market.history.noting import note_prices as note_prices_now
-from apps.market.models import Demand, DemandState
-from apps.market.negotiation import negotiate as negotiate_one
 from apps.market.reputation import gathering, reckoning
+from apps.work import taken_up
 
-AT_ONCE = 200
-"""Demands looked at in one run; the rest come in the next, a second later."""
-
-
-@shared_task(name="market.negotiate")
-def negotiate(demand_id: str) -> None:
-    negotiate_one(demand_id)
+MOST_BATCHES = 50
+"""In one go, within Celery's limit of time; the rest come a second later."""
 
 
 @shared_task(name="market.negotiate_due")
 def negotiate_due() -> None:
-    expire_late_proposals()
+    taken_up("market.negotiate_due")
+    expire_late_bids()
     end_late_agreements()
-    due = Demand.objects.filter(state=DemandState.OPEN, retry_at__lte=timezone.now())
-    for demand_id in due.order_by("retry_at").values_list("pk", flat=True)[:AT_ONCE]:
-        negotiate_one(demand_id)
+    for _ in range(MOST_BATCHES):
+        if not negotiation.negotiate_due():
+            break
 
 
 @shared_task(name="market.gather_facts")

@@ -79,7 +79,7 @@ def _share(thread_ms: float, cpu_threads: Decimal, known: tuple[int, int]) -> fl
 
 def _refused(ids: Iterable[str], *, since: datetime) -> dict[str, list[Refused]]:
     """What came to nothing, by reason; the most frequent first."""
-    no_deal = [ProposalState.REJECTED, ProposalState.COUNTERED, ProposalState.EXPIRED]
+    no_deal = [ProposalState.REJECTED, ProposalState.EXPIRED]  # one countered was gone on with
     proposals = Proposal.objects.filter(offer__node__in=ids, state__in=no_deal, state_since__gte=since)
     unsigned = Q(state__in=[AgreementState.REJECTED, AgreementState.EXPIRED], approved_at=None)
     barren = Q(state=AgreementState.TERMINATED, approved_at__isnull=False, hold__posted=0)

@@ -15,8 +15,10 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
-from agent import typed_data
-from agent.protocol import AgreementToSign, Answer, Price, Terms, Verdict
+from agent import protocol, typed_data
+from agent.conceding import ROUNDS
+from agent.protocol import AgreementToSign, Answer, Price, Terms, Verdict, round_glm
+from apps.market.bargaining import OPENING
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
 from apps.market.needs import Need
 from apps.market.negotiation import (
@@ -218,7 +220,7 @@ def dear_offer(node: Node, make_offer: Callable[..., Offer]) -> Offer:
     return make_offer(node, price=Price(second_glm=Decimal("0.012") / 3600))
 
 
-def test_an_offer_above_the_limit_is_asked_for_the_limit(
+def test_for_an_offer_above_the_limit_the_first_bid_is_below_it(
     ask: Callable[..., Demand], dear_offer: Offer, node: Node
 ) -> None:
     demand = _negotiated(ask(max_price_per_hour_glm=LIMIT))
@@ -227,7 +229,8 @@ def test_an_offer_above_the_limit_is_asked_for_the_limit(
 
     assert agreements == [] and demand.state == DemandState.NEGOTIATING
     assert proposal.round == 1
-    assert LIMIT - Decimal("1e-14") < proposal.terms.price.per_hour_glm(Decimal("0.5")) <= LIMIT
+    opening = LIMIT * OPENING
+    assert opening - Decimal("1e-14") < proposal.terms.price.per_hour_glm(Decimal("0.5")) <= opening
 
 
 def test_a_bee_that_would_gets_the_agreement_at_that_price(
@@ -257,8 +260,7 @@ def test_a_counter_proposal_within_the_limit_is_taken(
 
     _, [to_sign] = pending_for(node.id)
     assert to_sign.terms.price == lower
-    states = list(Proposal.objects.order_by("round").values_list("round", "state"))
-    assert states == [(1, ProposalState.COUNTERED), (2, ProposalState.ACCEPTED)]
+    assert rounds() == [(1, "queen", ProposalState.COUNTERED), (1, "bee", ProposalState.ACCEPTED)]
 
 
 @pytest.mark.parametrize(
@@ -297,6 +299,119 @@ def test_more_cpu_than_any_bee_has_waits_with_its_reason(ask: Callable[..., Dema
     assert demand.reason == "no bee offers 64 CPU threads: the largest has 4"
 
 
+def rounds() -> list[tuple[int, str, str]]:
+    """Round, issuer and state of all proposals, oldest first."""
+    return list(Proposal.objects.order_by("created_at").values_list("round", "issuer", "state"))
+
+
+def _asks(proposal: protocol.Proposal, per_hour: str) -> Answer:
+    """What a Bee counters that wants this much an hour."""
+    price = Price(second_glm=round_glm(Decimal(per_hour) / 3600))
+    return Answer(verdict=Verdict.COUNTERED, proposal_id=proposal.proposal_id, counter_price=price)
+
+
+def test_bid_and_ask_come_closer_until_they_meet(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    demand, bids = ask(max_price_per_hour_glm=Decimal("0.010")), []
+    for asked in ("0.0112", "0.0104", "0.0096"):
+        _negotiated(demand)
+        [proposal], _ = pending_for(node.id)
+        bids.append(proposal.terms.price.per_hour_glm(Decimal("0.5")))
+        take_answers(node_id=node.id, answers=[_asks(proposal, asked)])
+    _negotiated(demand)
+
+    assert [round(bid, 6) for bid in bids] == [Decimal("0.008"), Decimal("0.0085"), Decimal("0.009")]
+    [to_sign] = pending_for(node.id)[1]
+    assert round(to_sign.terms.price.per_hour_glm(Decimal("0.5")), 6) == Decimal("0.0096")
+    assert rounds() == [
+        (1, "queen", "countered"),
+        (1, "bee", "countered"),
+        (2, "queen", "countered"),
+        (2, "bee", "countered"),
+        (3, "queen", "countered"),
+        (3, "bee", "accepted"),
+    ]
+    assert Agreement.objects.get().because[0] == "bargained from 0.012 to 0.0096 GLM/h in 3 rounds"
+
+
+def test_no_bid_is_above_the_limit_and_the_last_is_the_limit(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    limit = Decimal("0.010")
+    demand, bids = ask(max_price_per_hour_glm=limit), []
+    for asked in ("0.0115", "0.0111", "0.0107", "0.0103"):
+        _negotiated(demand)
+        [proposal], _ = pending_for(node.id)
+        bids.append(proposal.terms.price.per_hour_glm(Decimal("0.5")))
+        take_answers(node_id=node.id, answers=[_asks(proposal, asked)])
+    _negotiated(demand)
+    [last], _ = pending_for(node.id)
+
+    assert last.round == ROUNDS
+    bids.append(last.terms.price.per_hour_glm(Decimal("0.5")))
+    assert bids == sorted(bids) and max(bids) <= limit
+    assert limit - Decimal("1e-14") < bids[-1]
+
+
+def test_a_bee_that_will_not_come_down_far_enough_is_left_alone_early(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node, make_node: Any, make_offer: Any
+) -> None:
+    dearer = make_offer(make_node(), price=Price(second_glm=Decimal("0.013") / 3600))
+    demand = ask(max_price_per_hour_glm=Decimal("0.010"))
+    for asked in ("0.0119", "0.0118"):
+        _negotiated(demand)
+        [proposal], _ = pending_for(node.id)
+        take_answers(node_id=node.id, answers=[_asks(proposal, asked)])
+
+    _negotiated(demand)
+
+    assert pending_for(node.id) == ([], [])
+    [elsewhere], _ = pending_for(dearer.node_id)
+    assert elsewhere.round == 1
+
+
+def test_two_demands_do_not_bargain_for_the_same_room(
+    ask: Callable[..., Demand], dear_offer: Offer, node: Node
+) -> None:
+    """The node has four threads: the second would be told yes, and find the room gone."""
+    first = _negotiated(ask(cpu_threads=Decimal(3), max_price_per_hour_glm=LIMIT))
+    second = _negotiated(ask(cpu_threads=Decimal(3), max_price_per_hour_glm=LIMIT))
+
+    assert len(pending_for(node.id)[0]) == 1
+    assert (first.state, second.state) == (DemandState.NEGOTIATING, DemandState.OPEN)
+    assert second.reason == "others bargain with every bee that fits"
+
+
+# -- as planned -------------------------------------------------------------------------------------------
+
+
+def test_what_was_planned_is_taken_first_while_it_stands(
+    ask: Callable[..., Demand], two_offers: tuple[Offer, Offer]
+) -> None:
+    _, dear = two_offers
+    _negotiated(ask(planned_offer=dear.id))
+    assert Agreement.objects.get().offer == dear
+    assert Agreement.objects.get().because[0] == "the plan put it here"
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"state": "withdrawn", "deadline_at": None},
+        {"runtime": "docker"},
+        {"second_glm": Decimal(1)},
+    ],
+)
+def test_what_was_planned_and_does_not_do_any_more_is_passed_over(
+    ask: Callable[..., Demand], two_offers: tuple[Offer, Offer], spoiled: dict[str, Any]
+) -> None:
+    cheap, dear = two_offers
+    Offer.objects.filter(pk=dear.pk).update(**spoiled)
+    _negotiated(ask(planned_offer=dear.id, max_price_per_hour_glm=Decimal("3000")))
+    assert Agreement.objects.get().offer == cheap
+
+
 # -- spread -----------------------------------------------------------------------------------------------
 
 
@@ -305,7 +420,7 @@ def two_offers(
     offer: Offer, make_node: Callable[..., Node], make_offer: Callable[..., Offer]
 ) -> tuple[Offer, Offer]:
     """The second is dearer, and large enough for everybody, like the first."""
-    return offer, make_offer(make_node(), price=Price(second_glm=Decimal(1)))
+    return offer, make_offer(make_node(), price=Price(second_glm=Decimal("0.01")))
 
 
 def test_demands_of_a_group_are_spread_and_then_share(
