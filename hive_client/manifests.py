@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,7 +54,8 @@ def read_manifest(file: str) -> tuple[str, str]:
 
 def show_plan(plan: Plan, *, err: bool = False) -> None:
     what = f"changes {plan.deployment}" if plan.deployment else "a new deployment"
-    click.echo(clean(f"Plan for {plan.name}, {what}; expires {when(plan.expires_at)}"), err=err)
+    expires = "expires" if plan.expires_at > datetime.now(UTC) else "expired"
+    click.echo(clean(f"Plan for {plan.name}, {what}; {expires} {when(plan.expires_at)}"), err=err)
     print_table(
         ("Replica", "glm/h", "glm/month", "Node"),
         [_row(placement) for placement in plan.placements],

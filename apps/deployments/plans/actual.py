@@ -52,10 +52,6 @@ class ReplicaPaid:
     """What the plan's prices make of the time that it ran: the most that it said."""
     paid_glm: Decimal
 
-    @property
-    def ran_h(self) -> Decimal:
-        return Decimal(self.ran_ms) / MS_PER_HOUR
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actual:
@@ -83,7 +79,7 @@ class Actual:
 
 
 def actual_of(plan: Plan) -> Actual:
-    """Four queries. Raises NotApplied."""
+    """Three queries. Raises NotApplied."""
     if plan.deployment_id is None or plan.applied_at is None:
         raise NotApplied(f"{plan} was not applied: there is nothing to set beside it")
     since, until = plan.applied_at, _superseded_at(plan)
