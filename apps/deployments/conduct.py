@@ -1,4 +1,4 @@
-"""What is learnt of a node's conduct by running replicas on it: what came up there, and what was given back."""
+"""What running replicas on a node tells of its conduct: what came up there, and what was given back."""
 
 from __future__ import annotations
 
