@@ -21,6 +21,7 @@ COMMANDS = {
     "nodes": Lazy("hive_client.commands.nodes:nodes", "List the nodes for rent, or show one"),
     "bees": Lazy("hive_client.commands.bees:bees", "What your own machines run and earn, and why not more"),
     "enrol": Lazy("hive_client.commands.enrol:enrol", "Make a one-time token with which a Bee joins"),
+    "keys": Lazy("hive_client.commands.keys:keys", "Application keys: what each may, and what it has spent"),
     "invoices": Lazy("hive_client.commands.invoices:invoices", "List invoices, show one, or draw one up"),
     "agent": Lazy("agent.cli:agent_group", "Run a Bee: rent this machine out", extra="agent", needs="agent"),
     "serve": Lazy(

@@ -25,7 +25,7 @@ MEANING = {
     Exit.LOGIN: "not logged in, or the token is refused",
     Exit.NOT_FOUND: "no such thing within reach of your team",
     Exit.INVALID: "the file or a value is not valid",
-    Exit.REFUSED: "refused: budget, role or state do not allow it",
+    Exit.REFUSED: "refused: budget, role, key or state do not allow it",
     Exit.UNREACHABLE: "no Hive answers",
 }
 
@@ -37,6 +37,8 @@ _BY_STATUS = {
     404: Exit.NOT_FOUND,
     409: Exit.REFUSED,
     413: Exit.INVALID,
+    422: Exit.REFUSED,
+    429: Exit.REFUSED,
 }
 _BY_CODE = {"usage": Exit.USAGE, "unreachable": Exit.UNREACHABLE, "not_a_hive": Exit.UNREACHABLE}
 

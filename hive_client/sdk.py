@@ -17,6 +17,7 @@ import httpx
 
 from hive_client import nouns
 from hive_client.deployments import Deployments
+from hive_client.keys import Keys
 from hive_client.plans import Plans
 from hive_client.reading import read
 from hive_client.session import Session
@@ -31,6 +32,7 @@ class Hive:
         self.url = self._session.url
         self.deployments = Deployments(self._session)
         self.plans = Plans(self._session)
+        self.keys = Keys(self._session)
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,10 @@ class Session:
             "POST", path, json={name: value for name, value in body.items() if value is not None}
         )
 
+    def patch(self, path: str, **body: Any) -> Any:
+        """Unlike in `post`, None is said: it takes away what there was."""
+        return self._send("PATCH", path, json=body)
+
     def delete(self, path: str) -> None:
         self._send("DELETE", path)
 
