@@ -1,12 +1,109 @@
-"""Whether the whole gets cheaper when replicas that were placed change places."""
+"""Whether the whole gets cheaper when replicas that were placed change places: a short local search.
+
+A replica goes to a cheaper node that has room by now; or to one where somebody else's replica makes room by
+going to the next best place of its own, if that costs less than is saved. Nobody's wishes are met less than
+before: `Seats.open_to` sees to that. Only who wants nothing but the lowest price takes part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
-from apps.market.book import Book, Ints
+import numpy as np
+
+from apps.market.book import Floats, Ints
+from apps.market.models import Strategy
 from apps.market.seating import Seats
 
+SWEEPS = 4
+WORTH_IT = 1e-12
+"""GLM an hour: less is rounding."""
 
-def better(book: Book, seats: Sequence[Seats], free: Ints) -> None:
-    return None
+Seat = tuple[Seats, int]
+"""Whose replica, and on which place of its `among`."""
+
+
+def better(seats: Sequence[Seats], free: Ints) -> None:
+    movers = [each for each in seats if each.need.strategy == Strategy.CHEAPEST]
+    search = _Search(movers, free)
+    for _ in range(SWEEPS):
+        if not sum(search.sweep(each) for each in movers):
+            return
+
+
+class _Search:
+    def __init__(self, movers: Sequence[Seats], free: Ints) -> None:
+        self._free = free
+        self._on: dict[int, list[Seat]] = defaultdict(list)
+        self._next: dict[tuple[int, ...], float] = {}
+        for each in movers:
+            for one in each.taken:
+                self._on[each.node(one)].append((each, one))
+
+    def sweep(self, mine: Seats) -> int:
+        """How many replicas of one service found something better, the dearest first."""
+        if not mine.taken:
+            return 0
+        self._next.clear()
+        entry = self._prices_of_entry(mine, slice(max(mine.taken)))
+        return sum(self._improve(mine, one, entry) for one in sorted(mine.taken, reverse=True))
+
+    def _improve(self, mine: Seats, one: int, entry: Floats) -> bool:
+        cheaper = np.where(mine.open_to(one, slice(one)), entry[:one], np.inf)
+        if not one or cheaper.min() >= mine.prices[one] - WORTH_IT:
+            return False
+        goal = int(cheaper.argmin())
+        if mine.has_room(goal):
+            self._move(mine, one, goal)
+            return True
+        done = self._push_out(mine, one, goal)
+        if not done:
+            entry[goal] = np.inf
+        return done
+
+    def _push_out(self, mine: Seats, one: int, goal: int) -> bool:
+        """Somebody else goes from there, perhaps to where this one comes from."""
+        saved = mine.prices[one] - mine.prices[goal]
+        self._free[mine.node(one)] += mine.size
+        try:
+            for other, theirs in self._in_the_way(mine, goal):
+                to = other.next_open(theirs, but=mine.node(goal))
+                if to is not None and other.prices[to] - other.prices[theirs] < saved - WORTH_IT:
+                    break
+            else:
+                return False
+        finally:
+            self._free[mine.node(one)] -= mine.size
+        # Its room is free in truth only once it has gone: both go at once.
+        self._move(mine, one, goal)
+        self._move(other, theirs, to)
+        return True
+
+    def _in_the_way(self, mine: Seats, goal: int) -> Iterator[Seat]:
+        """Whose leaving alone would make room."""
+        left = self._free[mine.node(goal)]
+        for other, theirs in self._on[mine.node(goal)]:
+            if other is not mine and (left + other.size >= mine.size).all():
+                yield other, theirs
+
+    def _prices_of_entry(self, mine: Seats, places: slice) -> Floats:
+        """What it costs to go to each, with what others pay for leaving it; infinite where nobody can."""
+        prices = np.where(mine.rooms(places), mine.prices[places], np.inf)
+        for place in np.flatnonzero(np.isinf(prices)).tolist():
+            leaving = [self._cost_of_leaving(*seat) for seat in self._in_the_way(mine, place)]
+            prices[place] = mine.prices[place] + min(leaving, default=np.inf)
+        return prices
+
+    def _cost_of_leaving(self, other: Seats, one: int) -> float:
+        """About: reckoned once for all that have the same choice."""
+        key = (id(other), *other.kind_of(one))
+        if key not in self._next:
+            to = other.next_open(one)
+            self._next[key] = np.inf if to is None else float(other.prices[to])
+        return self._next[key] - float(other.prices[one])
+
+    def _move(self, whose: Seats, one: int, to: int) -> None:
+        self._on[whose.node(one)].remove((whose, one))
+        self._on[whose.node(to)].append((whose, to))
+        whose.move(one, to)

@@ -21,7 +21,6 @@ from agent.price import SECONDS_PER_HOUR
 from agent.protocol import Price
 from apps.market.listing import Choice, Listing
 from apps.market.models import Spread
-from apps.market.needs import Need
 from apps.nodes.sizes import Size
 
 Mask = NDArray[np.bool_]
@@ -58,6 +57,7 @@ class Book:
         self._places: dict[str, Place | None] = {}
         self._meets: dict[str, Mask] = {}
         self._figures: dict[str, Floats] = {}
+        self._prices: Mapping[int, Price] = {}
 
     def __len__(self) -> int:
         return len(self.listings)
@@ -174,13 +174,22 @@ class Book:
         if not numbers:
             return self
         twin = copy(self)
-        twin._figures = dict(self._figures)
+        twin._figures, twin._prices = dict(self._figures), numbers
         for name in ("second_glm", "cpu_second_glm"):
             column = self.figure(name).copy()
             for number, price in numbers.items():
                 column[number] = float(getattr(price, name))
             twin._figures[name] = column
         return twin
+
+    def price_of(self, number: int) -> Price:
+        """Exactly: the offer's own, or the one that was put instead of it."""
+        return self._prices.get(number) or self.listings[number].price
+
+    def choice(self, number: int, cpu_threads: Decimal) -> Choice:
+        """Exact."""
+        price = self.price_of(number)
+        return Choice(self.listings[number], price, price.per_hour_glm(cpu_threads))
 
     def with_free(self, free: Ints) -> Book:
         """The same book with other room left."""
@@ -217,12 +226,6 @@ def thousandths(size: Size) -> Ints:
 def exact(amount: int) -> Decimal:
     """Of thousandths."""
     return Decimal(int(amount)) / THOUSANDTHS
-
-
-def choice_of(listing: Listing, need: Need, price: Price | None = None) -> Choice:
-    """Exact, at the offer's own price or another that was agreed."""
-    price = price or listing.price
-    return Choice(offer=listing, price=price, per_hour_glm=price.per_hour_glm(need.cpu_threads))
 
 
 def _numbers(column: Sequence[Any]) -> dict[Any, int]:

@@ -20,6 +20,8 @@ from apps.market.standing import counts, is_beside
 from apps.market.words import gib, plain
 from apps.nodes.sizes import memory
 
+ROUNDING = 1e-9
+"""The share by which a float may differ from what is exact."""
 OTHER = 1.0
 """The gap of another region, or of a filter that is not met: as much as twice the price."""
 OTHER_RUNTIME = 2.0
@@ -72,10 +74,15 @@ def has_room(book: Book, need: Need, free: Ints) -> Mask:
 
 
 def is_within_limit(book: Book, need: Need) -> Mask:
-    """By the columns: whoever is chosen is still to be held against the exact limit."""
-    if need.max_price_per_hour_glm is None:
+    """Exactly: where a float can't tell, the price is reckoned."""
+    limit = need.max_price_per_hour_glm
+    if limit is None:
         return np.ones(len(book), dtype=np.bool_)
-    return book.per_hour(need.cpu_threads) <= float(need.max_price_per_hour_glm) * (1 + 1e-9)
+    prices, band = book.per_hour(need.cpu_threads), float(limit) * ROUNDING
+    within = prices <= float(limit)
+    for one in np.flatnonzero(np.abs(prices - float(limit)) <= band).tolist():
+        within[one] = book.price_of(one).per_hour_glm(need.cpu_threads) <= limit
+    return within
 
 
 def _runtime(book: Book, need: Need) -> Condition:

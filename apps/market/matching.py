@@ -9,7 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from agent.protocol import Price
-from apps.market.book import Book, Ints, choice_of
+from apps.market.book import Book, Ints
 from apps.market.conditions import eligible, is_within_limit
 from apps.market.listing import Choice as Choice
 from apps.market.nearest import why_nothing_fits as why_nothing_fits
@@ -36,14 +36,12 @@ def rank(
     `bargained` holds prices by offer id that replace the offer's own; nodes that are `shunned` are left out,
     and with `affordable` those above the limit, too.
     """
-    prices = bargained or {}
-    book = book.at(prices)
+    book = book.at(bargained or {})
     fit = eligible(book, need, book.free) & ~np.isin(book.node, _numbers(book, shunned))
     if affordable:
         fit &= is_within_limit(book, need)
     best = in_order(book, need, np.flatnonzero(fit), standing(book, need))[:at_most]
-    choices = [_choice(book, need, one, prices) for one in best.tolist()]
-    return [one for one in choices if within_limit(one, need)] if affordable else choices
+    return [book.choice(one, need.cpu_threads) for one in best.tolist()]
 
 
 def choose(
@@ -53,7 +51,7 @@ def choose(
     one = book.find(offer_id)
     if one is None or not eligible(book, need, book.free)[one]:
         return None
-    return _choice(book, need, one, bargained or {})
+    return book.at(bargained or {}).choice(one, need.cpu_threads)
 
 
 def in_order(book: Book, need: Need, among: Ints, stands: Standing) -> Ints:
@@ -96,11 +94,6 @@ def why_too_dear(cheapest: Choice, need: Need) -> str:
     limit = plain(need.max_price_per_hour_glm or Decimal(0))
     asked = plain(cheapest.per_hour_glm)
     return f"the cheapest fitting offer is {asked} GLM/h, above the limit of {limit} GLM/h"
-
-
-def _choice(book: Book, need: Need, one: int, prices: Mapping[str, Price]) -> Choice:
-    listing = book.listings[one]
-    return choice_of(listing, need, prices.get(str(listing.id)))
 
 
 def _preference(book: Book, need: Need) -> Ints:

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.price import SECONDS_PER_HOUR
-from apps.market.book import THOUSANDTHS, Book, Ints, choice_of, exact
-from apps.market.conditions import SIZES, Condition, conditions, has_room, told
+from apps.market.book import THOUSANDTHS, Book, Ints, exact
+from apps.market.conditions import ROUNDING, SIZES, Condition, conditions, has_room, told
 from apps.market.listing import Choice
 from apps.market.needs import Need
 from apps.market.words import plain
 
 LEAST_GLM = 1e-18
 """A limit of nothing is not divided by."""
-ROUNDING = 1e-9
-"""By so much may a float be above a limit that is met exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ def _near(book: Book, need: Need, one: int, short: list[Condition]) -> Near:
     for condition in short:
         relaxed = condition.relaxed(relaxed, one)
     return Near(
-        choice=choice_of(book.listings[one], relaxed),
+        choice=book.choice(one, relaxed.cpu_threads),
         need=relaxed,
         instead=[condition.instead(one) for condition in short],
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from apps.market.bettering import better
-from apps.market.book import Book, Ints, choice_of
+from apps.market.book import Book, Ints
 from apps.market.conditions import eligible
 from apps.market.listing import Choice
 from apps.market.matching import rank, why_too_dear
@@ -49,7 +49,7 @@ def place(book: Book, wants: Sequence[Want]) -> list[list[Placement]]:
     """For each want as many placements as it counts. The book stays as it is."""
     free = book.free.copy()
     seats = _seated(book, wants, free)
-    better(book, seats, free)
+    better(seats, free)
     return [_told(book, each, free) for each in seats]
 
 
@@ -60,10 +60,10 @@ def _seated(book: Book, wants: Sequence[Want], free: Ints) -> list[Seats]:
         want = wants[number]
         near = groups[want.need.affinity.group] if want.need.affinity else set[str]()
         need = beside(want.need, groups[want.need.group] if want.need.group else set(), near)
-        mine = Seats(book, replace(want, need=need), eligible(book, need, free), free)
+        mine = Seats(book, replace(want, need=need), eligible(book, need, book.free), free)
         mine.fill()
         seats[number] = mine
-        groups[need.group] |= {book.listings[one].node_id for one in mine.taken}
+        groups[need.group] |= {book.listings[one].node_id for one in mine.listings}
     return [seats[number] for number in range(len(wants))]
 
 
@@ -90,17 +90,17 @@ def _depth(wants: Sequence[Want], number: int) -> int:
 
 
 def _told(book: Book, seats: Seats, free: Ints) -> list[Placement]:
-    reasons = Reasons(book, seats.need, free=free, siblings=seats.taken)
+    reasons = Reasons(book, seats.need, free=free, siblings=seats.listings)
     placed = []
-    for one in seats.taken:
-        choice = choice_of(book.listings[one], seats.need)
+    for one in seats.listings:
+        choice = book.choice(one, seats.need.cpu_threads)
         placed.append(Placement(choice=choice, because=reasons.of(choice)))
     missing = seats.count - len(seats.taken)
-    return placed + [_missing(book, seats, free)] * missing
+    return placed + ([_missing(book, seats, free)] * missing if missing else [])
 
 
 def _missing(book: Book, seats: Seats, free: Ints) -> Placement:
-    taken = {book.listings[one].node_id for one in seats.taken}
+    taken = {book.listings[one].node_id for one in seats.listings}
     need = beside(seats.need, taken, set())
     left = book.with_free(free)
     dear = rank(left, need, at_most=1)

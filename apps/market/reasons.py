@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from apps.market.book import Book, Ints, choice_of, thousandths
+from apps.market.book import Book, Ints, thousandths
 from apps.market.conditions import conditions
 from apps.market.listing import Choice
 from apps.market.needs import Need
@@ -55,7 +55,7 @@ class Reasons:
         below = int(np.searchsorted(self._prices, price))
         for one in self._by_price[: min(below, LOOKED_AT)].tolist():
             if self._book.node[one] != own and (lack := self._lack(one, choice)):
-                other = choice_of(self._book.listings[one], self._need)
+                other = self._book.choice(one, self._need.cpu_threads)
                 yield f"{other.offer.short} was {percent_cheaper(other, choice)}", lack
 
     def _lack(self, one: int, choice: Choice) -> str:
@@ -73,7 +73,7 @@ class Reasons:
             return "has no room left"
         if book.is_newcomer[one] and not choice.offer.is_newcomer:
             return "is new here, and enough of the group is on newcomers"
-        return strategy_of(self._need).lack(choice_of(book.listings[one], self._need), choice, self._need)
+        return strategy_of(self._need).lack(book.choice(one, self._need.cpu_threads), choice, self._need)
 
     @cached_property
     def _stands(self) -> Standing:

@@ -7,72 +7,84 @@ first, so that only the heads of the lines have to be compared: a heap of few, h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from heapq import heapify, heappop, heappush
 
 import numpy as np
 
-from apps.market.book import Book, Ints, Mask, choice_of, thousandths
+from apps.market.book import Book, Ints, Mask, thousandths
 from apps.market.conditions import is_within_limit
-from apps.market.matching import by_merit, within_limit
+from apps.market.matching import by_merit
+from apps.market.models import Spread
 from apps.market.needs import Need, Want
-from apps.market.standing import Standing, standing
+from apps.market.standing import standing
 
 Key = tuple[int, ...]
 
+AT_ONCE = 512
+"""Places looked at together: who looks for the best seldom has to look further."""
+
 
 class Seats:
-    """Where the replicas of one want are, by the numbers of their listings, and where they might be."""
+    """The places that the replicas of one want may take, best first, and those that they have taken.
+
+    A place is an index of `among`, which holds the numbers of listings: at most one of each node.
+    """
 
     def __init__(self, book: Book, want: Want, fit: Mask, free: Ints) -> None:
-        """`fit` are the listings that meet all conditions but room and price; `free` is counted down."""
-        self.book, self.need, self.count, self.free = book, want.need, want.count, free
-        self.size = thousandths(want.need.size)
-        self.stands = standing(book, want.need, count=want.count)
+        """`fit` are the listings that meet all conditions but price; `free` is counted down."""
+        self.need, self.count, self.size = want.need, want.count, thousandths(want.need.size)
         self.among = _one_a_node(book, self.need, fit & is_within_limit(book, self.need))
+        self.prices = book.per_hour(self.need.cpu_threads)[self.among]
         self.taken: list[int] = []
-        self._counts = [here.copy() for here in self.stands.crowd]
-        self._places = [book.level(by) for by in self.stands.levels]
-        self._newcomers_left = self.stands.newcomers_left
+        self._free = free
+        self._nodes = book.node[self.among]
+        self._stands = stands = standing(book, want.need, count=want.count)
+        self._unwelcome = stands.avoided[self.among] * 2 + stands.far[self.among]
+        self._is_new = book.is_newcomer[self.among]
+        self._newcomers_left = stands.newcomers_left
+        self._levels = [
+            (book.level(by)[self.among], here.copy())
+            for by, here in zip(stands.levels, stands.crowd, strict=True)
+        ]
+
+    @property
+    def listings(self) -> list[int]:
+        return [int(self.among[one]) for one in self.taken]
+
+    def node(self, one: int) -> int:
+        return int(self._nodes[one])
+
+    # -- one after the other --------------------------------------------------------------------------------
 
     def fill(self) -> None:
         """As many as find a place."""
-        heads, behind = _lines(self.book, self.stands, self.among)
-        self._behind, self._called = behind, set(heads.tolist())
+        heads, self._behind = _lines(self._kinds)
+        self._called = set(heads.tolist())
         self._heap: list[tuple[Key, int]] = [(self._key(one), one) for one in heads.tolist()]
         heapify(self._heap)
-        while len(self.taken) < self.count and (one := self._next()) is not None:
-            self._seat(one)
+        while len(self.taken) < self.count and (one := self._best()) is not None:
+            self._count(one, 1)
+            heappush(self._heap, (self._key(one), one))
 
-    def _next(self) -> int | None:
-        """The place in `among` of the best that is left."""
+    def _best(self) -> int | None:
         while self._heap:
             key, one = heappop(self._heap)
             now = self._key(one)
             if now > key:
                 heappush(self._heap, (now, one))
-            else:
-                self._call_behind(one)
-                if self._serves(one):
-                    return one
+                continue
+            self._call_behind(one)
+            if self._serves(one):
+                return one
         return None
 
     def _serves(self, one: int) -> bool:
-        listing = int(self.among[one])
-        if self.need.spread_required and self._counts[0][self._places[0][listing]]:
+        if self.need.spread_required and self._crowd(one)[0]:
             return False
-        if (self.free[self.book.node[listing]] < self.size).any():
-            return False
-        return within_limit(choice_of(self.book.listings[listing], self.need), self.need)
-
-    def _seat(self, one: int) -> None:
-        listing = int(self.among[one])
-        self.taken.append(listing)
-        self.free[self.book.node[listing]] -= self.size
-        for counts, places in zip(self._counts, self._places, strict=True):
-            counts[places[listing]] += 1
-        self._newcomers_left -= int(self.book.is_newcomer[listing])
-        heappush(self._heap, (self._key(one), one))
+        return self.has_room(one)
 
     def _call_behind(self, one: int) -> None:
         """Who stands behind somebody who was served, or sent away, is looked at next."""
@@ -83,11 +95,62 @@ class Seats:
 
     def _key(self, one: int) -> Key:
         """The less the better; it never falls while replicas are placed."""
-        listing = int(self.among[one])
-        stands, here = self.stands, zip(self._counts, self._places, strict=True)
-        over = self._newcomers_left <= 0 and bool(self.book.is_newcomer[listing])
-        crowd = (int(counts[places[listing]]) for counts, places in here)
-        return (int(stands.avoided[listing]), int(stands.far[listing]), *crowd, int(over), one)
+        over = self._newcomers_left <= 0 and bool(self._is_new[one])
+        return (int(self._unwelcome[one]), *self._crowd(one), int(over), one)
+
+    def _crowd(self, one: int) -> list[int]:
+        return [int(here[places[one]]) for places, here in self._levels]
+
+    @cached_property
+    def _kinds(self) -> list[Ints]:
+        """What makes one place less welcome than another, before or while replicas are placed."""
+        nodes, crowd = self._levels[self._stands.levels.index(Spread.NODE)]
+        wider = [places for places, here in self._levels if places is not nodes]
+        return [self._unwelcome, self._is_new.astype(np.int64), crowd[nodes], *wider]
+
+    # -- changing places ------------------------------------------------------------------------------------
+
+    def has_room(self, one: int) -> bool:
+        return bool((self._free[self._nodes[one]] >= self.size).all())
+
+    def rooms(self, to: slice) -> Mask:
+        return (self._free[self._nodes[to]] >= self.size).all(axis=1)
+
+    def open_to(self, one: int, to: slice) -> Mask:
+        """Which of these places a replica may take instead of its own, with no wish met less than now."""
+        fine = self._unwelcome[to] <= self._unwelcome[one]
+        if not self._is_new[one] and self._newcomers_left <= 0:
+            fine &= ~self._is_new[to]
+        for places, here in self._levels:
+            fine &= (places[to] == places[one]) | (here[places[to]] < here[places[one]])
+        return fine & (self._nodes[to] != self._nodes[one])
+
+    def next_open(self, one: int, *, but: int = -1) -> int | None:
+        """The best other place with room, if it is not on the node `but`."""
+        for begin in range(0, len(self.among), AT_ONCE):
+            these = slice(begin, begin + AT_ONCE)
+            fine = self.open_to(one, these) & self.rooms(these) & (self._nodes[these] != but)
+            if fine.any():
+                return begin + int(fine.argmax())
+        return None
+
+    def kind_of(self, one: int) -> tuple[int, ...]:
+        """Replicas of the same kind have the same choice of other places."""
+        return tuple(int(column[one]) for column in self._kinds)
+
+    def move(self, one: int, to: int) -> None:
+        self._count(one, -1)
+        self._count(to, 1)
+
+    def _count(self, one: int, by: int) -> None:
+        if by > 0:
+            self.taken.append(one)
+        else:
+            self.taken.remove(one)
+        self._free[self._nodes[one]] -= self.size * by
+        self._newcomers_left -= int(self._is_new[one]) * by
+        for places, here in self._levels:
+            here[places[one]] += by
 
 
 def _one_a_node(book: Book, need: Need, fit: Mask) -> Ints:
@@ -98,24 +161,16 @@ def _one_a_node(book: Book, need: Need, fit: Mask) -> Ints:
     return among[np.sort(first)]
 
 
-def _lines(book: Book, stands: Standing, among: Ints) -> tuple[Ints, Ints]:
+def _lines(kinds: Sequence[Ints]) -> tuple[Ints, Ints]:
     """The heads of the lines, and who stands behind each; -1 is nobody."""
-    kind = np.zeros(len(among), dtype=np.int64)
-    for column in _differences(book, stands, among):
+    kind = np.zeros(len(kinds[0]), dtype=np.int64)
+    for column in kinds:
         kind = kind * (int(column.max(initial=0)) + 1) + column
     order = np.argsort(kind, kind="stable")
     same = kind[order][1:] == kind[order][:-1]
-    behind = np.full(len(among), -1, dtype=np.int64)
+    behind = np.full(len(kind), -1, dtype=np.int64)
     behind[order[:-1][same]] = order[1:][same]
     return order[np.concatenate(([True], ~same))] if len(order) else order, behind
-
-
-def _differences(book: Book, stands: Standing, among: Ints) -> list[Ints]:
-    """What makes one listing less welcome than another before or while replicas are placed."""
-    nodes = stands.crowd[stands.levels.index("node")]
-    columns = [stands.avoided, stands.far, book.is_newcomer, nodes[book.node]]
-    wider = [book.level(by) for by in stands.levels if by != "node"]
-    return [column[among].astype(np.int64) for column in [*columns, *wider]]
 
 
 def beside(need: Need, siblings: set[str], neighbours: set[str]) -> Need:
