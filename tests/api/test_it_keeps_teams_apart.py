@@ -14,10 +14,14 @@ OF_ONE = [address for address in ALL if address.has_id]
 OF_A_USER = {"node", "bee", "enrolment"}
 """Nodes are a user's own, not a team's."""
 WITHOUT_PAGES = {"api-me", "api-node-peers"}
+THE_SAME_FOR_ALL = {"market"}
 LISTS = [
     address
     for address in ALL
-    if not address.has_id and address.method == "get" and address.name not in WITHOUT_PAGES
+    if not address.has_id
+    and address.method == "get"
+    and address.name not in WITHOUT_PAGES
+    and address.noun not in THE_SAME_FOR_ALL
 ]
 
 
