@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, Context, Decimal
 
-from agent.price import Price
+from agent.protocol import ROUNDS, Price
 
-ROUNDS = 5
-"""Bids in one bargain. One that takes longer is refused."""
 _WEI = Decimal(1).scaleb(-18)
 _UP = Context(prec=78, rounding=ROUND_CEILING)
 

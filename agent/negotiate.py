@@ -8,10 +8,20 @@ from datetime import datetime
 from decimal import Decimal
 
 from agent import clock
-from agent.conceding import ROUNDS, asked_in
+from agent.conceding import asked_in
 from agent.config import Rent
 from agent.pricing import Pricing, why_below
-from agent.protocol import AgreementToSign, Answer, Assignment, Offer, Price, Proposal, Terms, Verdict
+from agent.protocol import (
+    ROUNDS,
+    AgreementToSign,
+    Answer,
+    Assignment,
+    Offer,
+    Price,
+    Proposal,
+    Terms,
+    Verdict,
+)
 from agent.rules import permits
 from agent.rules.judge import Judge
 
@@ -129,7 +139,7 @@ def local_time() -> datetime:
 def _lack(terms: Terms, standing: Standing) -> str:
     """The runtimes share one machine: what is rented out on all of them is held against what is for rent."""
     rent = standing.rent
-    for_rent = (rent.threads, rent.mem_gib, rent.storage_gib, rent.gpus)
+    for_rent = (rent.threads, rent.mem_gib, rent.storage_gib, Decimal(rent.gpus))
     others = [each for each in standing.signed if each.agreement_id != terms.agreement_id]
     for (name, words), whole in zip(_SIZES.items(), for_rent, strict=True):
         asked = Decimal(getattr(terms, name))

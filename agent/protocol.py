@@ -23,6 +23,8 @@ from agent.price import round_glm as round_glm
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 1 << 20
+ROUNDS = 5
+"""Bids in one bargain; the last says the most, and its answer the least. See `agent/conceding.py`."""
 
 Count = Annotated[int, Meta(ge=0, lt=1 << 31)]
 Millis = Annotated[int, Meta(ge=0, lt=1 << 62)]

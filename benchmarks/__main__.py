@@ -12,7 +12,7 @@ import benchmarks
 from benchmarks import table
 from benchmarks.figure import Figure
 
-FRAME = {"__main__", "figure", "job", "null_bee", "queen", "serving", "runtimes_page", "table"}
+FRAME = {"__main__", "figure", "job", "null_bee", "queen", "serving", "runtimes_page", "table", "trading_bee"}
 
 
 def main() -> int:

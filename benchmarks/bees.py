@@ -22,6 +22,7 @@ import psycopg
 from apps.nodes.silence import REATTACH_S
 from benchmarks.figure import Figure
 from benchmarks.null_bee import NullBee
+from benchmarks.serving import enrolment_tokens
 from hive_portal.serve import Hive
 from hive_portal.stack import HiveHome, ports
 
@@ -43,7 +44,7 @@ def measure() -> list[Figure]:
 
 async def _measure(hive: Hive) -> list[Figure]:
     url = hive.portal_url.replace("http", "ws", 1)
-    bees = [NullBee(url, token) for token in await asyncio.to_thread(_tokens, hive, BEES)]
+    bees = [NullBee(url, token) for token in await asyncio.to_thread(enrolment_tokens, hive, BEES)]
     async with asyncio.TaskGroup() as group:
         lives = await _join(bees[:WARM_UP], group)
         await asyncio.sleep(SETTLE_S)
@@ -126,21 +127,6 @@ async def _return(bees: list[NullBee]) -> float:
 def _web() -> psutil.Process:
     [web] = [each for each in psutil.Process().children(recursive=True) if "uvicorn" in _command(each)]
     return web
-
-
-def _tokens(hive: Hive, count: int) -> list[str]:
-    os.environ |= hive.env
-    import django
-
-    django.setup()
-    from django.contrib.auth import get_user_model
-    from django.db import transaction
-
-    from apps.nodes.models import Enrolment
-
-    owner = get_user_model().objects.create_user(username="beekeeper")
-    with transaction.atomic():
-        return [Enrolment.issue(owner=owner, approves=True)[1] for _ in range(count)]
 
 
 # -- reading -----------------------------------------------------------------------------------------------

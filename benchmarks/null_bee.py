@@ -44,6 +44,7 @@ class NullBee:
 
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url
+        self.price = Price(second_glm=Decimal("0.00001"))
         self.key = Account.create()
         self.node_id = str(self.key.address).lower()
         self.joined = asyncio.Event()
@@ -53,6 +54,7 @@ class NullBee:
         self.lost = ""
         """Why its link ended. It dials again only once it is told to `persist`: no drop goes unseen."""
         self._offers: list[Offer] = []
+        self._chain_id = 0
         self._persists = False
         self._token = token
         self._heartbeat_s = 10.0
@@ -99,7 +101,7 @@ class NullBee:
         await link.send(encode(self._hello(challenge)))
         welcome = decode_from_queen(await link.recv())
         assert isinstance(welcome, Welcome), welcome
-        self._heartbeat_s = welcome.heartbeat_s
+        self._heartbeat_s, self._chain_id = welcome.heartbeat_s, challenge.chain_id
         self._offers = self._offers or [self._offer(challenge.chain_id)]
         await link.send(encode(Offers(offers=self._offers)))
         self._token = None
@@ -143,7 +145,7 @@ class NullBee:
             "cpu_threads": Decimal(4),
             "mem_gib": Decimal(8),
             "storage_gib": Decimal(10),
-            "price": Price(second_glm=Decimal("0.00001")),
+            "price": self.price,
             "valid_s": 3600.0,
             "issued_at_ms": _now_ms(),
         }

@@ -29,16 +29,23 @@ def serving(environ: Mapping[str, str]) -> Iterator[Hive]:
 
 def enrolment_token(hive: Hive) -> str:
     """Django is set up in this process on the Hive's database."""
+    return enrolment_tokens(hive, 1)[0]
+
+
+def enrolment_tokens(hive: Hive, count: int) -> list[str]:
+    """The same for many."""
     os.environ |= hive.env
     import django
 
     django.setup()
     from django.contrib.auth import get_user_model
+    from django.db import transaction
 
     from apps.nodes.models import Enrolment
 
-    owner = get_user_model().objects.create_user(username="beekeeper")
-    return Enrolment.issue(owner=owner, approves=True)[1]
+    owner, _ = get_user_model().objects.get_or_create(username="beekeeper", is_staff=True, is_superuser=True)
+    with transaction.atomic():
+        return [Enrolment.issue(owner=owner, approves=True)[1] for _ in range(count)]
 
 
 def _pass_over(line: str) -> None:

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from agent.conceding import ROUNDS
-from agent.protocol import Price
+from agent.protocol import ROUNDS, Price
 from apps.market.matching import Choice, bid
 from apps.market.needs import Need
 

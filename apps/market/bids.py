@@ -85,7 +85,7 @@ class Reply:
 
 def take_replies(replies: Collection[tuple[Proposal, Answer]]) -> set[UUID]:
     """What nodes said to bids that lay with them. Returns the demands that were moved."""
-    before = _asks_before(one for one, answer in replies if answer.verdict == Verdict.COUNTERED)
+    before = _asks_before([one for one, answer in replies if answer.verdict == Verdict.COUNTERED])
     return _settle({one: reply_to(one, answer, before[one.pk]) for one, answer in replies})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agent.conceding import ROUNDS, asked_in
+from agent.conceding import asked_in
 from agent.config import Config, Prices, Rent, Rules
 from agent.negotiate import (
     Standing,
@@ -19,7 +19,17 @@ from agent.negotiate import (
     objection_to_assignment,
 )
 from agent.pricing import prices_now
-from agent.protocol import AgreementToSign, Assignment, Offer, Price, Proposal, Terms, Verdict, Workload
+from agent.protocol import (
+    ROUNDS,
+    AgreementToSign,
+    Assignment,
+    Offer,
+    Price,
+    Proposal,
+    Terms,
+    Verdict,
+    Workload,
+)
 from agent.rules.judge import Judge, judge_for
 
 D = Decimal

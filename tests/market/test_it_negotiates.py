@@ -16,8 +16,7 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
-from agent.conceding import ROUNDS
-from agent.protocol import AgreementToSign, Answer, Price, Terms, Verdict, round_glm
+from agent.protocol import ROUNDS, AgreementToSign, Answer, Price, Terms, Verdict, round_glm
 from apps.market.bargaining import OPENING
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
 from apps.market.needs import Need
