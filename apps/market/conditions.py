@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,8 @@ def eligible(book: Book, need: Need, free: Ints) -> Mask:
 
 
 def has_room(book: Book, need: Need, free: Ints) -> Mask:
-    return (free >= thousandths(need.size)).all(axis=1)[book.node]
+    fits: Mask = np.all(free >= thousandths(need.size), axis=1)
+    return fits[book.node]
 
 
 def is_within_limit(book: Book, need: Need) -> Mask:
@@ -110,9 +112,9 @@ def _size(name: str, asked: int, have: Ints) -> Condition:
         return f"no bee offers {told(name, exact(asked))}: the largest has {_bare(name, most)}"
 
     def relaxed(need: Need, one: int) -> Need:
-        # Of nothing at all nothing can be rented: the gap below says so.
         value = exact(have[one])
-        return replace(need, **{name: int(value) if name == "gpus" else value})
+        changed: dict[str, Any] = {name: int(value) if name == "gpus" else value}
+        return replace(need, **changed)
 
     gap = np.maximum(asked - have, 0) / asked
     if name in ("cpu_threads", "mem_gib"):

@@ -114,7 +114,8 @@ class Seats:
         return bool((self._free[self._nodes[one]] >= self.size).all())
 
     def rooms(self, to: slice) -> Mask:
-        return (self._free[self._nodes[to]] >= self.size).all(axis=1)
+        fine: Mask = np.all(self._free[self._nodes[to]] >= self.size, axis=1)
+        return fine
 
     def open_to(self, one: int, to: slice) -> Mask:
         """Which of these places a replica may take instead of its own, with no wish met less than now."""
