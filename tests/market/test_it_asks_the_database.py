@@ -128,6 +128,13 @@ def test_it_trusts_its_own_columns_more_than_what_an_offer_says(offer: Offer) ->
     }
 
 
+def test_it_survives_numbers_that_no_database_can_hold(offer: Offer) -> None:
+    Offer.objects.filter(pk=offer.pk).update(properties={"a": "9" * 140_000, "b": 10**400, "c": "1" * 64})
+    assert ids_meeting("(|(a$d>=1)(!(a$d>=1)))") == set()
+    assert ids_meeting("(&(a=9*)(b>1e399)(b$d>1e399)(c$d>1)(!(c$v=1)))") == set()
+    assert ids_meeting("(&(a=9*)(b>1e399)(b$d>1e399)(c$d>1))") == {offer.pk}
+
+
 def test_it_knows_what_was_measured(offer: Offer) -> None:
     assert ids_meeting("(hive.benchmark.cpu>=100)") == set()
     measured = NodeBenchmark.objects.create(node=offer.node, at=offer.issued_at, cpu_single=123.5)

@@ -19,5 +19,5 @@ def ids_meeting(text: str) -> set[UUID]:
 
     Raises FilterError.
     """
-    live = Offer.objects.filter(to_q(parse(text)), state=OfferState.LIVE)
+    live = Offer.objects.filter(to_q(parse(text)), state=OfferState.LIVE).order_by()
     return set(live.values_list("id", flat=True))

@@ -25,6 +25,7 @@ MAX_NUMBER = 64
 _NAME = re.compile(r"([^$\[\]]+)(\[[^\]]*\])?(?:\$(.*))?")
 _ESCAPED = re.compile(r"(?:\\[0-9a-fA-F]{2})+")
 _NEGATED = {"!=", "<>"}
+_DIGITS = set("0123456789+-.eE")
 _WRONG_WAY_ROUND = {">": ">=", "<": "<=", "=": "="}
 
 
@@ -91,7 +92,7 @@ def _ordering(text: str, name: str, kind: Kind, sign: Operator, value: Token) ->
 
 def _compare(text: str, place: int, name: str, sign: Operator, value: str, kind: Kind) -> Compare:
     number = number_of(value)
-    if number is not None and len(value) > MAX_NUMBER:
+    if len(value) > MAX_NUMBER and set(value) <= _DIGITS:
         raise FilterError(text, place, f"expected a number of at most {MAX_NUMBER} characters")
     if kind is Kind.DECIMAL and number is None:
         raise FilterError(text, place, "expected a number, as $d asks for")

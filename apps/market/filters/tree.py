@@ -37,8 +37,11 @@ class Kind(StrEnum):
     """Numbers between dots; what follows a hyphen or a plus is not compared."""
 
 
-NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
-"""What is read as a number. The same text is a regular expression of Python and of PostgreSQL."""
+NUMBER: Final = r"[+-]?([0-9]{1,64}(\.[0-9]{0,64})?|\.[0-9]{1,64})([eE][+-]?[0-9]{1,3})?"
+"""What is read as a number: within what PostgreSQL's `numeric` can hold, whatever a Bee has written.
+
+The same text is a regular expression of Python and of PostgreSQL.
+"""
 VERSION: Final = r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}([-+][^\n]*)?"
 
 
@@ -174,7 +177,8 @@ def _meets(value: Any, tree: Compare) -> bool:
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
-    return value if isinstance(value, Decimal) else Decimal(str(value))
+    number = value if isinstance(value, Decimal) else Decimal(str(value))
+    return number if number.is_finite() else None
 
 
 def _in_order(value: Any, operator: Operator, asked: Any) -> bool:
