@@ -190,6 +190,22 @@ def test_it_tells_what_speaks_against_a_node_first() -> None:
     assert told([*facts, slow])[0] == "became slower: one thread 34 % below its usual 21.5"
 
 
+def test_what_weighs_most_is_told_first() -> None:
+    slow = Fact(FactKind.SLOWED, NOW, 0.5, detail="one thread 34 % below its usual 21.5")
+    forged = [Fact(FactKind.BAD_SIGNATURE, NOW, 1.0)] * 2
+    assert [sentence.split()[0] for sentence in told([slow, *forged, lost()])[:3]] == [
+        "signed",
+        "lost",
+        "became",
+    ]
+
+
+def test_a_claim_that_is_a_little_too_high_is_no_news() -> None:
+    assert len(told([Fact(FactKind.DISPUTED, NOW, 0.004, detail="0.000001 too much")])) == 1
+    dispute = Fact(FactKind.DISPUTED, NOW, 0.4, detail="asks 2 GLM, 1.2 were rated")
+    assert told([dispute])[0] == "asked for too much under 1 agreement: asks 2 GLM, 1.2 were rated"
+
+
 def test_it_never_rounds_up_to_all_of_the_time() -> None:
     assert "99.9 %" in told([uptime(0.9999)])[0]
 

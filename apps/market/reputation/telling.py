@@ -1,15 +1,17 @@
-"""A reputation in sentences: each one fact or a count of facts, what weighs most against the node first."""
+"""A reputation in sentences: each a fact or a count of facts, what weighs most against the node first."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from apps.market.reputation.records import FactKind
 from apps.market.reputation.weighing import Fact, Standing
 
 LATELY = timedelta(days=30)
+GOOD_UPTIME = 0.9
+WORTH_TELLING = 0.05
 IN_FORCE = frozenset({FactKind.KEPT, FactKind.SERVED, FactKind.LOST})
 
 
@@ -27,7 +29,11 @@ class Lately:
         days = [fact.merit for fact in self.facts if fact.kind == FactKind.UPTIME]
         self.days, self.uptime = len(days), sum(days) / len(days) if days else None
 
+    def harm_of(self, kind: FactKind) -> float:
+        return sum(fact.weight * (1 - fact.merit) for fact in self.of(kind))
+
     def of(self, kind: FactKind) -> list[Fact]:
+        """Newest first."""
         return [fact for fact in self.facts if fact.kind == kind]
 
 
@@ -45,27 +51,64 @@ def explain(facts: Sequence[Fact], *, now: datetime, standing: Standing) -> list
 
 
 def _against(lately: Lately, *, inherits: bool) -> list[str]:
-    told = []
-    if lately.lost:
-        of_all = _count(lately.kept + lately.lost, "agreement")
-        told.append(f"lost {lately.lost} of {of_all} in the last 30 days{_why(lately.of(FactKind.LOST))}")
+    """What weighs most comes first."""
+    told = [(lately.harm_of(kind), sentence) for kind in SENTENCES if (sentence := SENTENCES[kind](lately))]
     if inherits:
-        told.append("earlier machines of its owner did badly, and their record goes with it")
-    if failed := len(lately.of(FactKind.START_FAILED)):
-        told.append(f"failed {_times(failed)} to start what came up elsewhere")
-    if asked := lately.of(FactKind.DISPUTED):
-        told.append(f"asked for too much under {_count(len(asked), 'agreement')}: {asked[0].detail}")
-    if false := lately.of(FactKind.MISREPORTED):
-        told.append(f"reported usage falsely under {_count(len(false), 'agreement')}: {false[0].detail}")
-    if forged := len(lately.of(FactKind.BAD_SIGNATURE)):
-        told.append(f"signed {_count(forged, 'agreement')} wrongly")
-    if silent := len(lately.of(FactKind.UNANSWERED)):
-        told.append(f"left questions unanswered in {_count(silent, 'hour')} of the last 30 days")
-    if slower := lately.of(FactKind.SLOWED):
-        told.append(f"became slower: {slower[0].detail}")
-    if lately.uptime is not None and lately.uptime < 0.9:
-        told.append(_there(lately))
-    return told
+        told.append((1.0, "earlier machines of its owner did badly, and their record goes with it"))
+    if lately.uptime is not None and lately.uptime < GOOD_UPTIME:
+        told.append((lately.harm_of(FactKind.UPTIME), _there(lately)))
+    return [sentence for _, sentence in sorted(told, key=lambda each: -each[0])]
+
+
+def _lost(lately: Lately) -> str:
+    of_all = _count(lately.kept + lately.lost, "agreement")
+    why = _why(lately.of(FactKind.LOST))
+    return f"lost {lately.lost} of {of_all} in the last 30 days{why}" if lately.lost else ""
+
+
+def _failed(lately: Lately) -> str:
+    failed = lately.of(FactKind.START_FAILED)
+    return f"failed {_times(len(failed))} to start what came up elsewhere" if failed else ""
+
+
+def _disputed(lately: Lately) -> str:
+    """A claim that is ahead of our rating by seconds is no news."""
+    asked = [fact for fact in lately.of(FactKind.DISPUTED) if fact.weight >= WORTH_TELLING]
+    return f"asked for too much under {_count(len(asked), 'agreement')}: {asked[0].detail}" if asked else ""
+
+
+def _false(lately: Lately) -> str:
+    false = lately.of(FactKind.MISREPORTED)
+    return (
+        f"reported usage falsely under {_count(len(false), 'agreement')}: {false[0].detail}" if false else ""
+    )
+
+
+def _forged(lately: Lately) -> str:
+    forged = lately.of(FactKind.BAD_SIGNATURE)
+    return f"signed {_count(len(forged), 'agreement')} wrongly" if forged else ""
+
+
+def _silent(lately: Lately) -> str:
+    silent = lately.of(FactKind.UNANSWERED)
+    return f"left questions unanswered in {_count(len(silent), 'hour')} of the last 30 days" if silent else ""
+
+
+def _slower(lately: Lately) -> str:
+    slower = lately.of(FactKind.SLOWED)
+    return f"became slower: {slower[0].detail}" if slower else ""
+
+
+SENTENCES: dict[FactKind, Callable[[Lately], str]] = {
+    FactKind.LOST: _lost,
+    FactKind.START_FAILED: _failed,
+    FactKind.DISPUTED: _disputed,
+    FactKind.MISREPORTED: _false,
+    FactKind.BAD_SIGNATURE: _forged,
+    FactKind.UNANSWERED: _silent,
+    FactKind.SLOWED: _slower,
+}
+"""What speaks against a node; each is empty when there is nothing of its kind to tell."""
 
 
 def _for(lately: Lately) -> list[str]:
@@ -73,7 +116,7 @@ def _for(lately: Lately) -> list[str]:
     if lately.kept and not lately.lost:
         all_of = f"all {lately.kept} agreements" if lately.kept > 1 else "the one agreement"
         told.append(f"kept {all_of} of the last 30 days")
-    if lately.uptime is not None and lately.uptime >= 0.9:
+    if lately.uptime is not None and lately.uptime >= GOOD_UPTIME:
         told.append(_there(lately))
     return told
 
