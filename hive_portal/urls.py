@@ -19,6 +19,7 @@ urlpatterns = [
     path("teams/<slug:slug>/", pages.team, name="team"),
     path("", include("apps.deployments.urls")),
     path("", include("apps.billing.urls")),
+    path("", include("apps.market.urls")),
     path("", include("apps.nodes.urls")),
     path("", include("apps.teams.urls")),
     path("", include("hive_portal.owners.urls")),

@@ -1,8 +1,10 @@
-// Charts of a node's statistics, by uPlot: `<section data-charts="address of the series">`.
+// Charts of series, by uPlot: `<section data-charts="address of the series" data-set="node or market">`.
 "use strict";
 
 const GIB = 2 ** 30;
-const EVERY_MS = { hour: 10_000, days: 60_000, quarter: 600_000 };
+const EVERY_MS = { hour: 10_000, days: 60_000, quarter: 600_000, years: 3_600_000 };
+const INKS = ["first", "second", "third"];
+const FEW = 3;
 const HEIGHT = 150;
 
 const hours = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -12,8 +14,10 @@ const moment = new Intl.DateTimeFormat([], { day: "numeric", month: "short", hou
 const rounded = (value, digits = 1) => value.toLocaleString([], { maximumFractionDigits: digits });
 const rate = (value) => (value < 1e6 ? `${rounded(value / 1e3)} kB/s` : `${rounded(value / 1e6)} MB/s`);
 
+const glm = (value) => `${Number(value.toPrecision(4))}`;
+
 /** Title, what it reads, how a value is written; `top` is the least that the axis shows. */
-const CHARTS = [
+const NODE = [
   { title: "CPU", lines: [["of all threads", "cpu_percent"]], write: (v) => `${rounded(v)} %`, top: 100 },
   { title: "Memory", lines: [["used", "mem_used_bytes"]], scale: GIB, write: (v) => `${rounded(v, 2)} GiB`, top: 1 },
   { title: "Network", lines: [["sent", "sent_bytes_s"], ["received", "received_bytes_s"]], write: rate, top: 1000 },
@@ -21,6 +25,20 @@ const CHARTS = [
   { title: "Replicas", lines: [["running", "running"]], write: (v) => rounded(v), top: 1 },
   { title: "Temperature", lines: [["of the hottest sensor", "temperature_c"]], write: (v) => `${rounded(v)} °C`, top: 50 },
 ];
+const MARKET = [
+  { title: "GLM for a thread and hour", lines: [["cheapest", "least_glm"], ["median", "median_glm"], ["paid", "paid_glm"]], write: glm, top: 1e-9 },
+  { title: "CPU threads", lines: [["on offer", "cpu_threads"], ["let", "cpu_threads_let"]], write: (v) => rounded(v), top: 1 },
+  { title: "Utilisation", lines: [["let of what is on offer", "let_percent"]], write: (v) => `${rounded(v)} %`, top: 100 },
+  { title: "Demand", lines: [["looking for a node", "demands"], ["agreements in force", "agreements"]], write: (v) => rounded(v), top: 1 },
+];
+const SETS = {
+  node: { charts: NODE, empty: "Nothing was measured in this time: a Bee tells its figures with each heartbeat." },
+  market: { charts: MARKET, empty: "Nothing was noted in this time: the Queen looks at the book every five minutes." },
+};
+
+function setOf(section) {
+  return SETS[section.dataset.set ?? "node"];
+}
 
 /** A colour of the style sheet as a canvas takes it: `light-dark()` and variables are resolved by an element. */
 function colour(section, name) {
@@ -45,7 +63,7 @@ function options(section, chart, told, width) {
     width,
     height: HEIGHT,
     legend: { show: false },
-    cursor: { sync: { key: "node" }, drag: { x: false, y: false }, points: { size: 7 } },
+    cursor: { sync: { key: section.dataset.charts }, drag: { x: false, y: false }, points: { size: 7 } },
     hooks: { setCursor: [(plot) => tell(plot, chart)] },
     scales: { x: { range: () => span }, y: { range: (plot, low, high) => [0, Math.max(high * 1.05 || 0, chart.top)] } },
     axes: [
@@ -55,10 +73,10 @@ function options(section, chart, told, width) {
     series: [
       {},
       ...chart.lines.map((line, place) => ({
-        stroke: colour(section, place ? "second" : "first"),
+        stroke: colour(section, INKS[place]),
         fill: place || chart.lines.length > 1 ? undefined : colour(section, "wash"),
         width: 1.75,
-        points: { show: false },
+        points: { show: told.at.length < FEW },
       })),
     ],
   };
@@ -69,7 +87,7 @@ function figure(chart) {
   const caption = element.appendChild(document.createElement("figcaption"));
   caption.append(chart.title, " ");
   chart.lines.forEach((line, place) => {
-    caption.appendChild(Object.assign(document.createElement("small"), { className: `line ${place ? "second" : "first"}` }));
+    caption.appendChild(Object.assign(document.createElement("small"), { className: `line ${INKS[place]}` }));
   });
   caption.appendChild(Object.assign(document.createElement("small"), { className: "when" }));
   return element;
@@ -90,11 +108,12 @@ function tell(plot, chart) {
 function draw(section, told) {
   const plots = section.querySelector(".plots");
   const empty = section.querySelector(".empty");
-  const drawn = CHARTS.filter((chart) => told.at.length && chart.lines.some(([, name]) => told.figures[name].some((v) => v !== null)));
+  const set = setOf(section);
+  const drawn = set.charts.filter((chart) => told.at.length && chart.lines.some(([, name]) => told.figures[name].some((v) => v !== null)));
   for (const plot of section.plots ?? []) plot.destroy();
   plots.replaceChildren();
   empty.hidden = drawn.length > 0;
-  empty.textContent = drawn.length ? "" : "Nothing was measured in this time: a Bee tells its figures with each heartbeat.";
+  empty.textContent = drawn.length ? "" : set.empty;
   section.plots = drawn.map((chart) => {
     const element = plots.appendChild(figure(chart));
     const data = [told.at, ...chart.lines.map(([, name]) => column(told, name, chart.scale))];
@@ -112,7 +131,9 @@ async function load(section, range) {
     button.setAttribute("aria-pressed", String(button.dataset.range === range));
   }
   try {
-    const answer = await fetch(`${section.dataset.charts}?range=${range}`, { headers: { Accept: "application/json" } });
+    const address = new URL(section.dataset.charts, location);
+    address.searchParams.set("range", range);
+    const answer = await fetch(address, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(String(answer.status));
     const told = await answer.json();
     if (section.range === range && !busy(section)) draw(section, told);
@@ -144,7 +165,7 @@ function start(section) {
   const redraw = () => section.told && draw(section, section.told);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["class"] });  // the admin's own switch
-  load(section, "hour");
+  load(section, section.querySelector("button[data-range]").dataset.range);
 }
 
 for (const section of document.querySelectorAll("[data-charts]")) start(section);

@@ -11,7 +11,15 @@ from tests.pages.scenery import Scenery
 
 FREE = {"healthz", "login", "logout"}
 """Open to whoever is not signed in."""
-SHARED = {"dashboard", "nodes:list", "nodes:enrol", "nodes:detail", "bees:list"}
+SHARED = {
+    "dashboard",
+    "market:index",
+    "market:node",
+    "nodes:list",
+    "nodes:enrol",
+    "nodes:detail",
+    "bees:list",
+}
 """The same for every member of any team: the market of nodes."""
 BY_POST = {
     "deployments:apply",
@@ -68,6 +76,7 @@ def pages(scenery: Scenery) -> list[Page]:
     replica = {"pk": scenery.replica.pk}
     kwargs |= dict.fromkeys(["deployments:console", "deployments:logs", "deployments:log-text"], replica)
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
+    kwargs["market:node"] = {"node_id": scenery.nodes[0].pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["agreement"] = {"pk": scenery.agreement.pk}

@@ -48,6 +48,10 @@ class CloudPrice(models.Model):
     def __str__(self) -> str:
         return f"{self.provider} {self.product}"
 
+    @property
+    def per_thread(self) -> Decimal:
+        return self.price_per_hour / self.cpu_threads
+
 
 class GlmRate(models.Model):
     """What one GLM was worth on a day, as an operator says. For estimates alone: nothing is billed by it."""
