@@ -126,6 +126,7 @@ class Bee:
     def welcomed(self, welcome: Welcome) -> None:
         """A new link: say everything again, since nobody knows what of it arrived."""
         self.clock.hear(welcome.now_ms)
+        self.books.link_opened()
         self._pace(welcome.heartbeat_s, welcome.metering_interval_s)
         self._note_approval(welcome.approved)
         self.greeted.set()
@@ -151,6 +152,7 @@ class Bee:
             log.warning("passed over revision %d: %d was told before", wanted.revision, self._revision)
             return
         self.clock.hear(wanted.now_ms)
+        self.books.queen_heard()
         self._revision = wanted.revision
         self._pace(wanted.heartbeat_s, wanted.metering_interval_s)
         self._note_approval(wanted.approved)

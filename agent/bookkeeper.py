@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -32,6 +33,8 @@ class Bookkeeper:
         """Agreements whose meter has moved since it was written down."""
         self._unrated: dict[tuple[str, int], float] = {}
         """(agreement, sequence) -> since when its rating has been lagging behind, boot clock."""
+        self._returning: set[str] = set()
+        """Agreements of which something ran while there was no link, and is not gathered yet."""
         self.chain_id = 0
         """Of the Queen's chain; reports are signed for it. Nothing is cut before it is known."""
 
@@ -54,7 +57,9 @@ class Bookkeeper:
     def run_paused(self, run: Run, paused: bool, counters: Counters, at_s: float) -> None:
         """Frozen, or awake again, at `at_s`, boot clock."""
         if meter := self._meters.get(run.agreement_id):
-            self._keep(metering.run_paused(meter, run.run_id, paused, counters, int(at_s * 1000)))
+            self._keep(
+                self._noted(metering.run_paused(meter, run.run_id, paused, counters, int(at_s * 1000)))
+            )
 
     def counts(self, run: Run) -> bool:
         """Whether the run's time is claimed: not while it is paused."""
@@ -69,8 +74,9 @@ class Bookkeeper:
     def gather(self, run: Run, counters: Counters, alive_s: float) -> None:
         """It was alive at `alive_s`, boot clock, and had used this. In memory only, until a `checkpoint`."""
         if meter := self._meters.get(run.agreement_id):
-            gathered = metering.gather(meter, run.run_id, counters, int(alive_s * 1000))
-            self._meters[run.agreement_id] = gathered
+            self._meters[run.agreement_id] = self._noted(
+                metering.gather(meter, run.run_id, counters, int(alive_s * 1000))
+            )
 
     def checkpoint(self) -> None:
         """Write down what was gathered: all that can be claimed if agent and runs die together."""
@@ -81,13 +87,35 @@ class Bookkeeper:
         """`ended_s` None: nobody knows when. It is claimed up to where it was last known to live."""
         if meter := self._meters.get(run.agreement_id):
             at_ms = None if ended_s is None else int(ended_s * 1000)
-            self._keep(metering.run_ended(meter, run.run_id, counters, at_ms))
+            self._keep(self._noted(metering.run_ended(meter, run.run_id, counters, at_ms)))
 
     def drop_lost_runs(self, found: set[str]) -> None:
         """After a start: a run that left no trace ended nobody knows when, and claims no time since."""
         for meter in list(self._meters.values()):
             if meter.run_id and meter.run_id not in found:
                 self._keep(replace(meter, run_id=""))
+
+    # -- the link -------------------------------------------------------------------------------------------
+
+    def link_opened(self) -> None:
+        """What ran since the Queen was last heard, in this life or before, she has not seen running."""
+        ended = [each for each in self._journal.meters() if each.closed and each.lately_glm]
+        self._journal.tried(lambda: self._journal.keep_meters(map(metering.unheard, ended)))
+        for meter in list(self._meters.values()):
+            self._keep(metering.unheard(meter))
+        self._returning = {meter.agreement_id for meter in self._meters.values() if meter.run_id}
+
+    def queen_heard(self) -> None:
+        """She is there, and with her whatever she has been told."""
+        for agreement_id in self._meters.keys() - self._returning:
+            self._meters[agreement_id] = metering.heard(self._meters[agreement_id])
+
+    def _noted(self, gathered: Meter) -> Meter:
+        """The first that is gathered on a new link reaches back to before it."""
+        if gathered.agreement_id not in self._returning:
+            return gathered
+        self._returning.discard(gathered.agreement_id)
+        return metering.unheard(gathered)
 
     # -- reports --------------------------------------------------------------------------------------------
 
@@ -157,6 +185,7 @@ class Bookkeeper:
             ack=ack,
             tolerance_percent=self._config.rules.rated_tolerance_percent,
             waited_s=now - since,
+            unheard_glm=self._unheard_glm(ack.agreement_id),
         )
         if amount is None:
             return
@@ -171,6 +200,10 @@ class Bookkeeper:
         )
         if note:
             self._journal.tried(lambda: self._journal.add_note(note))
+
+    def _unheard_glm(self, agreement_id: str) -> Decimal:
+        meter = self._meters.get(agreement_id) or self._journal.meter(agreement_id)
+        return meter.unheard_glm if meter else Decimal(0)
 
     def _take_off(self, ack: UsageAck) -> None:
         """When it is closed she takes no more reports; what she never stored is logged, not sent for ever."""

@@ -205,6 +205,11 @@ class Journal:
     def meters(self) -> list[Meter]:
         return [_decode(blob, type=Meter) for (blob,) in self._db.execute("SELECT meter FROM meters")]
 
+    def meter(self, agreement_id: str) -> Meter | None:
+        """Also of an agreement that is closed, until it is forgotten."""
+        rows = self._db.execute("SELECT meter FROM meters WHERE agreement_id = ?", (agreement_id,))
+        return next((_decode(blob, type=Meter) for (blob,) in rows), None)
+
     def report(self, report: Usage, meter: Meter) -> None:
         """Keep a report together with the meter after it."""
         with self._transaction() as db:

@@ -32,6 +32,10 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     cost_glm: Decimal = Decimal(0)
     """Of everything reported so far, by our own figures."""
     closed: bool = False
+    lately_glm: Decimal = Decimal(0)
+    """Of what was gathered since the Queen was last heard, without the start price."""
+    unheard_glm: Decimal = Decimal(0)
+    """The same of all times that turned out to be without a link: she bills nothing of them."""
     # Gathered since the last report:
     running_ms: int = 0
     cpu_ms: int = 0
@@ -65,14 +69,27 @@ def gather(meter: Meter, run_id: str, counters: Counters, boot_ms: int) -> Meter
     if meter.run_id != run_id:
         return meter
     before, counters = meter.run_counters, counters.at_least(meter.run_counters)
+    ran_ms = 0 if meter.paused else max(0, boot_ms - meter.run_gathered_ms)
+    cpu_ms, egress_bytes = counters.cpu_ms - before.cpu_ms, counters.egress_bytes - before.egress_bytes
     return replace(
         meter,
-        running_ms=meter.running_ms + (0 if meter.paused else max(0, boot_ms - meter.run_gathered_ms)),
-        cpu_ms=meter.cpu_ms + counters.cpu_ms - before.cpu_ms,
-        egress_bytes=meter.egress_bytes + counters.egress_bytes - before.egress_bytes,
+        running_ms=meter.running_ms + ran_ms,
+        cpu_ms=meter.cpu_ms + cpu_ms,
+        egress_bytes=meter.egress_bytes + egress_bytes,
+        lately_glm=meter.lately_glm + _rate_glm(meter.price, ran_ms, cpu_ms, egress_bytes),
         run_gathered_ms=max(boot_ms, meter.run_gathered_ms),
         run_counters=counters,
     )
+
+
+def heard(meter: Meter) -> Meter:
+    """The Queen is there and knows what ran until now."""
+    return replace(meter, lately_glm=Decimal(0))
+
+
+def unheard(meter: Meter) -> Meter:
+    """There was no link since she was last heard."""
+    return replace(meter, lately_glm=Decimal(0), unheard_glm=meter.unheard_glm + meter.lately_glm)
 
 
 def run_ended(meter: Meter, run_id: str, counters: Counters, boot_ms: int | None) -> Meter:
@@ -118,6 +135,15 @@ def cut(meter: Meter, *, wall_ms: int, final: bool, key: Signer, chain_id: int) 
     return report, after
 
 
+def _rate_glm(price: Price, ran_ms: int, cpu_ms: int, egress_bytes: int) -> Decimal:
+    return price.cost_glm(
+        duration_s=Decimal(ran_ms) / 1000,
+        cpu_s=Decimal(cpu_ms) / 1000,
+        egress_bytes=egress_bytes,
+        first=False,
+    )
+
+
 def cost_glm(report: Usage, price: Price) -> Decimal:
     return price.cost_glm(
         duration_s=Decimal(report.running_ms) / 1000,
@@ -128,19 +154,28 @@ def cost_glm(report: Usage, price: Price) -> Decimal:
 
 
 def claim_glm(
-    *, own_glm: Decimal, ack: UsageAck, tolerance_percent: Decimal, waited_s: float
+    *,
+    own_glm: Decimal,
+    ack: UsageAck,
+    tolerance_percent: Decimal,
+    waited_s: float,
+    unheard_glm: Decimal = Decimal(0),
 ) -> Decimal | None:
     """What to ask in all for the usage that `ack` covers; None while the Queen has not rated it yet.
 
     The Queen bills the least of three measurements and hears a node a little less long than it runs, so
-    milliseconds of difference are normal: within the owner's tolerance the Bee asks what was rated. Beyond it
-    the Bee asks its own figure, and the difference is a dispute that people see.
+    milliseconds of difference are normal: within the owner's tolerance the Bee asks what was rated. So it
+    does where what is missing ran without a link (`unheard_glm`), once no more rating is to be expected.
+    Beyond that the Bee asks its own figure, and the difference is a dispute that people see.
     """
     if ack.rated_glm >= own_glm:
         return own_glm
-    if ack.rated_glm >= own_glm * (1 - tolerance_percent / 100):
+    taken = 1 - tolerance_percent / 100
+    if ack.rated_glm >= own_glm * taken:
         return ack.rated_glm
-    return own_glm if ack.closed or waited_s >= PATIENCE_S else None
+    if not ack.closed and waited_s < PATIENCE_S:
+        return None
+    return ack.rated_glm if ack.rated_glm >= (own_glm - unheard_glm) * taken else own_glm
 
 
 def write_note(

@@ -161,6 +161,24 @@ def test_it_asks_what_was_rated_within_tolerance_and_its_own_figure_beyond(
     assert amount == (None if asked is None else Decimal(asked))
 
 
+@pytest.mark.parametrize(
+    ("rated", "closed", "asked"),
+    [("60", True, "60"), ("58", True, "58"), ("50", True, "100"), ("60", False, None), ("0", False, None)],
+)
+def test_it_asks_nothing_for_what_ran_without_a_link_once_no_more_rating_is_to_be_expected(
+    rated: str, closed: bool, asked: str | None
+) -> None:
+    ack = UsageAck(agreement_id="g1", sequence=1, rated_glm=Decimal(rated), closed=closed)
+    amount = claim_glm(
+        own_glm=Decimal(100),
+        ack=ack,
+        tolerance_percent=Decimal(5),
+        waited_s=0,
+        unheard_glm=Decimal(40),
+    )
+    assert amount == (None if asked is None else Decimal(asked))
+
+
 def note_after(
     last: DebitNote | None, *, amount: str, hash: str = "0x" + "aa" * 32, closed: bool = False
 ) -> DebitNote | None:
@@ -236,6 +254,45 @@ def test_it_asks_for_payment_as_soon_as_usage_is_rated(journal: Journal) -> None
     books.take_usage_ack(UsageAck(agreement_id="g1", sequence=1, rated_glm=own, closed=True))
     (note,) = journal.unacked_notes()
     assert (note.amount_glm, note.usage_hash, note.final) == (own, report.hash, True)
+
+
+def test_it_knows_what_ran_while_there_was_no_link(journal: Journal) -> None:
+    books, begun_s = books_of(journal), clock.boot_s()
+    books.open(terms())
+    books.run_started(run_of())
+    books.gather(run_of(), used(), begun_s + 10)
+    books.queen_heard()
+    books.gather(run_of(), used(), begun_s + 30)
+    books.checkpoint()
+
+    again = books_of(journal)  # the agent was away for half a minute
+    again.link_opened()
+    again.gather(run_of(), used(), begun_s + 60)
+    again.queen_heard()
+    again.gather(run_of(), used(), begun_s + 70)
+    again.checkpoint()
+
+    meter = journal.meter("g1")
+    assert meter and meter.unheard_glm == 50 * PRICE.second_glm
+    assert meter.lately_glm == 10 * PRICE.second_glm
+
+
+def test_it_knows_what_ran_without_a_link_of_an_agreement_that_ended_meanwhile(journal: Journal) -> None:
+    books, begun_s = books_of(journal), clock.boot_s()
+    books.open(terms())
+    books.run_started(run_of())
+    books.queen_heard()
+    books.run_ended(run_of(), used(), begun_s + 20)
+    books.finish("g1")
+
+    books.link_opened()
+
+    meter = journal.meter("g1")
+    assert (
+        meter
+        and meter.closed
+        and meter.unheard_glm == pytest.approx(20 * PRICE.second_glm, abs=Decimal("0.001"))
+    )
 
 
 def test_it_counts_nothing_for_a_run_that_left_no_trace(journal: Journal) -> None:

@@ -42,6 +42,23 @@ def test_a_bee_behind_a_cut_network_stops_with_its_lease_and_none_of_that_time_i
         hive.stop("partition")
 
 
+def test_an_agent_that_restarts_asks_nothing_for_the_time_in_which_nobody_heard_it(hive: WholeHive) -> None:
+    with hive.bee("restarted") as bee:
+        replica = hive.deploy("restarted")
+        assert replica.agreement
+        until(lambda: hive.usage(replica.agreement))
+        bee.leave()
+        time.sleep(4)  # more than the tolerance of a short agreement forgives
+        bee.start()
+        until(lambda: hive.team.node(bee.node_id).state == "online", within_s=30)
+        hive.stop("restarted")
+
+        until(lambda: hive.rated_to_the_end(replica.agreement), within_s=30)
+        notes = until(lambda: [one for one in hive.notes(replica.agreement) if one[1]], within_s=30)
+        until(lambda: all(state != "received" for state, _ in hive.notes(replica.agreement)))
+        assert "disputed" not in {state for state, _ in hive.notes(replica.agreement)}, notes
+
+
 @pytest.mark.parametrize("ahead_s", [HOUR_S, -HOUR_S])
 def test_a_machine_whose_clock_is_an_hour_off_earns(hive: WholeHive, ahead_s: float) -> None:
     name = "fast" if ahead_s > 0 else "slow"

@@ -89,6 +89,16 @@ class WholeHive:
         found = json.loads(self.manage("shell", "-v", "0", "-c", program).splitlines()[-1])
         return [(state, actor, reason) for state, actor, reason in found]
 
+    def notes(self, agreement: str) -> list[tuple[str, bool]]:
+        """(state, whether it is the last) of each debit note of an agreement, oldest first."""
+        notes = f"DebitNote.objects.filter(agreement={agreement!r}).order_by('sequence')"
+        program = (
+            "import json; from apps.billing.models import DebitNote; "
+            f"print(json.dumps([[one.state, one.final] for one in {notes}]))"
+        )
+        found = json.loads(self.manage("shell", "-v", "0", "-c", program).splitlines()[-1])
+        return [(state, final) for state, final in found]
+
     def stop(self, name: str) -> None:
         self.team.deployments.stop(name)
         until(lambda: self.team.deployments.get(name).status == "stopped", within_s=30)
@@ -147,6 +157,12 @@ class Bee:
         subprocess.run(self._agent("join", url, token, *options), cwd=ROOT, check=True, capture_output=True)
         put_image(self.home, "hive/hello:1", SERVER)
 
+    def leave(self) -> None:
+        """As a restart of the service does it: the agent ends, what it runs goes on."""
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
     def start(self) -> None:
         command = self._agent("run", "--home", str(self.home), "--url", self.url)
         with self.home.with_suffix(".log").open("ab") as log:
@@ -158,8 +174,7 @@ class Bee:
 
     def end(self) -> None:
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
+            self.leave()
         kill_what_is_left(self.home)
 
     def _agent(self, *arguments: str) -> list[str]:
