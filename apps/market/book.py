@@ -33,7 +33,7 @@ THOUSANDTHS = 1000
 class Place(NamedTuple):
     """What spreading and affinity have to know of a node, also of one that offers nothing now."""
 
-    owner_id: int | None
+    owner_id: int
     region: str
     is_newcomer: bool
 
@@ -133,16 +133,17 @@ class Book:
         """Of each listing, the number of its node, its owner or its region."""
         return {Spread.NODE: self.node, Spread.OWNER: self.owner, Spread.REGION: self.region}[Spread(by)]
 
-    def number(self, node_id: str, by: str) -> int | None:
-        """The number, in `level(by)`, of the place of any node; None when no listing is there."""
+    def numbers(self, node_ids: Collection[str], by: str) -> list[int]:
+        """The numbers, in `level(by)`, of the places of any nodes, where a listing is there, too."""
         if by == Spread.NODE:
-            return self.nodes.get(node_id)
-        place = self.place_of(node_id)
-        if place is None:
-            return None
-        if by == Spread.OWNER:
-            return None if place.owner_id is None else self.owners.get(place.owner_id)
-        return self.regions.get(place.region) if place.region else None
+            found = [self.nodes.get(node_id) for node_id in node_ids]
+        else:
+            places = [place for place in self.places_of(node_ids) if place]
+            if by == Spread.OWNER:
+                found = [self.owners.get(place.owner_id) for place in places]
+            else:
+                found = [self.regions.get(place.region) for place in places if place.region]
+        return [number for number in found if number is not None]
 
     # -- what is asked of it ------------------------------------------------------------------------------
 
@@ -154,14 +155,19 @@ class Book:
             self._meets[constraints] = met
         return self._meets[constraints]
 
-    def place_of(self, node_id: str) -> Place | None:
-        """None for a node that nobody knows."""
-        if (number := self.nodes.get(node_id)) is not None:
-            listing = self.listings[self._first_of[number]]
-            return Place(listing.owner_id, listing.region, listing.is_newcomer)
-        if node_id not in self._places:
-            self._places[node_id] = self._where([node_id]).get(node_id)
-        return self._places[node_id]
+    def places_of(self, node_ids: Collection[str]) -> list[Place | None]:
+        """Where they are; None for a node that nobody knows. Those without an offer are looked up once."""
+        unknown = {one for one in node_ids if one not in self.nodes and one not in self._places}
+        if unknown:
+            found = self._where(unknown)
+            self._places |= {one: found.get(one) for one in unknown}
+        return [self._place_of(one) for one in node_ids]
+
+    def _place_of(self, node_id: str) -> Place | None:
+        if (number := self.nodes.get(node_id)) is None:
+            return self._places[node_id]
+        listing = self.listings[self._first_of[number]]
+        return Place(listing.owner_id, listing.region, listing.is_newcomer)
 
     def find(self, offer_id: UUID | str) -> int | None:
         """The number of the listing of this offer."""

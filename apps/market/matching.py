@@ -12,6 +12,7 @@ from agent.protocol import Price
 from apps.market.book import Book, Ints
 from apps.market.conditions import eligible, is_within_limit
 from apps.market.listing import Choice as Choice
+from apps.market.models import Spread
 from apps.market.nearest import why_nothing_fits as why_nothing_fits
 from apps.market.needs import Need as Need
 from apps.market.standing import Standing, standing
@@ -37,7 +38,7 @@ def rank(
     and with `affordable` those above the limit, too.
     """
     book = book.at(bargained or {})
-    fit = eligible(book, need, book.free) & ~np.isin(book.node, _numbers(book, shunned))
+    fit = eligible(book, need, book.free) & ~np.isin(book.node, book.numbers(shunned, Spread.NODE))
     if affordable:
         fit &= is_within_limit(book, need)
     best = in_order(book, need, np.flatnonzero(fit), standing(book, need))[:at_most]
@@ -102,10 +103,6 @@ def _preference(book: Book, need: Need) -> Ints:
     for number, runtime in reversed(list(enumerate(need.runtimes))):
         behind[book.runtime == runtime] = number
     return behind
-
-
-def _numbers(book: Book, node_ids: Collection[str]) -> list[int]:
-    return [book.nodes[node_id] for node_id in node_ids if node_id in book.nodes]
 
 
 def _floor(amount_glm: Decimal) -> Decimal:

@@ -49,7 +49,8 @@ class Need:
     avoid_nodes: Collection[str] = field(default_factory=frozenset)
     """Taken only when nobody else serves."""
     beside_nodes: Collection[str] = field(default_factory=frozenset)
-    """Where others of the same group are: taken only when nobody else serves, but before those to avoid."""
+    """Where others of the same group are, once for each: taken only when nobody else serves, but before those
+    to avoid."""
     near_nodes: Collection[str] = field(default_factory=frozenset)
     """Where those are whom `affinity` names."""
 

@@ -55,15 +55,15 @@ def place(book: Book, wants: Sequence[Want]) -> list[list[Placement]]:
 
 def _seated(book: Book, wants: Sequence[Want], free: Ints) -> list[Seats]:
     seats: dict[int, Seats] = {}
-    groups = defaultdict[str, set[str]](set)
+    groups = defaultdict[str, list[str]](list)
     for number in _in_turn(book, wants):
         want = wants[number]
-        near = groups[want.need.affinity.group] if want.need.affinity else set[str]()
-        need = beside(want.need, groups[want.need.group] if want.need.group else set(), near)
+        near = groups[want.need.affinity.group] if want.need.affinity else list[str]()
+        need = beside(want.need, groups[want.need.group] if want.need.group else [], near)
         mine = Seats(book, replace(want, need=need), eligible(book, need, book.free), free)
         mine.fill()
         seats[number] = mine
-        groups[need.group] |= {book.listings[one].node_id for one in mine.listings}
+        groups[need.group] += [book.listings[one].node_id for one in mine.listings]
     return [seats[number] for number in range(len(wants))]
 
 
@@ -100,8 +100,8 @@ def _told(book: Book, seats: Seats, free: Ints) -> list[Placement]:
 
 
 def _missing(book: Book, seats: Seats, free: Ints) -> Placement:
-    taken = {book.listings[one].node_id for one in seats.listings}
-    need = beside(seats.need, taken, set())
+    taken = [book.listings[one].node_id for one in seats.listings]
+    need = beside(seats.need, taken, [])
     left = book.with_free(free)
     dear = rank(left, need, at_most=1)
     reason = why_too_dear(dear[0], need) if dear else why_nothing_fits(left, need)

@@ -65,8 +65,8 @@ class Reasons:
         if stands.far[one]:
             return "is not beside those it belongs to"
         for by, counts in zip(stands.levels, self._crowd, strict=True):
-            mine = book.number(choice.offer.node_id, by)
-            others = int(counts[mine]) - 1 if mine is not None else 0
+            mine = book.numbers([choice.offer.node_id], by)
+            others = int(counts[mine[0]]) - 1 if mine else 0
             if counts[book.level(by)[one]] > max(others, 0):
                 return SHARED[by]
         if (self._free[book.node[one]] < self._size).any():

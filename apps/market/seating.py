@@ -7,7 +7,7 @@ first, so that only the heads of the lines have to be compared: a heap of few, h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -174,12 +174,12 @@ def _lines(kinds: Sequence[Ints]) -> tuple[Ints, Ints]:
     return order[np.concatenate(([True], ~same))] if len(order) else order, behind
 
 
-def beside(need: Need, siblings: set[str], neighbours: set[str]) -> Need:
+def beside(need: Need, siblings: Collection[str], neighbours: Collection[str]) -> Need:
     """The same, knowing where others of its group were placed just now, and those it belongs to."""
     if not siblings and not neighbours:
         return need
     return replace(
         need,
-        beside_nodes=frozenset(need.beside_nodes) | siblings,
-        near_nodes=frozenset(need.near_nodes) | neighbours,
+        beside_nodes=(*need.beside_nodes, *siblings),
+        near_nodes=frozenset(need.near_nodes) | set(neighbours),
     )

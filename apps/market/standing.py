@@ -37,10 +37,10 @@ class Standing:
 def standing(book: Book, need: Need, *, count: int = 1) -> Standing:
     """Before `count` more of the group are placed."""
     levels = apart_by(need)
-    here = [book.place_of(node_id) for node_id in need.beside_nodes]
+    here = book.places_of(need.beside_nodes)
     share = max(1, (len(here) + count) // SHARE_OF_NEWCOMERS)
     return Standing(
-        avoided=np.isin(book.node, _numbers(book, need.avoid_nodes)),
+        avoided=np.isin(book.node, book.numbers(need.avoid_nodes, Spread.NODE)),
         far=_is_far(book, need),
         levels=levels,
         crowd=[counts(book, need.beside_nodes, by) for by in levels],
@@ -55,9 +55,8 @@ def apart_by(need: Need) -> list[str]:
 
 def counts(book: Book, node_ids: Collection[str], by: str) -> Ints:
     """How many of these nodes are at each place of this level."""
-    numbers = [number for node_id in node_ids if (number := book.number(node_id, by)) is not None]
-    least = int(book.level(by).max(initial=-1)) + 1
-    return np.bincount(np.array(numbers, dtype=np.int64), minlength=least)
+    numbers = np.array(book.numbers(node_ids, by), dtype=np.int64)
+    return np.bincount(numbers, minlength=int(book.level(by).max(initial=-1)) + 1)
 
 
 def is_beside(book: Book, node_ids: Collection[str], by: str) -> Mask:
@@ -69,7 +68,3 @@ def _is_far(book: Book, need: Need) -> Mask:
     if need.affinity is None or not need.near_nodes:
         return np.zeros(len(book), dtype=np.bool_)
     return ~is_beside(book, need.near_nodes, need.affinity.by)
-
-
-def _numbers(book: Book, node_ids: Collection[str]) -> list[int]:
-    return [book.nodes[node_id] for node_id in node_ids if node_id in book.nodes]
