@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agent.protocol import Price
 from apps.billing.models import DebitNote, DebitNoteState, MeteringFault
-from apps.market.models import Agreement, AgreementState, Proposal, ProposalState
+from apps.market.models import Agreement, AgreementState, NodeReputation, Proposal, ProposalState
 from apps.nodes.listeners import unheard_ms
 from apps.nodes.models import Node, NodeState, Offer, OfferState, Scheduling
 from hive_portal.owners.reasons import Asked, Facts, Faults, Refused
@@ -33,6 +33,7 @@ def facts_of(nodes: Sequence[Node], *, now: datetime | None = None) -> dict[str,
     unheard, rented = unheard_ms(known), _rented_thread_ms(ids, since=since, now=now)
     refused, asked = _refused(ids, since=since), _asked(ids, now=now)
     faults, disputes = _faults(ids, since=since), _disputes(ids)
+    reputations = NodeReputation.objects.in_bulk(ids)
     return {
         node.pk: Facts(
             state=node.state,
@@ -47,10 +48,17 @@ def facts_of(nodes: Sequence[Node], *, now: datetime | None = None) -> dict[str,
             asked=asked.get(node.pk, []),
             faults=faults.get(node.pk, []),
             disputes=disputes.get(node.pk, []),
+            lost=_lost(reputations.get(node.pk)),
+            is_newcomer=node.pk not in reputations or reputations[node.pk].is_newcomer,
             measured_at=node.benchmark.at if node.benchmark else None,
         )
         for node in nodes
     }
+
+
+def _lost(reputation: NodeReputation | None) -> str:
+    """What its reputation says first, where agreements were lost."""
+    return reputation.sentences[0] if reputation and reputation.lost else ""
 
 
 # -- how much of it was rented ----------------------------------------------------------------------------

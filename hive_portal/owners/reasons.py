@@ -79,6 +79,9 @@ class Facts:
     disputes: list[str] = field(default_factory=list)
     """Why each of its disputed debit notes is."""
     measured_at: datetime | None = None
+    lost: str = ""
+    """What its reputation says of agreements that were lost in the last 30 days."""
+    is_newcomer: bool = False
 
 
 def why_not_more(facts: Facts) -> list[Reason]:
@@ -193,6 +196,24 @@ _REMEDIES = (
 """Words that the Bee's reasons have in them, and what helps."""
 
 
+def _has_lost(facts: Facts) -> Iterator[Reason]:
+    if facts.lost:
+        yield Reason(
+            f"It {facts.lost}. Teams that look for the best value pass it by for that.",
+            "Ask an operator to drain it before you switch it off: what is moved away is not lost. What was "
+            "lost weighs less with every day.",
+        )
+
+
+def _is_new(facts: Facts) -> Iterator[Reason]:
+    """Only where it may work: else what keeps it from that is said above."""
+    if facts.is_newcomer and facts.state == NodeState.ONLINE and facts.approved:
+        yield Reason(
+            "It is a newcomer: a service that has several replicas puts few of them here.",
+            "Leave it on: each day, and each agreement kept, makes it known.",
+        )
+
+
 def _is_idle(facts: Facts) -> Iterator[Reason]:
     """Only where nothing above says why: an idle Bee that is in order lacks demand, or speed."""
     works = facts.state == NodeState.ONLINE and facts.approved and bool(facts.asked)
@@ -256,10 +277,12 @@ _WHYS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
     _was_away,
     _is_dear,
     _would_not,
+    _has_lost,
     _has_faults,
     _has_disputes,
     _is_idle,
     _is_unmeasured,
+    _is_new,
 )
 
 

@@ -47,6 +47,8 @@ def test_it_finds_nothing_to_mend_where_all_is_well() -> None:
         ),
         ({"rented_percent": 12.4}, "12 % of its 4 threads were rented", "[rules]"),
         ({"measured_at": None}, "not been measured", "hive agent benchmark"),
+        ({"lost": "lost 2 of 9 agreements in the last 30 days"}, "It lost 2 of 9 agreements", "drain"),
+        ({"is_newcomer": True}, "a newcomer", "Leave it on"),
         ({"disputes": ["asks 2 GLM, 1 were rated"]}, "disputed: asks 2 GLM, 1 were rated", "operator"),
     ],
 )

@@ -49,6 +49,8 @@ class ReputationSerializer(serializers.Serializer[Any]):
 class ReputationView(GenericAPIView[Node]):
     """How far a node can be relied on, and why: of any node that you may see."""
 
+    reached_by_keys = True
+
     queryset = Node.objects.all()
     serializer_class = ReputationSerializer
 

@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from apps.market.reputation.reckoning import half_life
 from apps.market.reputation.records import FactKind, NodeReputation, ReputationFact
-from apps.market.reputation.weighing import NEWCOMER, Fact, faded
+from apps.market.reputation.weighing import NEWCOMER, NEWCOMER_UNTIL, Fact, faded
 from apps.nodes.models import Node
 
 NEWEST = 50
+THERE = 0.99
+"""Of a day."""
 UNKNOWN = "a newcomer: nothing is known of it yet"
 
 
@@ -55,6 +57,10 @@ class Shown:
         return None if self.uptime is None else int(self.uptime * 1000) / 10
 
     @property
+    def newcomer_until(self) -> float:
+        return NEWCOMER_UNTIL
+
+    @property
     def half_life_days(self) -> float:
         return half_life() / timedelta(days=1)
 
@@ -79,8 +85,9 @@ def shown(node: Node, *, with_facts: bool) -> Shown:
 
 
 def _facts(node: Node) -> list[ShownFact]:
-    now = timezone.now()
-    rows = ReputationFact.objects.filter(node=node).exclude(kind=FactKind.STARTED).order_by("-at", "-pk")
+    """Without starts that went well, and days on which it was there: they are what is expected."""
+    now, rows = timezone.now(), ReputationFact.objects.filter(node=node).order_by("-at", "-pk")
+    rows = rows.exclude(kind=FactKind.STARTED).exclude(kind=FactKind.UPTIME, merit__gte=THERE)
     return [_shown(row, now=now) for row in rows[:NEWEST]]
 
 
