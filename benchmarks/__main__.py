@@ -12,7 +12,19 @@ import benchmarks
 from benchmarks import table
 from benchmarks.figure import Figure
 
-FRAME = {"__main__", "figure", "job", "null_bee", "queen", "serving", "runtimes_page", "table", "trading_bee"}
+FRAME = {
+    "__main__",
+    "figure",
+    "job",
+    "null_bee",
+    "placing_market",
+    "placing_optimum",
+    "queen",
+    "serving",
+    "runtimes_page",
+    "table",
+    "trading_bee",
+}
 
 
 def main() -> int:

@@ -36,7 +36,7 @@ class Seats:
     def __init__(self, book: Book, want: Want, fit: Mask, free: Ints) -> None:
         """`fit` are the listings that meet all conditions but price; `free` is counted down."""
         self.need, self.count, self.size = want.need, want.count, thousandths(want.need.size)
-        self.among = _one_a_node(book, self.need, fit & is_within_limit(book, self.need))
+        self.among = one_a_node(book, self.need, fit & is_within_limit(book, self.need))
         self.prices = book.per_hour(self.need.cpu_threads)[self.among]
         self.taken: list[int] = []
         self._free = free
@@ -154,7 +154,7 @@ class Seats:
             here[places[one]] += by
 
 
-def _one_a_node(book: Book, need: Need, fit: Mask) -> Ints:
+def one_a_node(book: Book, need: Need, fit: Mask) -> Ints:
     """The best listing of each node, all in the order of their merit."""
     among = np.flatnonzero(fit)
     among = among[np.lexsort(by_merit(book, need, among))]
