@@ -56,5 +56,5 @@ def _point(runtime: str, age: int, *, at: object) -> PricePoint:
         nodes=4,
         offers=5,
         agreements=6,
-        demands=age % 3,
+        demands=age // 60 % 3,
     )
