@@ -19,6 +19,7 @@ from apps.nodes.hardware import benchmark
 from apps.nodes.models import Enrolment, Node, Offer, OfferState
 from apps.nodes.reach import may_approve, own_nodes, reachable_nodes
 from apps.nodes.series import Range, series
+from apps.teams.reach import person_of
 from apps.teams.rest import Glm
 
 
@@ -131,7 +132,7 @@ class NodeSerializer(serializers.ModelSerializer[Node]):
         return BenchmarkSerializer(told).data if told else None
 
     def get_mine(self, node: Node) -> bool:
-        return bool(node.owner_id == self.context["request"].user.pk)
+        return node.owner_id == person_of(self.context["request"])
 
     @extend_schema_field(OwnerFactsSerializer(allow_null=True))
     def get_private(self, node: Node) -> dict[str, Any] | None:

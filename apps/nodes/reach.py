@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from apps.nodes.models import Node, NodeState
+from apps.teams.reach import person_of
 
 LIVE_FIRST = Case(
     When(state=NodeState.ONLINE, then=Value(0)),
@@ -25,14 +26,16 @@ def reachable_nodes(request: Any) -> QuerySet[Node]:
     """What concerns the owner alone (stats, reasons, enrolments) is left out where it is shown."""
     if not request.user.is_authenticated:
         return Node.objects.none()
-    return Node.objects.filter(PUBLIC | Q(owner=request.user.pk))
+    person = person_of(request)
+    return Node.objects.filter(PUBLIC | Q(owner=person) if person else PUBLIC)
 
 
 def own_nodes(request: Any) -> QuerySet[Node]:
     """Those of which the person may know everything: their own; all of them for operators."""
-    if getattr(request.user, "is_staff", False):
+    person = person_of(request)
+    if person and request.user.is_staff:
         return Node.objects.all()
-    return Node.objects.filter(owner=request.user.pk)
+    return Node.objects.filter(owner=person)
 
 
 def may_approve(user: Any) -> bool:
@@ -42,4 +45,5 @@ def may_approve(user: Any) -> bool:
 
 def may_see_private(request: Any, node: Node) -> bool:
     """Whether the node is among `own_nodes`."""
-    return bool(getattr(request.user, "is_staff", False) or node.owner_id == request.user.pk)
+    person = person_of(request)
+    return person is not None and (request.user.is_staff or node.owner_id == person)

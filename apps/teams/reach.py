@@ -24,6 +24,11 @@ def reachable_teams(request: Any, *, to_change: bool = False) -> QuerySet[Team]:
     return Team.objects.filter(pk__in=members.values("team"))
 
 
+def person_of(request: Any) -> int | None:
+    """Whose own things, besides their teams', are within reach; nobody's for an application with its key."""
+    return None if getattr(request, "is_application", False) else request.user.pk
+
+
 def owned_teams(request: Any) -> QuerySet[Team]:
     """Those of them in which the user is an owner: members, tokens and money are theirs to change."""
     owned = request.user.memberships.filter(role=Role.OWNER).values("team")

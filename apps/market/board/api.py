@@ -33,6 +33,7 @@ class MarketViewSet(GenericViewSet[Offer]):
     """What is on offer, at which prices, now and before. Anonymous where it tells of teams."""
 
     queryset = Offer.objects.none()
+    reached_by_keys = True
     serializer_class = written.MarketOfferSerializer
 
     @extend_schema(responses=written.SummarySerializer)

@@ -20,6 +20,7 @@ class ReachOfKeys(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         policy = policy_of(request.auth)
+        request.is_application = policy is not None  # type: ignore[attr-defined]  # for teams.reach.person_of
         if policy is None or getattr(view, "reached_by_keys", False):
             return True
         raise PermissionDenied(
