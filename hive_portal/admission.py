@@ -31,6 +31,8 @@ class Knock:
     nonce: str
     channel: str
     peer: str | None = None
+    round_trip_ms: float | None = None
+    """Between the challenge and this answer."""
 
 
 def admit(knocks: Sequence[Knock]) -> list[Welcome | Refused]:
@@ -93,7 +95,10 @@ def _let_in(knocks: Sequence[Knock], known: Mapping[str, Node]) -> dict[str, Wel
 
 
 def _open_links(knocks: Sequence[Knock]) -> None:
-    opened = [Opened(node_id=one.hello.node_id, channel=one.channel, peer=one.peer) for one in knocks]
+    opened = [
+        Opened(node_id=one.hello.node_id, channel=one.channel, peer=one.peer, round_trip_ms=one.round_trip_ms)
+        for one in knocks
+    ]
     for older in presence.links_opened(opened).values():
         end_replaced(older)
     nodes_changed([one.hello.node_id for one in knocks])

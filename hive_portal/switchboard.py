@@ -66,6 +66,7 @@ class Link:
 
     __slots__ = (
         "_behind",
+        "_challenged_at_s",
         "_exchange",
         "_heeded",
         "_hello_timer",
@@ -90,6 +91,7 @@ class Link:
         self.channel = secrets.token_hex(16)
         """Names this link among all of all processes."""
         self._nonce = "0x" + secrets.token_hex(32)
+        self._challenged_at_s = 0.0
         self.node_id: str | None = None
         self.close_reason: str | None = None
         self.told: Wanted | None = None
@@ -127,13 +129,16 @@ class Link:
 
     async def greet(self) -> None:
         await self._send({"type": "websocket.accept"})
-        await self.tell(await in_database(challenge, self._nonce))
+        question = await in_database(challenge, self._nonce)
+        self._challenged_at_s = time.monotonic()
+        await self.tell(question)
         self._hello_timer = asyncio.get_running_loop().call_later(HELLO_WITHIN_S, self.give_up_waiting)
 
     async def hear(self, frame: str | None) -> None:
         if self.close_reason is not None:
             return  # what arrives after the closing is not read
-        if wait_s := self._pace.wait_s(len(frame or ""), time.monotonic()):
+        heard_at_s = time.monotonic()
+        if wait_s := self._pace.wait_s(len(frame or ""), heard_at_s):
             await asyncio.sleep(wait_s)
         try:
             message = read(frame)
@@ -143,14 +148,20 @@ class Link:
             expected = "hello first" if self.node_id is None else "one hello only"
             return await self.hang_up(MALFORMED, f"{type(message).__name__}: expected {expected}")
         if isinstance(message, Hello):
-            await self.take_hello(message)
+            await self.take_hello(message, heard_at_s)
         elif self.node_id is not None:
             await self.take(self.node_id, message)
 
-    async def take_hello(self, hello: Hello) -> None:
+    async def take_hello(self, hello: Hello, heard_at_s: float) -> None:
         self.stop_waiting()
         self._exchange.expect(self)
-        knock = Knock(hello=hello, nonce=self._nonce, channel=self.channel, peer=self._peer)
+        knock = Knock(
+            hello=hello,
+            nonce=self._nonce,
+            channel=self.channel,
+            peer=self._peer,
+            round_trip_ms=(heard_at_s - self._challenged_at_s) * 1000,
+        )
         answer = await self._exchange.arrivals.ask(knock)
         if isinstance(answer, Refused):
             return await self.refuse(answer, who=hello.node_id)

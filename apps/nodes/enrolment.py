@@ -78,11 +78,18 @@ def _admit(enrolment: Enrolment, *, node_id: str, info: NodeInfo) -> Node:
     return node
 
 
+def _region(info: NodeInfo) -> str:
+    """As the owner declares it; what is no word is none."""
+    declared = info.properties.get("hive.region", "")
+    return declared[:40] if isinstance(declared, str) else ""
+
+
 def _described(info: NodeInfo) -> dict[str, Any]:
     return {
         "name": info.name[:80],
         "agent_version": info.agent_version[:40],
         "runtimes": info.runtimes,
         "properties": info.properties,
+        "region": _region(info),
         "ssh_host_key": info.ssh_host_key,
     }

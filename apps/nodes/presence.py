@@ -18,6 +18,7 @@ from agent.protocol import Observed
 from apps.nodes.listeners import heard_ms, listening_since, settled_until_ms
 from apps.nodes.lost_offers import relist, withdraw_of_lost
 from apps.nodes.models import Node, NodeSession, NodeState
+from apps.nodes.places import weigh_regions
 from apps.nodes.silence import REATTACH_S, silence_s, silent_from
 from apps.teams.audit import Actor
 
@@ -47,6 +48,8 @@ class Opened:
     node_id: str
     channel: str
     peer: str | None = None
+    round_trip_ms: float | None = None
+    """From the challenge to its answer, by the Queen's clock."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,9 +65,12 @@ class Closed:
     grace_s: float | None = None
 
 
-def link_opened(*, node_id: str, channel: str, peer: str | None = None) -> str | None:
+def link_opened(
+    *, node_id: str, channel: str, peer: str | None = None, round_trip_ms: float | None = None
+) -> str | None:
     """Returns the channel of the older link it replaces, if any."""
-    return links_opened([Opened(node_id=node_id, channel=channel, peer=peer)]).get(node_id)
+    opened = Opened(node_id=node_id, channel=channel, peer=peer, round_trip_ms=round_trip_ms)
+    return links_opened([opened]).get(node_id)
 
 
 @transaction.atomic
@@ -75,9 +81,17 @@ def links_opened(opened: Collection[Opened]) -> dict[str, str]:
     older = _open_sessions(nodes)
     _end_sessions(older, now=now, reasons=dict.fromkeys(nodes, "replaced by a newer link"))
     NodeSession.objects.bulk_create(
-        NodeSession(node_id=one.node_id, opened_at=now, last_seen_at=now, channel=one.channel, peer=one.peer)
+        NodeSession(
+            node_id=one.node_id,
+            opened_at=now,
+            last_seen_at=now,
+            channel=one.channel,
+            peer=one.peer,
+            round_trip_ms=one.round_trip_ms,
+        )
         for one in opened
     )
+    weigh_regions(nodes.values())
     Node.objects.filter(pk__in=nodes).update(last_seen_at=now)
     _come_online([node for node in nodes.values() if node.is_approved], now=now, reason="its link opened")
     waiting = [node for node in nodes.values() if not node.is_approved and node.state == NodeState.OFFLINE]
