@@ -36,6 +36,8 @@ from apps.work import enqueue_once
 
 MARKET = Actor.queen("market")
 IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
+Groups = defaultdict[str, dict[UUID, str]]
+"""By group and demand: a node."""
 
 
 # -- proposed ---------------------------------------------------------------------------------------------
@@ -89,30 +91,45 @@ def put_before_nodes(drafts: Collection[Draft]) -> dict[UUID, Outcome]:
     _one_at_a_time({draft.agreement.demand.spread_group for draft in drafts})
     open_ones = locked_in(DemandState.OPEN, (draft.agreement.demand_id for draft in drafts))
     groups = group_nodes({demand.spread_group for demand in open_ones.values()})
-    outcomes, claimed = dict[UUID, Outcome](), list[Agreement]()
-    for draft in sorted(drafts, key=lambda draft: draft.agreement.node_id):
-        agreement = draft.agreement
-        demand = open_ones.get(agreement.demand_id)
-        outcome = _claim(draft, groups[demand.spread_group]) if demand else Outcome.STALE
-        if demand and outcome == Outcome.PROPOSED:
-            claimed.append(agreement)
-            groups[demand.spread_group][demand.pk] = agreement.node_id
-        outcomes[agreement.demand_id] = outcome
+    outcomes = dict.fromkeys((draft.agreement.demand_id for draft in drafts), Outcome.STALE)
+    waiting = [draft for draft in drafts if draft.agreement.demand_id in open_ones]
+    while waiting:
+        turn, waiting = _one_of_each_node(waiting)
+        outcomes |= _claim(turn, groups)
+    claimed = [draft.agreement for draft in drafts if outcomes[draft.agreement.demand_id] == Outcome.PROPOSED]
     if claimed:
         _store(claimed, open_ones)
     return outcomes
 
 
-def _claim(draft: Draft, group: dict[UUID, str]) -> Outcome:
-    agreement = draft.agreement
-    others = Counter(node_id for pk, node_id in group.items() if pk != agreement.demand_id)
-    news = others - Counter(draft.beside_nodes)
-    # Owners and regions are not looked up here: any news may concern them.
-    by_node = agreement.demand.spread == Spread.NODE and not agreement.demand.affinity
-    if agreement.node_id in news or (news and not by_node):
-        return Outcome.CROWDED
-    claimed = capacity.claim(node_id=agreement.node_id, size=agreement.size)
-    return Outcome.PROPOSED if claimed else Outcome.FULL
+def _one_of_each_node(drafts: Sequence[Draft]) -> tuple[list[Draft], list[Draft]]:
+    """And those that come after."""
+    turn, later = dict[str, Draft](), list[Draft]()
+    for draft in drafts:
+        if turn.setdefault(draft.agreement.node_id, draft) is not draft:
+            later.append(draft)
+    return list(turn.values()), later
+
+
+def _claim(turn: Sequence[Draft], groups: Groups) -> dict[UUID, Outcome]:
+    crowded = {draft.agreement.demand_id for draft in turn if _is_crowded(draft, groups)}
+    free = [draft.agreement for draft in turn if draft.agreement.demand_id not in crowded]
+    claimed = capacity.claim_each({one.node_id: one.size for one in free})
+    outcomes = dict.fromkeys(crowded, Outcome.CROWDED)
+    for one in free:
+        outcomes[one.demand_id] = Outcome.PROPOSED if one.node_id in claimed else Outcome.FULL
+        if one.node_id in claimed:
+            groups[one.demand.spread_group][one.demand_id] = one.node_id
+    return outcomes
+
+
+def _is_crowded(draft: Draft, groups: Groups) -> bool:
+    """Whether others of its group were placed since, where it matters."""
+    demand, node_id = draft.agreement.demand, draft.agreement.node_id
+    others = (there for pk, there in groups[demand.spread_group].items() if pk != demand.pk)
+    news = Counter(others) - Counter(draft.beside_nodes)
+    # Whose nodes these are, and in which region, is not looked up here: any news may concern it.
+    return bool(news) if demand.spread != Spread.NODE else node_id in news
 
 
 def _store(agreements: Collection[Agreement], demands: dict[UUID, Demand]) -> None:
@@ -139,7 +156,7 @@ def _store(agreements: Collection[Agreement], demands: dict[UUID, Demand]) -> No
     nudge(*(one.node_id for one in agreements))
 
 
-def group_nodes(groups: Collection[str]) -> defaultdict[str, dict[UUID, str]]:
+def group_nodes(groups: Collection[str]) -> Groups:
     """By group and demand: the nodes with which there is an agreement in force."""
     found = defaultdict[str, dict[UUID, str]](dict)
     in_force = Agreement.objects.filter(demand__spread_group__in=set(groups) - {""}, state__in=IN_FORCE)

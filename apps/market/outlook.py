@@ -137,12 +137,10 @@ def _beside(demand: Demand) -> str:
 def _spoken_for(lately: Q) -> dict[UUID, Spoken]:
     """By demand, whoever's: where it bargained last."""
     in_play = Q(demand__state__in=[DemandState.OPEN, DemandState.NEGOTIATING])
-    proposals = Proposal.objects.filter(lately, in_play, ASKED | AGREED | NAMED).select_related(
-        "demand", "offer"
-    )
-    return {
-        one.demand_id: Spoken(one.offer.node_id, one.demand.size) for one in proposals.order_by("created_at")
-    }
+    proposals = Proposal.objects.filter(lately, in_play, ASKED | AGREED | NAMED).order_by("created_at")
+    sizes = (f"demand__{name}" for name in ("cpu_threads", "mem_gib", "storage_gib", "gpus"))
+    rows = proposals.values_list("demand_id", "offer__node_id", *sizes)
+    return {demand_id: Spoken(node_id, Size(*size)) for demand_id, node_id, *size in rows}
 
 
 def _take(book: Book, spoken: Spoken) -> None:

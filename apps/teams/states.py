@@ -16,6 +16,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from apps.teams.audit import Actor, AuditLine
+from apps.teams.storing import store_each
 
 
 class StateError(Exception):
@@ -152,7 +153,7 @@ def move_each(moves: Collection[Move]) -> list[Move]:
         still = [by_key[pk] for pk, state in states.items() if state == by_key[pk].row.state]
         lines = [_line(move) for move in still]
         fields = {name for move in still for name in _take_on(move, now=now)}
-        model._default_manager.bulk_update([move.row for move in still], sorted(fields))
+        store_each([move.row for move in still], sorted(fields))
         AuditLine.objects.bulk_create(lines)
     return still
 
