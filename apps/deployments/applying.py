@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from apps.billing.budgeting import open_budget
@@ -146,5 +147,8 @@ def settle(deployment: Deployment) -> None:
             if replica.state == ReplicaState.FAILED and deployment.wanted == Wanted.RUNNING:
                 replica.service = service
                 begin(replica, reason="another try", now=now)
-    wake(list(Replica.objects.filter(service__deployment=deployment).values_list("pk", flat=True)))
+    # Those that the plan promised a place first: the others take what is left.
+    promised_first = F("planned_offer").asc(nulls_last=True)
+    replicas = Replica.objects.filter(service__deployment=deployment).order_by(promised_first, "pk")
+    wake(list(replicas.values_list("pk", flat=True)))
     announce(deployment.pk)

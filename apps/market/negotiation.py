@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.market.agreements import (
@@ -75,7 +75,10 @@ def negotiate(demand_id: UUID | str) -> None:
 def _claimed(due: QuerySet[Demand]) -> list[Demand]:
     """Those that nobody works on now; their `retry_at` says until when they are ours."""
     free = due.filter(state=DemandState.OPEN).select_for_update(skip_locked=True, no_key=True, of=("self",))
-    demands = list(free.select_related("team").order_by("retry_at")[:AT_ONCE])
+    # What a plan has promised a place goes before what it found none for, which else would take that place.
+    demands = list(
+        free.select_related("team").order_by(F("planned_offer").asc(nulls_last=True), "retry_at")[:AT_ONCE]
+    )
     until = timezone.now() + timedelta(seconds=CLAIM_S)
     Demand.objects.filter(pk__in=[one.pk for one in demands]).update(retry_at=until)
     for demand in demands:
