@@ -12,7 +12,12 @@ from apps.deployments.plans.risks import Risk, Spot, risks_of
 def spot(replica: str, node: str, **fields: Any) -> Spot:
     """Of a node that is well known, of an owner and a region of its own."""
     number = sum(node.encode())
-    given = {"owner_id": number, "region": f"region-{number}", "is_newcomer": False, "score": 0.97}
+    given: dict[str, Any] = {
+        "owner_id": number,
+        "region": f"region-{number}",
+        "is_newcomer": False,
+        "score": 0.97,
+    }
     service = replica.rpartition("-")[0]
     return Spot(replica=replica, service=service, node_id=f"0x{node}", node_name=node, **(given | fields))
 

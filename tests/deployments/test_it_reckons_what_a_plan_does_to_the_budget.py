@@ -28,7 +28,7 @@ def test_it_lasts_until_the_funds_are_gone() -> None:
         rate_after_glm=Decimal(5),
         at=NOON,
     )
-    assert (effect.runway_h, effect.lasts_until) == (2, NOON + timedelta(hours=2))
+    assert (effect.runway_h, effect.lasts_until) == (Decimal(2), NOON + timedelta(hours=2))
 
 
 def test_it_names_no_date_when_nothing_is_spent_or_it_is_too_far_away() -> None:
@@ -51,7 +51,7 @@ def test_it_takes_first_leases_with_their_start_prices(
     effect = draw_up_plan(team=team, author=owner, source=COMPOSE).effect_then
     assert effect.start_glm == 3 * START
     assert effect.first_leases_glm == 3 * (START + PER_HOUR / 4)  # a lease lasts a quarter of an hour
-    assert (effect.rate_before_glm, effect.rate_after_glm) == (0, 3 * PER_HOUR)
+    assert (effect.rate_before_glm, effect.rate_after_glm) == (Decimal(0), 3 * PER_HOUR)
     assert effect.runway_h == (10 - 3 * START) / (3 * PER_HOUR)
     assert effect.is_affordable
 

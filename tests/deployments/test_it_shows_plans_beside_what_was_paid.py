@@ -44,7 +44,8 @@ def test_it_sets_agreed_prices_beside_the_planned(running: Deployment) -> None:
     actual = actual_of(plan_of(running))
     assert [each.replica for each in actual.replicas] == ["web-1", "web-2", "web-3"]
     assert actual.planned_price_per_hour_glm == actual.agreed_price_per_hour_glm == 3 * PER_HOUR
-    assert (actual.planned_glm, actual.paid_glm, actual.until) == (0, 0, None)
+    assert actual.planned_glm == actual.paid_glm == 0
+    assert actual.until is None
     assert [[agreed.pk for agreed in each.agreements] for each in actual.replicas] == [
         [each.agreement_id] for each in active(running)
     ]

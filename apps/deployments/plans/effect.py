@@ -9,10 +9,10 @@ Plain values, without a database: `reckoning` makes them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 from apps.money import ZERO, round_glm
 
@@ -68,8 +68,8 @@ class Effect:
     @classmethod
     def of_json(cls, said: Mapping[str, str]) -> Self:
         """As it was when the plan was drawn up."""
-        amounts: dict[str, Any] = {name: Decimal(text) for name, text in said.items() if name != "at"}
-        return cls(**amounts, **({"at": datetime.fromisoformat(said["at"])} if "at" in said else {}))
+        amounts = {name: Decimal(text) for name, text in said.items() if name != "at"}
+        return replace(cls(at=datetime.fromisoformat(said.get("at", EPOCH.isoformat()))), **amounts)
 
 
 def _text(value: Decimal | datetime) -> str:
