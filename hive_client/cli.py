@@ -18,6 +18,9 @@ COMMANDS = {
     "scale": Lazy("hive_client.commands.scale:scale", "Change how many replicas a service has"),
     "stop": Lazy("hive_client.commands.stop:stop", "Stop a deployment"),
     "start": Lazy("hive_client.commands.start:start", "Start a stopped deployment again"),
+    "market": Lazy(
+        "hive_client.commands.market:market", "The book by runtime and region, and what clouds would cost"
+    ),
     "nodes": Lazy("hive_client.commands.nodes:nodes", "List the nodes for rent, or show one"),
     "bees": Lazy("hive_client.commands.bees:bees", "What your own machines run and earn, and why not more"),
     "enrol": Lazy("hive_client.commands.enrol:enrol", "Make a one-time token with which a Bee joins"),

@@ -18,6 +18,7 @@ import httpx
 from hive_client import nouns
 from hive_client.deployments import Deployments
 from hive_client.keys import Keys
+from hive_client.market import Market
 from hive_client.plans import Plans
 from hive_client.reading import read
 from hive_client.session import Session
@@ -31,6 +32,7 @@ class Hive:
         self._session = Session(url, token, transport=transport)
         self.url = self._session.url
         self.deployments = Deployments(self._session)
+        self.market = Market(self._session)
         self.plans = Plans(self._session)
         self.keys = Keys(self._session)
 
