@@ -114,9 +114,9 @@ class Book:
 
     @cached_property
     def silence(self) -> Ints:
-        """The listings' order by how lately their nodes were heard, the latest first."""
+        """Of each listing, its place by how lately its node was heard, the latest first."""
         heard = [at.timestamp() if at else 0.0 for at in self._column("heard_at")]
-        return np.argsort(-np.array(heard, dtype=np.float64), kind="stable")
+        return np.argsort(np.argsort(-np.array(heard, dtype=np.float64), kind="stable"), kind="stable")
 
     def figure(self, name: str) -> Floats:
         """A column of numbers; NaN is unknown."""
@@ -179,6 +179,7 @@ class Book:
         numbers = {number: price for number, price in found if number is not None}
         if not numbers:
             return self
+        _ = self.size, self.silence, self.node, self.runtime, self.is_newcomer  # reckoned once, for all twins
         twin = copy(self)
         twin._figures, twin._prices = dict(self._figures), numbers
         for name in ("second_glm", "cpu_second_glm"):

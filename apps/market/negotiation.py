@@ -49,7 +49,7 @@ __all__ = [
     "terminate",
 ]
 
-AT_ONCE = 100
+AT_ONCE = 250
 """Demands in a batch."""
 CLAIM_S = 20.0
 """So long a worker has for its batch, before another takes it up."""
