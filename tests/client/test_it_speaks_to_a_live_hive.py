@@ -100,6 +100,19 @@ def test_it_writes_tables_of_all_that(
     assert "hive agent join http://" in hive("enrol").stdout
 
 
+def test_it_shows_the_market(token: Token, offer: Offer, agreement: Agreement, stranger: User) -> None:
+    token(stranger)
+    (everything,) = [row for row in read("market") if (row["runtime"], row["region"]) == ("*", "*")]
+    assert (everything["cpu_threads_free"], everything["agreements"]) == ("3.500", 1)
+    assert "3.5 of 4" in hive("market", "--runtime", "process").stdout
+    (found,) = read("market", "--filter", f"(hive.node.id={offer.node_id})")
+    assert found["node_name"] == offer.node.name
+    refused = hive("market", "--filter", "(hive.node.id")
+    assert "at position" in refused.stderr
+    cost = read("market", "--cost", "2x1x1", "--runtime", "process")
+    assert (cost["here"]["placed"], cost["here"]["per_hour_glm"]) == (2, "0.0216")
+
+
 def test_it_prints_the_faults_of_a_file(token: Token, home: Path, owner: User) -> None:
     token(owner)
     (home / "bad.yaml").write_text(COMPOSE.replace("replicas: 2", "replicas: two"))
