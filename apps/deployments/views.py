@@ -109,7 +109,9 @@ def apply(request: HttpRequest, pk: str) -> HttpResponse:
 @login_required
 def detail(request: HttpRequest, pk: str) -> HttpResponse:
     deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request))
-    return render(request, "deployments/detail.html", live_context(deployment) | _around(request, deployment))
+    newest = deployment.plans.exclude(applied_at=None).order_by("-applied_at").first()
+    context = live_context(deployment) | _around(request, deployment) | {"plan": newest}
+    return render(request, "deployments/detail.html", context)
 
 
 @login_required

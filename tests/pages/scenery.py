@@ -517,9 +517,16 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
             "service": "web",
             "replica": f"web-{i}",
             "node_id": nodes[i].pk,
+            "node_name": nodes[i].name,
+            "region": "eu-central",
             "offer_id": str(uuid.uuid4()),
             "price_per_hour_glm": "0.0072",
+            "start_glm": "0.0001",
             "reason": "",
+            "because": [
+                "it was the cheapest of 4 that fit, at 0.0072 GLM/h",
+                "old-laptop (0x1f…9a) was 4 % cheaper but lost 2 of 9 agreements",
+            ],
         }
         for i in range(3)
     ]
@@ -531,6 +538,7 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
             "offer_id": None,
             "price_per_hour_glm": None,
             "reason": "no bee offers 64 CPU threads: the largest has 8",
+            "nearest": "with 8 CPU threads instead of 64 it fits bee garage (0x4c…d1) at 0.0288 GLM/h",
         }
     )
     return Plan.objects.create(
@@ -544,6 +552,18 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
             "notes": [],
         },
         placements=placements,
+        risks=[
+            {
+                "kind": "one_owner",
+                "text": "all 3 replicas of web would be on nodes of one owner, who could turn them all off",
+                "replicas": ["web-1", "web-2", "web-3"],
+            },
+            {
+                "kind": "newcomer",
+                "text": "studio is new here: too little is known to rely on",
+                "replicas": ["web-2"],
+            },
+        ],
         price_per_hour_glm=Decimal("0.0216"),
         signature="0x",
         expires_at=timezone.now() + timedelta(minutes=10),

@@ -95,6 +95,29 @@ def test_it_says_what_cannot_be_placed_and_that_the_budget_is_too_small(
     assert "Budget too small: the first lease needs" in page
 
 
+def test_it_tells_reasons_risks_what_is_nearest_and_how_long_the_budget_lasts(
+    scenery: Scenery, as_owner: Client
+) -> None:
+    page = as_owner.get(f"/plans/{scenery.plan.pk}/").content.decode()
+    assert "was 4 % cheaper but lost 2 of 9 agreements" in page
+    assert "nodes of one owner, who could turn them all off" in page
+    assert "Nearest: with 8 CPU threads instead of 64" in page
+    assert 'value="15.768"' in page  # a month of 730 hours
+    assert "<dt>Budget lasts</dt><dd>48 d " in page
+
+
+def test_it_sets_an_applied_plan_beside_what_was_paid(scenery: Scenery, as_owner: Client) -> None:
+    applied_at = timezone.now() - timedelta(hours=2)
+    plan = Plan.objects.get(pk=scenery.plan.pk)
+    Plan.objects.filter(pk=plan.pk).update(applied_at=applied_at, deployment=scenery.deployment)
+    page = as_owner.get(f"/plans/{plan.pk}/").content.decode()
+    assert "What it said, and what was paid" in page
+    assert 'value="0.0004752"' in page  # six reports of 0.0000792 GLM
+    assert "Budget too small" not in page and "cannot be placed now" not in page
+    deployment = as_owner.get(f"/deployments/{scenery.deployment.pk}/").content.decode()
+    assert f'href="/plans/{plan.pk}/"' in deployment
+
+
 def test_it_keeps_routine_out_of_the_timeline(scenery: Scenery, as_owner: Client) -> None:
     told = timeline_of(scenery.deployment)
     assert {line.noun for line in told} == {"replica"}

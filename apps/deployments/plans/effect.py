@@ -55,6 +55,10 @@ class Effect:
         return self.funds_glm / self.rate_after_glm
 
     @property
+    def runway_s(self) -> Decimal | None:
+        return None if self.runway_h is None else self.runway_h * 3600
+
+    @property
     def lasts_until(self) -> datetime | None:
         """None when nothing is spent, and when it is more than a hundred years."""
         hours = self.runway_h
