@@ -22,8 +22,46 @@ OFFER: dict[str, Any] = {
     "hive.inf.gpu": [{"name": "A100"}],
     "hive.nothing": None,
     "hive.motto": "50 % (or more) *really*",
-    "price": Decimal("0.000000000000000001"),
+    "hive.major": "1",
 }
+
+MEANINGS = [
+    ("(golem.inf.mem.gib>=10.612468048930168)", True),
+    ("(golem.inf.mem.gib>10.612468048930168)", False),
+    ("(golem.inf.mem.gib>=9)", True),
+    ("(golem.inf.cpu.threads=7.0)", True),
+    ("(golem.inf.cpu.threads<=1e999)", True),
+    ("(golem.inf.cpu.threads>=many)", False),
+    ("(golem.runtime.name=v*)", True),
+    ("(golem.runtime.name=V*)", False),
+    ("(golem.runtime.name<w)", True),
+    ("(golem.runtime.version>=0.9)", False),
+    ("(golem.runtime.version$v>=0.9)", True),
+    ("(golem.runtime.version$v=0.10.3)", True),
+    ("(golem.runtime.version$v<0.10.3.1)", True),
+    ("(golem.runtime.capabilities=inet)", True),
+    ("(golem.runtime.capabilities=start-*)", True),
+    ("(golem.runtime.capabilities!=inet)", False),
+    ("(golem.runtime.capabilities>=inet)", False),
+    ("(golem.!exp.gap-35.v1.inf.gpu.cuda.enabled=true)", True),
+    ("(hive.com.egress-gib-glm<=0.1)", True),
+    ("(hive.com.egress-gib-glm$d<=1e-1)", True),
+    ("(hive.inf.gpu=*)", True),
+    ("(hive.inf.gpu=A100)", False),
+    (r"(hive.motto=50 % \28or more\29 \2areally\2a)", True),
+    ("(hive.motto=5_ %*)", False),
+    ("(hive.nothing=*)", False),
+    ("(!(hive.nothing=*))", True),
+    ("(|)", False),
+    ("(hive.major$v=1.0.0.0)", True),
+    ("(hive.major$d=1.0)", True),
+    ("(hive.major=1.0)", False),
+    ("(golem.com.pricing.model.linear.coeffs$d>=0)", False),
+    ("(!(golem.com.pricing.model.linear.coeffs$d>=0))", False),
+    ("(hive.motto<~)", True),
+    ("(hive.motto>A)", False),
+]
+"""Filters, and whether they hold for `OFFER`."""
 
 
 def test_it_reads_what_yapapi_writes() -> None:
@@ -132,39 +170,7 @@ def test_it_points_at_the_place() -> None:
     assert "(golem.inf.mem.gib <-- here ))" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("text", "meets"),
-    [
-        ("(golem.inf.mem.gib>=10.612468048930168)", True),
-        ("(golem.inf.mem.gib>10.612468048930168)", False),
-        ("(golem.inf.mem.gib>=9)", True),
-        ("(golem.inf.cpu.threads=7.0)", True),
-        ("(golem.inf.cpu.threads<=1e999)", True),
-        ("(golem.inf.cpu.threads>=many)", False),
-        ("(golem.runtime.name=v*)", True),
-        ("(golem.runtime.name=V*)", False),
-        ("(golem.runtime.name<w)", True),
-        ("(golem.runtime.version>=0.9)", False),
-        ("(golem.runtime.version$v>=0.9)", True),
-        ("(golem.runtime.version$v=0.10.3)", True),
-        ("(golem.runtime.version$v<0.10.3.1)", True),
-        ("(golem.runtime.capabilities=inet)", True),
-        ("(golem.runtime.capabilities=start-*)", True),
-        ("(golem.runtime.capabilities!=inet)", False),
-        ("(golem.runtime.capabilities>=inet)", False),
-        ("(golem.!exp.gap-35.v1.inf.gpu.cuda.enabled=true)", True),
-        ("(hive.com.egress-gib-glm<=0.1)", True),
-        ("(hive.com.egress-gib-glm$d<=1e-1)", True),
-        ("(hive.inf.gpu=*)", True),
-        ("(hive.inf.gpu=A100)", False),
-        (r"(hive.motto=50 % \28or more\29 \2areally\2a)", True),
-        ("(hive.motto=5_ %*)", False),
-        ("(price<1)", True),
-        ("(hive.nothing=*)", False),
-        ("(!(hive.nothing=*))", True),
-        ("(|)", False),
-    ],
-)
+@pytest.mark.parametrize(("text", "meets"), MEANINGS)
 def test_it_compares_by_the_type_of_the_property(text: str, meets: bool) -> None:
     assert holds(parse(text), OFFER) is meets
 
@@ -174,6 +180,12 @@ def test_it_knows_neither_of_a_property_that_is_not_there(text: str) -> None:
     assert not holds(parse(text), OFFER)
     assert holds(parse(f"(|{text}(golem.runtime.name=vm))"), OFFER)
     assert not holds(parse(f"(&{text}(golem.runtime.name=vm))"), OFFER)
+
+
+def test_it_compares_prices_to_the_last_digit() -> None:
+    price = {"hive.price.second": Decimal("0.000000000000000001")}
+    assert holds(parse("(hive.price.second<=0.000000000000000001)"), price)
+    assert not holds(parse("(hive.price.second<0.000000000000000001)"), price)
 
 
 def test_it_joins_filters() -> None:
