@@ -102,7 +102,7 @@ def open_for(
 
 
 @settings(
-    max_examples=15,
+    max_examples=12,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -123,7 +123,7 @@ def test_what_was_planned_is_agreed_at_the_same_price(
         fund(budget, "100000")
         plan = draw_up_plan(team=team, author=owner, source=source)
         deployment = apply_plan(plan, actor=TESTER)
-        hive.turn(3)
+        hive.turn(2)
         planned = {
             one["replica"]: (one["offer_id"], Decimal(one["price_per_hour_glm"]))
             for one in plan.placements
