@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from apps.market.models import Strategy
 from apps.market.seating import Seats
 
 SWEEPS = 4
+TRIES = 3
+"""So many goals a replica tries in one sweep: what they cost is an estimate until it does."""
 WORTH_IT = 1e-12
 """GLM an hour: less is rounding."""
 
@@ -46,39 +49,48 @@ class _Search:
         if not mine.taken:
             return 0
         self._next.clear()
-        entry = self._prices_of_entry(mine, slice(max(mine.taken)))
+        dearest = max(mine.taken)
+        with self._away(mine, dearest):
+            entry = self._prices_of_entry(mine, slice(dearest))
         return sum(self._improve(mine, one, entry) for one in sorted(mine.taken, reverse=True))
 
     def _improve(self, mine: Seats, one: int, entry: Floats) -> bool:
-        cheaper = np.where(mine.open_to(one, slice(one)), entry[:one], np.inf)
-        if not one or cheaper.min() >= mine.prices[one] - WORTH_IT:
-            return False
-        goal = int(cheaper.argmin())
+        for _ in range(TRIES):
+            cheaper = np.where(mine.open_to(one, slice(one)), entry[:one], np.inf)
+            if not one or cheaper.min() >= mine.prices[one] - WORTH_IT:
+                return False
+            goal = int(cheaper.argmin())
+            if self._go(mine, one, goal):
+                return True
+            entry[goal] = np.inf
+        return False
+
+    def _go(self, mine: Seats, one: int, goal: int) -> bool:
         if mine.has_room(goal):
             self._move(mine, one, goal)
             return True
-        done = self._push_out(mine, one, goal)
-        if not done:
-            entry[goal] = np.inf
-        return done
+        if leaver := self._leaver(mine, one, goal):
+            self._move(mine, one, goal)
+            self._move(*leaver)
+            return True
+        return False
 
-    def _push_out(self, mine: Seats, one: int, goal: int) -> bool:
-        """Somebody else goes from there, perhaps to where this one comes from."""
-        saved = mine.prices[one] - mine.prices[goal]
-        self._free[mine.node(one)] += mine.size
-        try:
+    def _leaver(self, mine: Seats, one: int, goal: int) -> tuple[Seats, int, int] | None:
+        """Who goes from there, and where to: perhaps to where this one comes from."""
+        saved = mine.prices[one] - mine.prices[goal] - WORTH_IT
+        with self._away(mine, one):
             for other, theirs in self._in_the_way(mine, goal):
                 to = other.next_open(theirs, but=mine.node(goal))
-                if to is not None and other.prices[to] - other.prices[theirs] < saved - WORTH_IT:
-                    break
-            else:
-                return False
-        finally:
-            self._free[mine.node(one)] -= mine.size
-        # Its room is free in truth only once it has gone: both go at once.
-        self._move(mine, one, goal)
-        self._move(other, theirs, to)
-        return True
+                if to is not None and other.prices[to] - other.prices[theirs] < saved:
+                    return other, theirs, to
+        return None
+
+    @contextmanager
+    def _away(self, mine: Seats, one: int) -> Iterator[None]:
+        """As if that replica were not there."""
+        self._free[mine.node(one)] += mine.size
+        yield
+        self._free[mine.node(one)] -= mine.size
 
     def _in_the_way(self, mine: Seats, goal: int) -> Iterator[Seat]:
         """Whose leaving alone would make room."""

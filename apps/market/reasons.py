@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from apps.market.book import Book, Ints, thousandths
-from apps.market.conditions import conditions
+from apps.market.conditions import ROUNDING, conditions
 from apps.market.listing import Choice
 from apps.market.needs import Need
 from apps.market.standing import Standing, standing
@@ -30,7 +30,7 @@ SHARED = {
 class Reasons:
     """For the replicas of one need, as things stand when all are placed.
 
-    `free` is what is left of each node by then; `siblings` are the listings that others of its group took.
+    `free` is what is left of each node by then; `siblings` are the listings that its replicas took.
     """
 
     def __init__(
@@ -44,19 +44,22 @@ class Reasons:
     def of(self, choice: Choice) -> list[str]:
         """The choice's own merit first, then what cheaper ones lacked."""
         passed = list(self._passed(choice))
-        left = " left" if passed else ""
-        price, praise = plain(choice.per_hour_glm), strategy_of(self._need).praise(choice, self._need)
-        merit = f"the {praise}{left} of {len(self._by_price)} offers that meet what is asked: {price} GLM/h"
-        return [merit, *_gathered(passed)]
+        price, number = plain(choice.per_hour_glm), len(self._by_price)
+        merit = f"the {strategy_of(self._need).praise(choice, self._need)}{' left' if passed else ''}"
+        if not all(lack for _, lack in passed):
+            merit = "one"
+        return [f"{merit} of {number} offers that meet what is asked: {price} GLM/h", *_gathered(passed)]
 
     def _passed(self, choice: Choice) -> Iterator[tuple[str, str]]:
-        """What speaks for a cheaper one, and what spoke against it."""
-        own, price = self._book.nodes.get(choice.offer.node_id), float(choice.per_hour_glm) * (1 - 1e-9)
+        """What speaks for a cheaper one, and what spoke against it; "" when nothing did."""
+        price = float(choice.per_hour_glm) * (1 - ROUNDING)
         below = int(np.searchsorted(self._prices, price))
+        seen = {self._book.nodes.get(choice.offer.node_id)}
         for one in self._by_price[: min(below, LOOKED_AT)].tolist():
-            if self._book.node[one] != own and (lack := self._lack(one, choice)):
+            if (node := int(self._book.node[one])) not in seen:
+                seen.add(node)
                 other = self._book.choice(one, self._need.cpu_threads)
-                yield f"{other.offer.short} was {percent_cheaper(other, choice)}", lack
+                yield f"{other.offer.short} was {percent_cheaper(other, choice)}", self._lack(one, choice)
 
     def _lack(self, one: int, choice: Choice) -> str:
         stands, book = self._stands, self._book
@@ -66,18 +69,22 @@ class Reasons:
             return "is not beside those it belongs to"
         for by, counts in zip(stands.levels, self._crowd, strict=True):
             mine = book.numbers([choice.offer.node_id], by)
-            others = int(counts[mine[0]]) - 1 if mine else 0
-            if counts[book.level(by)[one]] > max(others, 0):
+            others = int(counts[mine[0]]) - bool(self._siblings) if mine else 0
+            if counts[book.level(by)[one]] > others:
                 return SHARED[by]
         if (self._free[book.node[one]] < self._size).any():
             return "has no room left"
-        if book.is_newcomer[one] and not choice.offer.is_newcomer:
+        if book.is_newcomer[one] and not choice.offer.is_newcomer and self._newcomers_left <= 0:
             return "is new here, and enough of the group is on newcomers"
         return strategy_of(self._need).lack(book.choice(one, self._need.cpu_threads), choice, self._need)
 
     @cached_property
     def _stands(self) -> Standing:
-        return standing(self._book, self._need)
+        return standing(self._book, self._need, count=max(len(self._siblings), 1))
+
+    @cached_property
+    def _newcomers_left(self) -> int:
+        return self._stands.newcomers_left - int(self._book.is_newcomer[list(self._siblings)].sum())
 
     @cached_property
     def _crowd(self) -> list[Ints]:
@@ -111,6 +118,8 @@ def _gathered(passed: list[tuple[str, str]]) -> list[str]:
     examples: dict[str, str] = {}
     others: dict[str, int] = {}
     for cheaper, lack in passed:
+        if not lack:
+            continue
         examples.setdefault(lack, cheaper)
         others[lack] = others.get(lack, -1) + 1
     return [

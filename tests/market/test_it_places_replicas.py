@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.market.book import Book
+from apps.market.matching import rank, within_limit
 from apps.market.needs import Affinity, Want
 from apps.market.placing import Placement, place
 from tests.market.listings import book, listing, need, node_id
@@ -159,3 +167,157 @@ def test_siblings_that_run_already_count() -> None:
     offers = book([listing("a", per_hour="0.01"), listing("b", per_hour="0.02")])
     [found] = place(offers, [Want(need(beside_nodes={node_id("a")}), 1)])
     assert where(found) == ["b"]
+
+
+SIZE = st.sampled_from(["0.5", "1", "2", "4"])
+PRICE = st.sampled_from(["0.01", "0.012", "0.02", "0.05"])
+NODES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "cpu": SIZE,
+            "mem": SIZE,
+            "per_hour": PRICE,
+            "owner_id": st.integers(1, 3),
+            "region": st.sampled_from(["", "eu", "us"]),
+            "gpus": st.integers(0, 1),
+            "is_newcomer": st.booleans(),
+            "runtimes": st.sampled_from([("process",), ("process", "docker")]),
+        }
+    ),
+    min_size=1,
+    max_size=7,
+)
+WANTS = st.lists(
+    st.tuples(
+        st.fixed_dictionaries(
+            {
+                "cpu_threads": SIZE.map(Decimal),
+                "mem_gib": SIZE.map(Decimal),
+                "gpus": st.sampled_from([0, 0, 1]),
+                "runtimes": st.sampled_from([["process"], ["docker"], ["docker", "process"]]),
+                "regions": st.sampled_from([(), ("eu",)]),
+                "spread": st.sampled_from(["node", "owner", "region"]),
+                "spread_required": st.booleans(),
+                "strategy": st.sampled_from(["cheapest", "best_value", "spread", "nearest"]),
+                "max_price_per_hour_glm": st.sampled_from([None, Decimal("0.03")]),
+            }
+        ),
+        st.integers(1, 4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def market(drawn: list[dict[str, Any]]) -> Book:
+    return book(
+        listing(f"n{number}", runtime=runtime, **{key: one[key] for key in one if key != "runtimes"})
+        for number, one in enumerate(drawn)
+        for runtime in one["runtimes"]
+    )
+
+
+@given(NODES, WANTS)
+def test_no_placing_sells_more_than_there_is_or_breaks_what_is_required(
+    drawn: list[dict[str, Any]], asked: list[tuple[dict[str, Any], int]]
+) -> None:
+    offers = market(drawn)
+    before = offers.free.copy()
+    wants = [Want(need(**fields, group=f"g{number}"), count) for number, (fields, count) in enumerate(asked)]
+
+    placed = place(offers, wants)
+
+    assert (offers.free == before).all()
+    for want, found in zip(wants, placed, strict=True):
+        assert len(found) == want.count
+        for one in found:
+            if one.choice is None:
+                assert one.reason
+                continue
+            offers.take(one.choice.offer.node_id, want.need.size)
+            assert one.choice.offer.runtime in want.need.runtimes
+            assert within_limit(one.choice, want.need)
+            assert not want.need.regions or one.choice.offer.region == "eu"
+            assert one.choice.offer.gpus >= want.need.gpus
+        places = [place_of(one, want.need.spread) for one in found if one.choice]
+        assert not want.need.spread_required or len(set(places)) == len(places)
+        # And who found no place would find none now.
+        if any(one.choice is None for one in found):
+            there = [one.node_id for one in found if one.node_id]
+            assert (
+                rank(offers, replace(want.need, beside_nodes=there), affordable=True) == []
+                or want != wants[-1]
+            )
+    assert (offers.free >= 0).all()
+
+
+def place_of(one: Placement, by: str) -> object:
+    assert one.choice
+    offer = one.choice.offer
+    return {"node": offer.node_id, "owner": offer.owner_id, "region": offer.region}[by]
+
+
+@given(NODES, WANTS)
+def test_placing_and_negotiating_choose_by_the_same_order(
+    drawn: list[dict[str, Any]], asked: list[tuple[dict[str, Any], int]]
+) -> None:
+    """One service alone is placed as its replicas would be one after the other."""
+    fields, count = asked[0]
+    offers, wanted = market(drawn), need(**fields)
+
+    [found] = place(offers, [Want(wanted, count)])
+
+    for number, one in enumerate(found):
+        # How many newcomers serve is a share of all that are wanted, which one alone doesn't know.
+        if any(each["is_newcomer"] for each in drawn):
+            break
+        best = rank(
+            offers, replace(wanted, beside_nodes=[each.node_id for each in found[:number]]), affordable=True
+        )
+        assert one.choice == (best[0] if best else None)
+        if one.choice:
+            offers.take(one.choice.offer.node_id, wanted.size)
+
+
+@given(NODES, WANTS)
+def test_changing_places_costs_nobody_anything(
+    drawn: list[dict[str, Any]], asked: list[tuple[dict[str, Any], int]]
+) -> None:
+    offers = market(drawn)
+    wants = [
+        Want(need(**{**fields, "strategy": "cheapest"}, group=f"g{number}"), count)
+        for number, (fields, count) in enumerate(asked)
+    ]
+    with_changes = place(offers, wants)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("apps.market.placing.better", lambda *_: None)
+        without = place(offers, wants)
+
+    assert [len(where_known(found)) for found in with_changes] == [
+        len(where_known(found)) for found in without
+    ]
+    assert total(with_changes) <= total(without)
+
+
+def where_known(found: list[Placement]) -> list[str]:
+    return [one.node_id for one in found if one.node_id]
+
+
+def total(placed: list[list[Placement]]) -> Decimal:
+    return sum((one.price_per_hour_glm or Decimal(0) for found in placed for one in found), Decimal(0))
+
+
+def test_the_whole_gets_cheaper_when_somebody_makes_room() -> None:
+    """The small one took the last of the cheap node, where the large one saves four times as much."""
+    offers = book(
+        [
+            listing("cheap", cpu="4", mem="8", cpu_second_glm=Decimal("0.000001"), per_hour="0"),
+            listing("dear", cpu="4", mem="8", cpu_second_glm=Decimal("0.000002"), per_hour="0"),
+        ]
+    )
+    small = Want(need(cpu_threads=Decimal(1), mem_gib=Decimal(1), max_price_per_hour_glm=Decimal("0.0073")))
+    large = Want(need(cpu_threads=Decimal(4)))
+
+    placed_small, placed_large = place(offers, [small, large])
+
+    assert (where(placed_small), where(placed_large)) == (["dear"], ["cheap"])

@@ -36,6 +36,10 @@ class BestValue(Strategy):
             told.append("has not measured its CPU")
         elif ours is not None and units < ours:
             told.append(f"measured {units:.3g} CPU units a thread, not {ours:.3g}")
+        if not told and passed.offer.reputation < choice.offer.reputation:
+            told.append(
+                f"has a reputation of {passed.offer.reputation:.2f}, not {choice.offer.reputation:.2f}"
+            )
         return " and ".join(told)
 
 
