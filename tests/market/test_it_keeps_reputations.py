@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from celery import current_app
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -34,6 +36,7 @@ from apps.market.reputation.reckoning import reckon, reckon_due
 from apps.market.reputation.weighing import NEWCOMER
 from apps.nodes.models import Listener, Node, NodeBenchmark, NodeSession, NodeState, Offer
 from apps.teams.models import Member, Role, Team, User
+from hive_portal.celery import app
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db]
 
@@ -373,3 +376,9 @@ def test_its_owners_team_may_be_anybodys(stranger: User, agreement: Agreement, n
     Node.objects.filter(pk=node.pk).update(owner=stranger)
     note(node.pk, FactKind.KEPT, reference="end:1", agreement=agreement)
     assert ReputationFact.objects.get().weight == 1.0
+
+
+def test_it_has_a_task_for_each_entry_of_the_schedule() -> None:
+    app.loader.import_default_modules()
+    planned = {name for name in settings.CELERY_BEAT_SCHEDULE if name.startswith("market.")}
+    assert {"market.gather_facts", "market.reckon_reputations"} <= planned <= set(current_app.tasks)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -17,11 +18,16 @@ from apps.market.reputation.weighing import FADED, NOTHING, Fact, Record, just, 
 from apps.nodes.models import Node
 
 AT_ONCE = 500
+IN_ONE_RUN = 2000
+"""The rest comes with the next run: no worker is busy with it for longer than some seconds."""
 ANEW = timedelta(days=1)
 """Facts fade without anything happening: a row older than this is computed again."""
 SETTLES = timedelta(minutes=1)
 """A fact may be seen so long after the instant that it bears: its transaction took that time."""
 COMPUTED = ("score", "is_newcomer", "evidence", "good", "kept", "lost", "uptime", "sentences", "computed_at")
+
+
+_NOBODY = (datetime.min.replace(tzinfo=UTC), NOTHING)
 
 
 def reckon_due() -> int:
@@ -30,7 +36,7 @@ def reckon_due() -> int:
     Two workers at once come to the same: what they write depends on the facts alone.
     """
     now = timezone.now()
-    due = sorted(_due(now))
+    due = sorted(_due(now))[:IN_ONE_RUN]
     return sum(reckon(due[start : start + AT_ONCE], now=now) for start in range(0, len(due), AT_ONCE))
 
 
@@ -49,7 +55,8 @@ def reckon(node_ids: Collection[str], *, now: datetime) -> int:
 
 
 def half_life() -> timedelta:
-    return timedelta(days=settings.HIVE_REPUTATION_HALF_LIFE_DAYS)
+    """A day at least: a setting of 0 would forget everything at once."""
+    return timedelta(days=max(settings.HIVE_REPUTATION_HALF_LIFE_DAYS, 1))
 
 
 def judged_facts(nodes: Collection[Node], *, now: datetime) -> dict[str, list[Fact]]:
@@ -103,18 +110,19 @@ def _started_elsewhere(nodes: Collection[Node], facts: Mapping[str, list[Fact]])
 def _inherited(nodes: Collection[Node]) -> dict[str, Record]:
     """By node: the sum of what is known of its owner's machines that were there before it. One query."""
     known = NodeReputation.objects.filter(node__owner__in={node.owner_id for node in nodes}, evidence__gt=0)
-    family = list(known.values_list("node__owner_id", "node__created_at", "good", "evidence"))
-    return {
-        node.pk: sum(
-            (
-                Record(good, evidence - good)
-                for owner_id, joined_at, good, evidence in family
-                if owner_id == node.owner_id and joined_at < node.created_at
-            ),
-            NOTHING,
-        )
-        for node in nodes
-    }
+    family = defaultdict[int, list[tuple[datetime, Record]]](lambda: [_NOBODY])
+    rows = known.order_by("node__created_at").values_list(
+        "node__owner", "node__created_at", "good", "evidence"
+    )
+    for owner_id, joined_at, good, evidence in rows:
+        _, before = family[owner_id][-1]
+        family[owner_id].append((joined_at, before + Record(good, evidence - good)))
+    return {node.pk: _before(family[node.owner_id], node.created_at) for node in nodes}
+
+
+def _before(sums: Sequence[tuple[datetime, Record]], at: datetime) -> Record:
+    """The sum up to the last machine that joined before this instant."""
+    return sums[bisect_left(sums, at, key=lambda each: each[0]) - 1][1]
 
 
 def _due(now: datetime) -> set[str]:
