@@ -231,6 +231,12 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     price_per_hour_glm = Glm()
     created_by = serializers.CharField(source="deployment.created_by.username")
     created_at = serializers.DateTimeField(source="deployment.created_at")
+    key = serializers.CharField(
+        source="deployment.key.name",
+        default=None,
+        allow_null=True,
+        help_text="Name of the token it was applied with last; null: by somebody who was signed in.",
+    )
 
     def get_reason(self, sheet: Any) -> str:
         """That of the replica in the worst way; empty when all is well."""

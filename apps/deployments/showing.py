@@ -118,7 +118,9 @@ def sheets_of(deployments: QuerySet[Deployment]) -> list[DeploymentSheet]:
 
 
 def sheet_of(deployment: Deployment) -> DeploymentSheet:
-    return sheets_of(Deployment.objects.select_related("team", "created_by").filter(pk=deployment.pk))[0]
+    return sheets_of(Deployment.objects.select_related("team", "created_by", "key").filter(pk=deployment.pk))[
+        0
+    ]
 
 
 def _sheet(deployment: Deployment) -> DeploymentSheet:

@@ -28,7 +28,7 @@ class Lines(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
 
-def _limit(label: str, help_text: str) -> forms.DecimalField:
+def _limit(label: str) -> forms.DecimalField:
     box = forms.NumberInput(attrs={"step": "any", "min": "0", "inputmode": "decimal"})
     return forms.DecimalField(
         required=False,
@@ -36,7 +36,6 @@ def _limit(label: str, help_text: str) -> forms.DecimalField:
         max_digits=38,
         decimal_places=18,
         label=label,
-        help_text=help_text,
         widget=box,
     )
 
@@ -49,9 +48,9 @@ class AllowedForm(forms.Form):
     signers = Lines(
         "signers", label="Signers", help_text="Public keys, Ed25519 or cosign's: PEM, or base64 in one line."
     )
-    limit_glm = _limit("GLM in all", "Leases that it holds count.")
-    limit_per_day_glm = _limit("GLM a day", "From midnight UTC.")
-    limit_per_hour_glm = _limit("GLM an hour", "For all that runs under it.")
+    limit_glm = _limit("GLM in all")
+    limit_per_day_glm = _limit("GLM a day (UTC)")
+    limit_per_hour_glm = _limit("GLM an hour")
     requests_per_minute = forms.IntegerField(
         required=False, min_value=1, max_value=100_000, label="Requests a minute"
     )
