@@ -2,12 +2,13 @@
 
 A replica goes to a cheaper node that has room by now; or to one where somebody else's replica makes room by
 going to the next best place of its own, if that costs less than is saved. Nobody's wishes are met less than
-before: `Seats.open_to` sees to that. Only who wants nothing but the lowest price takes part.
+before: `Seats.open_to` sees to that. Only who wants nothing but the lowest price takes part, and whom nobody
+else wants to be beside.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -28,11 +29,21 @@ Seat = tuple[Seats, int]
 
 
 def better(seats: Sequence[Seats], free: Ints) -> None:
-    movers = [each for each in seats if each.need.strategy == Strategy.CHEAPEST]
+    settled = _settled_groups(seats)
+    movers = [
+        each for each in seats if each.need.strategy == Strategy.CHEAPEST and each.need.group not in settled
+    ]
     search = _Search(movers, free)
     for _ in range(SWEEPS):
         if not sum(search.sweep(each) for each in movers):
             return
+
+
+def _settled_groups(seats: Sequence[Seats]) -> set[str]:
+    """Where they are decides where others are: beside them, or apart from them."""
+    shared = Counter(each.need.group for each in seats if each.need.group)
+    wanted = {each.need.affinity.group for each in seats if each.need.affinity}
+    return wanted | {group for group, times in shared.items() if times > 1}
 
 
 class _Search:

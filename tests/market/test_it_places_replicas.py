@@ -321,3 +321,20 @@ def test_the_whole_gets_cheaper_when_somebody_makes_room() -> None:
     placed_small, placed_large = place(offers, [small, large])
 
     assert (where(placed_small), where(placed_large)) == (["dear"], ["cheap"])
+
+
+def test_nobody_leaves_those_who_were_placed_beside_them() -> None:
+    """As above, but there is somebody who has to be where the small one is."""
+    offers = book(
+        [
+            listing("cheap", cpu="4.5", mem="8", cpu_second_glm=Decimal("0.000001"), per_hour="0"),
+            listing("dear", cpu="5", mem="8", cpu_second_glm=Decimal("0.000002"), per_hour="0"),
+        ]
+    )
+    small = Want(need(group="small"))
+    kin = Want(need(cpu_threads=Decimal("0.5"), affinity=Affinity(group="small", required=True)))
+    large = Want(need(cpu_threads=Decimal(4)))
+
+    placed_small, placed_kin, _ = place(offers, [small, kin, large])
+
+    assert where(placed_kin) == where(placed_small)
