@@ -39,7 +39,7 @@ def live_offers() -> QuerySet[Offer]:
 def places(node_ids: Collection[str]) -> Mapping[str, Place]:
     """Where these nodes are, whether or not they offer anything now."""
     rows = Node.objects.filter(pk__in=node_ids).values_list(
-        "id", "owner_id", _believed_region(""), Coalesce("reputation__is_newcomer", True)
+        "id", "owner_id", believed_region(""), Coalesce("reputation__is_newcomer", True)
     )
     return {node_id: Place(*rest) for node_id, *rest in rows}
 
@@ -51,7 +51,7 @@ def _columns() -> list[Any]:
         "node_id",
         "node__name",
         "node__owner_id",
-        _believed_region("node__"),
+        believed_region("node__"),
         "runtime",
         *SIZES,
         *(F(f"node__{size}") - F(f"node__{size}_claimed") for size in SIZES),
@@ -68,7 +68,8 @@ def _columns() -> list[Any]:
     ]
 
 
-def _believed_region(node: str) -> Case:
+def believed_region(node: str) -> Case:
+    """Of the node at this path, "" or "node__"; "" when it declares none, or one that is not believed."""
     return Case(When(Q(**{f"{node}region_fault": ""}), then=F(f"{node}region")), default=Value(""))
 
 

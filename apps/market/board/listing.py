@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import DecimalField, F, IntegerField, QuerySet
-from django.db.models.functions import Least
+from django.db.models import QuerySet
 
-from apps.market.board.lots import HOUR_S, THREAD_SECOND_GLM, believed
+from apps.market.board.lots import THREAD_HOUR_GLM, free
 from apps.market.filters.parse import parse
 from apps.market.filters.sql import to_q
 from apps.market.history.points import ALL
-from apps.market.offers import live_offers
+from apps.market.offers import SIZES, believed_region, live_offers
 from apps.nodes.models import Offer
 
 
@@ -19,13 +18,9 @@ def listed(*, runtime: str = ALL, region: str = ALL, constraints: str = "") -> Q
         live_offers()
         .select_related("node")
         .annotate(
-            believed_region=believed("node"),
-            thread_hour_glm=THREAD_SECOND_GLM * HOUR_S,
-            **{
-                f"{size}_free": _free(size, DecimalField())
-                for size in ("cpu_threads", "mem_gib", "storage_gib")
-            },
-            gpus_free=_free("gpus", IntegerField()),
+            believed_region=believed_region("node__"),
+            thread_hour_glm=THREAD_HOUR_GLM,
+            **{f"{size}_free": free(size) for size in SIZES},
         )
     )
     if constraints:
@@ -35,7 +30,3 @@ def listed(*, runtime: str = ALL, region: str = ALL, constraints: str = "") -> Q
     if region != ALL:
         offers = offers.filter(believed_region=region)
     return offers.order_by("thread_hour_glm", "pk")
-
-
-def _free(size: str, field: DecimalField | IntegerField) -> Least:
-    return Least(F(size), F(f"node__{size}") - F(f"node__{size}_claimed"), output_field=field)

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
-from django.db.models import Case, CharField, Count, F, QuerySet, Sum, Value, When
+from django.db.models import Count, F, Sum
+from django.db.models.functions import Least
 
 from apps.market.agreements import IN_FORCE
 from apps.market.history.points import ALL
 from apps.market.models import Agreement, Demand, DemandState
-from apps.market.offers import live_offers
-from apps.money import ZERO
-from apps.nodes.models import Offer
+from apps.market.offers import believed_region, live_offers
 
-HOUR_S = 3600
-THREAD_SECOND_GLM = F("second_glm") + F("cpu_second_glm")
-"""The measure of all prices here: one thread, busy for a second; start and egress are left out."""
+THREAD_HOUR_GLM = (F("second_glm") + F("cpu_second_glm")) * 3600
+"""The measure of all prices here: one thread, busy for an hour; start and egress are left out."""
 
 
-def believed(path: str) -> Case:
-    """The region of the node at `path`; '' when it declares none, or one that is not believed."""
-    return Case(
-        When(**{f"{path}__region_fault": ""}, then=F(f"{path}__region")),
-        default=Value(""),
-        output_field=CharField(),
-    )
+def free(size: str) -> Least:
+    """Of an offer's `cpu_threads`, `mem_gib` ...: what its node can still give."""
+    return Least(F(size), F(f"node__{size}") - F(f"node__{size}_claimed"))
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """One offer; free is what its node has left of it, shared with the node's other offers."""
+class Lot(NamedTuple):
+    """One offer, a row of one query; free is what its node has left of it, shared with its other offers."""
 
     runtime: str
     region: str
@@ -72,18 +66,33 @@ class Wanted:
 
 def lots() -> list[Lot]:
     """In one query. An offer of a runtime that calls itself `*` would stand for all: it is left out."""
-    return [_lot(*row) for row in _rows(live_offers().exclude(runtime=ALL))]
+    offers = live_offers().exclude(runtime=ALL).order_by()
+    return [
+        Lot._make(row)
+        for row in offers.values_list(
+            "runtime",
+            believed_region("node__"),
+            "node_id",
+            THREAD_HOUR_GLM,
+            "cpu_threads",
+            free("cpu_threads"),
+            "mem_gib",
+            free("mem_gib"),
+            "gpus",
+            free("gpus"),
+        )
+    ]
 
 
 def lets() -> list[Let]:
     """Of everybody's agreements, without a word on whose they are. One query."""
-    taken = Agreement.objects.filter(state__in=IN_FORCE).annotate(region=believed("node"))
+    taken = Agreement.objects.filter(state__in=IN_FORCE).annotate(region=believed_region("node__"))
     groups = taken.order_by().values_list("runtime", "region")
     summed = groups.annotate(
-        count=Count("pk"), threads=Sum("cpu_threads"), paid=Sum(F("cpu_threads") * THREAD_SECOND_GLM)
+        count=Count("pk"), threads=Sum("cpu_threads"), paid=Sum(F("cpu_threads") * THREAD_HOUR_GLM)
     )
     return [
-        Let(runtime, region, count, threads, paid * HOUR_S / threads)
+        Let(runtime, region, count, threads, paid / threads)
         for runtime, region, count, threads, paid in summed
         if threads and runtime != ALL
     ]
@@ -109,41 +118,9 @@ def one_per_node(lots: Iterable[Lot]) -> list[Lot]:
         before = cheapest.get(lot.node_id)
         if before is None or lot.thread_hour_glm < before.thread_hour_glm:
             cheapest[lot.node_id] = lot
-    return [replace(lot, runtime=ALL) for lot in cheapest.values()]
+    return [lot._replace(runtime=ALL) for lot in cheapest.values()]
 
 
 def per_runtime(wanted: Iterable[Wanted]) -> Counter[str]:
     """How many demands would take each runtime; a demand that takes two counts for both."""
     return Counter(runtime for one in wanted for runtime in one.runtimes)
-
-
-def _rows(offers: QuerySet[Offer]) -> Iterable[tuple[object, ...]]:
-    return offers.order_by().values_list(
-        "runtime",
-        believed("node"),
-        "node_id",
-        "second_glm",
-        "cpu_second_glm",
-        "cpu_threads",
-        F("node__cpu_threads") - F("node__cpu_threads_claimed"),
-        "mem_gib",
-        F("node__mem_gib") - F("node__mem_gib_claimed"),
-        "gpus",
-        F("node__gpus") - F("node__gpus_claimed"),
-    )
-
-
-def _lot(*row: object) -> Lot:
-    runtime, region, node_id, second, cpu_second, threads, threads_left, mem, mem_left, gpus, gpus_left = row
-    return Lot(
-        runtime=runtime,
-        region=region,
-        node_id=node_id,
-        thread_hour_glm=(second + cpu_second) * HOUR_S,
-        cpu_threads=threads,
-        cpu_threads_free=max(min(threads, threads_left), ZERO),
-        mem_gib=mem,
-        mem_gib_free=max(min(mem, mem_left), ZERO),
-        gpus=gpus,
-        gpus_free=max(min(gpus, gpus_left), 0),
-    )

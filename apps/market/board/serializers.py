@@ -14,7 +14,7 @@ from apps.market.models import CloudPrice, GlmRate
 from apps.nodes.models import Offer
 from apps.teams.rest import Glm
 
-LEAST = Decimal("0.001")
+ONE, LEAST = Decimal(1), Decimal("0.001")
 A_THREAD_HOUR = "GLM for one thread, busy for an hour; null: there is none."
 
 
@@ -209,8 +209,8 @@ class WhatSerializer(serializers.Serializer[Any]):
     """So many replicas of one size."""
 
     replicas = serializers.IntegerField(min_value=1, max_value=MOST_REPLICAS, default=1)
-    cpu_threads = serializers.DecimalField(max_digits=7, decimal_places=3, min_value=LEAST, default=1)
-    mem_gib = serializers.DecimalField(max_digits=9, decimal_places=3, min_value=LEAST, default=1)
+    cpu_threads = serializers.DecimalField(max_digits=7, decimal_places=3, min_value=LEAST, default=ONE)
+    mem_gib = serializers.DecimalField(max_digits=9, decimal_places=3, min_value=LEAST, default=ONE)
     runtime = serializers.CharField(default="docker", max_length=40)
 
 

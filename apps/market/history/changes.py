@@ -32,7 +32,7 @@ class Change:
 
     @property
     def before_glm(self) -> Decimal | None:
-        return self.before and self.before.per_hour_glm(ONE)
+        return self.before.per_hour_glm(ONE) if self.before else None
 
     @property
     def percent(self) -> Decimal | None:
