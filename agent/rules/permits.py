@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from agent.rules.signers import Key
 
 SHA3 = "sha3-256:"
+THE_KEY = "the application key"
+"""Stands in every objection: by it the Queen tells what a key forbade from what a node can't do."""
 _NODE = re.compile(r"0x[0-9a-f]{40}")
 
 
@@ -41,7 +43,7 @@ def objection_to_node(permit: Permit, node_id: str) -> str:
     """Why nothing of this key may run on this node; empty when it may."""
     if not permit.providers or node_id in permit.providers:
         return ""
-    return f"the application key does not allow node {node_id}"
+    return f"{THE_KEY} does not allow node {node_id}"
 
 
 def objection_to_name(permit: Permit, image: str, signatures: Collection[ImageSignature] = ()) -> str:
@@ -52,14 +54,14 @@ def objection_to_name(permit: Permit, image: str, signatures: Collection[ImageSi
     """
     pinned = named_by(image)
     if permit.images and pinned and pinned not in permit.images and _only_such(permit.images, pinned):
-        return f"the application key does not allow image {image}"
+        return f"{THE_KEY} does not allow image {image}"
     if not permit.signers:
         return ""
     vouched = _vouched(permit, signatures)
     if not vouched:
-        return f"image {image} is not signed by anybody whom the application key names"
+        return f"image {image} is not signed by anybody whom {THE_KEY} names"
     if pinned and pinned not in vouched and _only_such(vouched, pinned):
-        return f"what the application key's signers have signed is not image {image}"
+        return f"what {THE_KEY}'s signers have signed is not image {image}"
     return ""
 
 
@@ -69,9 +71,9 @@ def objection_to_image(workload: Workload, digests: Collection[str]) -> str:
     if permit is None:
         return ""
     if permit.images and not set(permit.images).intersection(digests):
-        return f"the application key does not allow image {shown}"
+        return f"{THE_KEY} does not allow image {shown}"
     if permit.signers and not _vouched(permit, workload.signatures).intersection(digests):
-        return f"image {shown} is not signed by anybody whom the application key names"
+        return f"image {shown} is not signed by anybody whom {THE_KEY} names"
     return ""
 
 

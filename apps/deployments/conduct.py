@@ -9,6 +9,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from agent.protocol import RunState
+from apps.deployments import keyed
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
 from apps.market.models import FactKind
 from apps.market.reputation.dealing import note_loss
@@ -22,14 +23,14 @@ def note_start(replica: Replica, assignment: Assignment) -> None:
 
 def note_failure(replica: Replica, *, now: datetime) -> None:
     """A generation is given up as failed. What fails later than at its start is the image's own affair, as is
-    what comes up nowhere: `weighing.just` leaves that out.
+    what comes up nowhere (`weighing.just` leaves that out) and what its key forbade the Bee to start.
     """
     assignment = replica.assignment
     if assignment is None or assignment.state != AssignmentState.ACTIVE:
         return
     if assignment.observed == RunState.STOPPED and now < assignment.lease_until:
         note_loss(assignment.agreement, "its owner stopped it before its lease was over")
-    elif replica.state == ReplicaState.STARTING:
+    elif replica.state == ReplicaState.STARTING and not keyed.forbade(assignment):
         _note_attempt(FactKind.START_FAILED, replica, assignment)
 
 

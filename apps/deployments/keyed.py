@@ -16,13 +16,14 @@ from django.db.models import OuterRef, Subquery, Sum
 from django.utils import timezone
 
 from agent.protocol import ImageSignature, Permit
+from agent.rules.permits import THE_KEY
 from apps.billing.key_limits import KeyExhausted, locked_policy, spend_of, why_beyond
 from apps.billing.models import Hold, HoldState
 from apps.deployments.compose.problems import Problem, place_of
 from apps.deployments.compose.source import Source
 from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import Deployment, Plan, Wanted
-from apps.deployments.replicas import Replica
+from apps.deployments.replicas import Assignment, Replica
 from apps.market.keys.judging import allowed_nodes_of, fault_of_image, fault_of_node
 from apps.market.keys.policy import KeyPolicy, policy_of
 from apps.money import ZERO
@@ -146,6 +147,16 @@ def why_not_on(replica: Replica, node_id: str) -> str:
     return fault_of_node(policy, node_id) or _fault_of(policy, replica.runs)
 
 
+def forbade(assignment: Assignment) -> bool:
+    """Whether its Bee would not run it because of what the key allows: no fault of the node's.
+
+    Only a permit that asks something of images can have been the reason, whatever the Bee says.
+    """
+    permit = from_json(assignment.permit)
+    asks = permit is not None and bool(permit.images or permit.signers)
+    return asks and THE_KEY in assignment.observed_reason
+
+
 # -- within -----------------------------------------------------------------------------------------------
 
 _AFFORD = "want fewer or smaller replicas, or ask an owner to raise its limit"
@@ -213,6 +224,7 @@ __all__ = [
     "as_json",
     "check_cost",
     "check_manifest",
+    "forbade",
     "from_json",
     "limited_key",
     "must_afford",

@@ -49,7 +49,11 @@ def _renew(due: Assignment) -> bool:
     # The lock that `reconcile` takes too; what is decided on is read once it is held.
     if Replica.objects.select_for_update(skip_locked=True).filter(pk=due.replica_id).first() is None:
         return False
-    rows = Assignment.objects.select_related("agreement__hold", "replica__service__deployment__budget__team")
+    rows = Assignment.objects.select_related(
+        "agreement__hold",
+        "replica__service__deployment__budget__team",
+        "replica__service__deployment__key__policy",
+    )
     now = timezone.now()
     assignment = rows.filter(pk=due.pk, state=AssignmentState.ACTIVE, lease_until__gt=now).first()
     if assignment is None:

@@ -108,7 +108,7 @@ def _claim(replica_id: uuid.UUID | str, *, now: datetime) -> Replica | None:
     if due.first() is None:
         return None
     rows = Replica.objects.select_related("service__deployment__budget__team", "service__deployment__team")
-    return rows.select_related("hold", "demand").get(pk=replica_id)
+    return rows.select_related("service__deployment__key__policy", "hold", "demand").get(pk=replica_id)
 
 
 def _rest(replica_id: uuid.UUID | str, *, seconds: float) -> None:
