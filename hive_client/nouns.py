@@ -411,6 +411,9 @@ class Bee:
     why_not_more: list[WhyNotMore]
     rented_percent: float | None = None
     """Of its threads; None: it has offered none yet."""
+    reputation: float | None = None
+    """0 to 1, from facts alone; None: a Hive that keeps none."""
+    is_newcomer: bool = False
     last_seen_at: datetime | None = None
     agreements: list[AgreementEarned] | None = None
     """Of the last 30 days; only where one Bee is asked for."""

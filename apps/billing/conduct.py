@@ -13,6 +13,7 @@ from apps.billing.invoices import DebitNote
 from apps.billing.usage import MeteringFaultKind, UsageRecord
 from apps.market.models import Agreement, FactKind
 from apps.market.reputation.noting import end_of, note
+from apps.money import ZERO
 
 if TYPE_CHECKING:
     from apps.billing.faults import Fault
@@ -43,7 +44,7 @@ def note_kept(agreement: Agreement) -> None:
 def note_dispute(debit_note: DebitNote) -> None:
     """Weighs as the share of the claim that was too much: an honest one is ahead of us by seconds at most."""
     if debit_note.amount and debit_note.amount_accepted is not None:
-        too_much = 1 - min(debit_note.amount_accepted / debit_note.amount, 1)
+        too_much = max(1 - debit_note.amount_accepted / debit_note.amount, ZERO)
         note(
             debit_note.agreement.node_id,
             FactKind.DISPUTED,

@@ -70,13 +70,21 @@ def _first(reasons: list[WhyNotMore]) -> str:
 
 def _whole(bee: Bee) -> None:
     _table([bee])
-    click.echo(f"\nPaid {glm(bee.earned.paid_glm)} GLM, on the way {glm(bee.earned.on_the_way_glm)} GLM.\n")
+    click.echo(f"\nPaid {glm(bee.earned.paid_glm)} GLM, on the way {glm(bee.earned.on_the_way_glm)} GLM.")
+    click.echo(f"{_reputation(bee)}\n")
     print_table(RUNS, [_run(run) for run in bee.runs], empty="Nothing runs there now.")
     click.echo()
     earned = [_earned(each) for each in bee.agreements or []]
     print_table(AGREEMENTS, earned, empty="No agreement in the last 30 days.")
     for reason in bee.why_not_more:
         click.echo(f"\n{clean(reason.text)}\n  {clean(reason.remedy)}")
+
+
+def _reputation(bee: Bee) -> str:
+    if bee.reputation is None:
+        return "This Hive keeps no reputations."
+    newcomer = ", as a newcomer" if bee.is_newcomer else ""
+    return f"Its reputation is {int(bee.reputation * 100)} of 100{newcomer}; its page tells why."
 
 
 def _run(run: Run) -> tuple[str, ...]:

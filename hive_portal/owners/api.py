@@ -62,6 +62,11 @@ class BeeSerializer(serializers.Serializer[Any]):
     offline_h = serializers.FloatField(
         source="facts.offline_h", help_text="Hours of the last seven days in which it was not heard."
     )
+    reputation = serializers.FloatField(
+        source="facts.reputation",
+        help_text="0 to 1; `/api/v1/nodes/<id>/reputation/` says what it comes from.",
+    )
+    is_newcomer = serializers.BooleanField(source="facts.is_newcomer", help_text="Too little is known of it.")
     why_not_more = WhyNotMoreSerializer(source="reasons", many=True)
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from agent.protocol import Price
 from apps.billing.models import DebitNote, DebitNoteState, MeteringFault
 from apps.market.models import Agreement, AgreementState, NodeReputation, Proposal, ProposalState
+from apps.market.reputation.weighing import NEWCOMER
 from apps.nodes.listeners import unheard_ms
 from apps.nodes.models import Node, NodeState, Offer, OfferState, Scheduling
 from hive_portal.owners.reasons import Asked, Facts, Faults, Refused
@@ -50,6 +51,7 @@ def facts_of(nodes: Sequence[Node], *, now: datetime | None = None) -> dict[str,
             disputes=disputes.get(node.pk, []),
             lost=_lost(reputations.get(node.pk)),
             is_newcomer=node.pk not in reputations or reputations[node.pk].is_newcomer,
+            reputation=reputations[node.pk].score if node.pk in reputations else NEWCOMER.score,
             measured_at=node.benchmark.at if node.benchmark else None,
         )
         for node in nodes

@@ -82,6 +82,13 @@ class Facts:
     lost: str = ""
     """What its reputation says of agreements that were lost in the last 30 days."""
     is_newcomer: bool = False
+    reputation: float = 1.0
+    """0 to 1: see apps/market/reputation."""
+
+    @property
+    def reputation_percent(self) -> int:
+        """Rounded down, as on its page."""
+        return int(self.reputation * 100)
 
 
 def why_not_more(facts: Facts) -> list[Reason]:

@@ -38,6 +38,8 @@ def bee(name: str = "attic", **fields: Any) -> dict[str, Any]:
         "runs": [run],
         "earned": {f"{word}_glm": glm for word, glm in amounts} | {"paid_glm": "1", "on_the_way_glm": "0"},
         "rented_percent": 12.5,
+        "reputation": 0.876,
+        "is_newcomer": False,
         "offline_h": 8.0,
         "why_not_more": why,
     } | fields
@@ -79,6 +81,7 @@ def test_it_shows_one_by_its_name(hive: Run, double: DoubleOfTheHive) -> None:
     assert "hive/hello:1 on docker" in told
     assert "0.0004752" in told
     assert "It is cordoned.\n  Ask why." in told
+    assert "Its reputation is 87 of 100; its page tells why." in told
 
 
 def test_it_names_who_is_none_of_yours(hive: Run, double: DoubleOfTheHive) -> None:

@@ -38,7 +38,7 @@ def gather_uptime(day: datetime) -> None:
     known = ReputationFact.objects.filter(node=OuterRef("pk"), kind=FactKind.UPTIME, at=end)
     nodes = Node.objects.filter(Exists(came), ~Exists(known), approved_at__lt=end)
     there = nodes.exclude(state=NodeState.BANNED).order_by("pk")
-    starts = {pk: max(approved_at, day) for pk, approved_at in there.values_list("pk", "approved_at")}
+    starts = {pk: max(approved_at or day, day) for pk, approved_at in there.values_list("pk", "approved_at")}
     ids = list(starts)
     for start in range(0, len(ids), AT_ONCE):
         _note_uptime({pk: starts[pk] for pk in ids[start : start + AT_ONCE]}, end)
@@ -59,16 +59,14 @@ def gather_service(day: datetime) -> None:
 def gather_drift(*, now: datetime) -> None:
     """Nodes that measured themselves lately, and were slower than they used to be. One a day counts."""
     known = ReputationFact.objects.filter(node=OuterRef("node"), kind=FactKind.SLOWED, at=OuterRef("at"))
-    newest = NodeBenchmark.objects.filter(~Exists(known), at__gt=now - DAY, pk__in=_benchmarks_of_nodes())
+    newest = NodeBenchmark.objects.filter(
+        ~Exists(known), at__gt=now - DAY, pk__in=Node.objects.values("benchmark")
+    )
     for one in newest.iterator():
         earlier = NodeBenchmark.objects.filter(node=one.node_id, at__lt=one.at).order_by("-at")[:EARLIER]
         if slower := drift(one, list(earlier)):
             reference = f"slowed:{one.node_id}:{one.at:%Y-%m-%d}"
             note(one.node_id, FactKind.SLOWED, reference=reference, at=one.at, detail=slower)
-
-
-def _benchmarks_of_nodes() -> object:
-    return Node.objects.filter(benchmark__isnull=False).values("benchmark")
 
 
 def _note_uptime(starts: Mapping[str, datetime], end: datetime) -> None:
