@@ -42,6 +42,7 @@ def test_it_plans_what_can_not_be_met_and_says_why(hive: Hive, team: Team, owner
     plan = draw_up_plan(team=team, author=owner, source=source)
     assert len(plan.unmet) == 3
     assert plan.unmet[0]["reason"] == "no bee offers 64 CPU threads: the largest has 4"
+    assert plan.unmet[0]["nearest"].startswith("with 4 CPU threads instead of 64 it fits bee ")
     assert plan.price_per_hour_glm == 0
     assert plan.effect_then.runway_h is None
 

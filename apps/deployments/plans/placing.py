@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
 from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import HOURS_PER_MONTH, Assignment, AssignmentState, Wanted
 from apps.deployments.needs import need_of
+from apps.deployments.plans.replacing import in_place
 from apps.deployments.plans.risks import Spot
 from apps.market.models import NodeReputation
-from apps.market.needs import Need
-from apps.market.quotes import Quote, quotes_together
+from apps.market.needs import Need, Want
+from apps.market.offers import live_book
+from apps.market.placing import place
+from apps.market.quotes import Quote
 from apps.money import ZERO
 from apps.nodes.models import Node, Offer
 from apps.teams.models import Team
@@ -31,23 +35,34 @@ def placements_of(
     manifest: Manifest, *, team: Team, name: str, allowed_nodes: Collection[str] | None = None
 ) -> list[Placement]:
     """One for each replica, in the order of the file; `allowed_nodes` as in `Need`."""
-    staying = _staying(manifest, team=team, name=name)
+    running = _running(manifest, team=team, name=name)
+    staying = {replica: _stays(one) for replica, one in running.items() if _is_left_alone(one, manifest)}
+    leaving = {replica: one for replica, one in running.items() if replica not in staying}
     wanted = {
         service: [replica for replica in _replicas(service, spec) if replica not in staying]
         for service, spec in manifest.services.items()
     }
-    needs = [
-        (_need(service, manifest, list(staying.values()), allowed_nodes), len(replicas))
-        for service, replicas in wanted.items()
-    ]
-    found = dict(zip(wanted, map(iter, quotes_together(needs)), strict=True))
+    needs = {service: _need(service, manifest, list(staying.values()), allowed_nodes) for service in wanted}
+    quotes = _quotes(wanted, needs, leaving)
     return _named(
         [
-            staying.get(replica) or _quoted(replica, service, next(found[service]))
+            staying.get(replica) or _quoted(replica, service, quotes[replica])
             for service, spec in manifest.services.items()
             for replica in _replicas(service, spec)
         ]
     )
+
+
+def _quotes(
+    wanted: Mapping[str, list[str]], needs: Mapping[str, Need], leaving: Mapping[str, Assignment]
+) -> dict[str, Quote]:
+    """By the replicas' names."""
+    book = live_book()
+    found = place(book, [Want(needs[service], len(replicas)) for service, replicas in wanted.items()])
+    named = zip(chain.from_iterable(wanted.values()), chain.from_iterable(found), strict=True)
+    quotes = dict(named)
+    of_each = {replica: needs[service] for service, replicas in wanted.items() for replica in replicas}
+    return quotes | in_place(book, quotes, of_each, leaving)
 
 
 def per_month(placement: Placement) -> Decimal | None:
@@ -67,8 +82,8 @@ def _replicas(service: str, spec: ServiceSpec) -> list[str]:
     return [f"{service}-{index}" for index in range(1, spec.replicas + 1)]
 
 
-def _staying(manifest: Manifest, *, team: Team, name: str) -> dict[str, Placement]:
-    """Replicas that applying the plan leaves alone, by name."""
+def _running(manifest: Manifest, *, team: Team, name: str) -> dict[str, Assignment]:
+    """What runs now of the manifest's services, by the replicas' names."""
     active = Assignment.objects.filter(
         state=AssignmentState.ACTIVE,
         replica__service__deployment__team=team,
@@ -76,11 +91,12 @@ def _staying(manifest: Manifest, *, team: Team, name: str) -> dict[str, Placemen
         replica__service__deployment__wanted=Wanted.RUNNING,
         replica__service__name__in=manifest.services,
     ).select_related("replica__service", "agreement")
-    return {
-        one.replica.name: _stays(one)
-        for one in active
-        if one.replica.runs.recipe == manifest.services[one.replica.service.name].recipe
-    }
+    return {one.replica.name: one for one in active}
+
+
+def _is_left_alone(assignment: Assignment, manifest: Manifest) -> bool:
+    replica = assignment.replica
+    return replica.runs.recipe == manifest.services[replica.service.name].recipe
 
 
 def _stays(assignment: Assignment) -> Placement:
