@@ -97,6 +97,8 @@ OFFERED: Final = frozenset(
         "golem.inf.gpu.model",
         "golem.inf.gpu.vendor",
         "golem.!exp.gap-35.v1.inf.gpu.model",
+        "golem.!exp.gap-35.v1.inf.gpu.d0.model",
+        "golem.!exp.gap-35.v1.inf.gpu.d0.quantity",
         "golem.!exp.gap-35.v1.inf.gpu.cuda.enabled",
         "golem.!exp.gap-35.v1.inf.gpu.cuda.cores",
         "golem.!exp.gap-35.v1.inf.gpu.cuda.version",
