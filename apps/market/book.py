@@ -17,7 +17,6 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.price import SECONDS_PER_HOUR
 from agent.protocol import Price
 from apps.market.listing import Choice, Listing
 from apps.market.models import Spread
@@ -28,6 +27,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 THOUSANDTHS = 1000
+HOUR_S = 3600.0
 
 
 class Place(NamedTuple):
@@ -127,7 +127,7 @@ class Book:
     def per_hour(self, cpu_threads: Decimal) -> Floats:
         """GLM per hour of each listing for so many threads."""
         rate = self.figure("second_glm") + self.figure("cpu_second_glm") * float(cpu_threads)
-        return rate * float(SECONDS_PER_HOUR)
+        return rate * HOUR_S
 
     def level(self, by: str) -> Ints:
         """Of each listing, the number of its node, its owner or its region."""

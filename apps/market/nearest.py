@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.price import SECONDS_PER_HOUR
-from apps.market.book import THOUSANDTHS, Book, Ints, exact
+from apps.market.book import HOUR_S, THOUSANDTHS, Book, Ints, exact
 from apps.market.conditions import ROUNDING, SIZES, Condition, conditions, has_room, told
 from apps.market.listing import Choice
 from apps.market.needs import Need
@@ -82,7 +81,7 @@ def _price(book: Book, need: Need, have: Ints) -> Iterator[Condition]:
     if limit is None:
         return
     threads = np.minimum(float(need.cpu_threads), have[:, 0] / THOUSANDTHS)
-    asked = (book.figure("second_glm") + book.figure("cpu_second_glm") * threads) * float(SECONDS_PER_HOUR)
+    asked = (book.figure("second_glm") + book.figure("cpu_second_glm") * threads) * HOUR_S
     over = asked / max(float(limit), LEAST_GLM) - 1
     yield Condition(
         gap=np.where(over <= ROUNDING, 0.0, over),
