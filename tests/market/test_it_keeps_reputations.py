@@ -177,7 +177,7 @@ def test_a_forged_signature_counts_and_a_refusal_does_not(
     assert reputation(node).score < NEWCOMER.score
 
 
-def test_silence_counts_once_an_hour_while_the_node_is_there(
+def test_silence_counts_once_a_day_while_the_node_is_there(
     make_agreement: Callable[..., Agreement],
     make_offer: Callable[..., Offer],
     node: Node,
@@ -188,7 +188,7 @@ def test_silence_counts_once_an_hour_while_the_node_is_there(
     for _ in range(3):
         unsigned(make_agreement, offer, bee_key, team)
     end_late_agreements()
-    assert kinds(node) in ([FactKind.UNANSWERED], [FactKind.UNANSWERED] * 2)  # at the turn of an hour
+    assert kinds(node) in ([FactKind.UNANSWERED], [FactKind.UNANSWERED] * 2)  # at midnight
 
 
 def test_a_node_that_is_not_heard_is_not_called_rude(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from apps.market.models import Agreement, AgreementState
@@ -49,10 +50,12 @@ def note_unsigned(agreement: Agreement, *, forged: bool = False) -> None:
 
 
 def note_silence(node_id: str, *, asked_at: datetime) -> None:
-    """It was asked and did not answer, though it was heard since: one an hour counts, however many they are.
+    """It was asked and did not answer, though it was heard a heartbeat later: once a day, however often.
 
-    One that was not heard is silent altogether, which its uptime tells; while the Queen was away nobody was.
+    One that was not heard is silent altogether, which its uptime tells; and what the Queen was too busy to
+    take in, or to ask, is not its fault.
     """
-    if Node.objects.filter(pk=node_id, last_seen_at__gt=asked_at).exists():
-        reference = f"unanswered:{node_id}:{timezone.now():%Y-%m-%dT%H}"
+    heard_since = asked_at + timedelta(seconds=settings.HIVE_HEARTBEAT_S)
+    if Node.objects.filter(pk=node_id, last_seen_at__gt=heard_since).exists():
+        reference = f"unanswered:{node_id}:{timezone.now():%Y-%m-%d}"
         note(node_id, FactKind.UNANSWERED, reference=reference)

@@ -91,7 +91,7 @@ def _forged(lately: Lately) -> str:
 
 def _silent(lately: Lately) -> str:
     silent = lately.of(FactKind.UNANSWERED)
-    return f"left questions unanswered in {_count(len(silent), 'hour')} of the last 30 days" if silent else ""
+    return f"left questions unanswered on {_count(len(silent), 'day')} of the last 30" if silent else ""
 
 
 def _slower(lately: Lately) -> str:
