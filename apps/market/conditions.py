@@ -228,7 +228,7 @@ def _together(book: Book, need: Need) -> Condition:
 def told(name: str, amount: Decimal) -> str:
     """A size in words."""
     return {
-        "cpu_threads": lambda: f"{plain(amount)} CPU threads",
+        "cpu_threads": lambda: f"{plain(amount)} CPU thread{'' if amount == 1 else 's'}",
         "mem_gib": lambda: f"{memory(amount)} of memory",
         "storage_gib": lambda: f"{gib(amount)} of storage",
         "gpus": lambda: f"{plain(amount)} GPU{'' if amount == 1 else 's'}",

@@ -69,7 +69,7 @@ def test_what_is_free_counts_and_not_what_there_is() -> None:
 def test_two_things_may_have_to_give_way() -> None:
     offers = book([listing("a", region="us", cpu="1")])
     near = nearest(offers, need(cpu_threads=Decimal(2), regions=["eu"]))
-    assert near and near.instead == ["1 CPU threads instead of 2", "region us instead of eu"]
+    assert near and near.instead == ["1 CPU thread instead of 2", "region us instead of eu"]
 
 
 @pytest.mark.parametrize(

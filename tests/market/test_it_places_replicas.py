@@ -101,6 +101,20 @@ def test_a_group_is_spread_over_regions_evenly() -> None:
     assert where(found) == ["e1", "u1", "e2", "u2"]
 
 
+def test_who_must_be_in_another_region_is_not_put_where_the_region_is_unknown() -> None:
+    offers = book(
+        [
+            listing("here", region="eu", per_hour="0.01"),
+            listing("somewhere", region="", per_hour="0.02"),
+            listing("there", region="us", per_hour="0.03"),
+        ]
+    )
+    [found] = place(
+        offers, [Want(need(spread="region", spread_required=True, beside_nodes=[node_id("here")]), 2)]
+    )
+    assert where(found) == ["there", None]
+
+
 def test_the_spread_strategy_prefers_other_regions_then_other_owners() -> None:
     offers = [
         listing("a", region="eu", owner_id=1, per_hour="0.01"),
