@@ -71,6 +71,11 @@ def test_it_goes_from_a_compose_file_to_a_deployment(
     assert [placement["node_id"] for placement in plan["placements"]] == [offer.node_id] * 2
     assert plan["placements"][0]["node_name"] == offer.node.name
     assert read("deploy", "--yes", "--no-wait")["status"] == "waiting"
+    drawn_up = read("plan", "ls")
+    assert [each["deployment"] for each in drawn_up] == ["hello", None]
+    verified = hive("plan", "show", drawn_up[0]["id"], "--verify")
+    assert verified.exit_code == 0, verified.output
+    assert "Paid 0 GLM so far" in verified.stdout
     assert [each["name"] for each in read("ps")] == ["hello"]
     assert [each["name"] for each in read("ps", "hello")] == ["web-1", "web-2"]
     assert read("scale", "hello", "web=3", "--no-wait")["services"][0]["replicas_wanted"] == 3

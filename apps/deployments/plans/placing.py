@@ -23,7 +23,7 @@ from apps.market.needs import Need, Want
 from apps.market.offers import live_book
 from apps.market.placing import place
 from apps.market.quotes import Quote
-from apps.money import ZERO
+from apps.money import ZERO, plain
 from apps.nodes.models import Node, Offer
 from apps.teams.models import Team
 
@@ -107,7 +107,7 @@ def _stays(assignment: Assignment) -> Placement:
         node_id=agreement.node_id,
         offer_id=str(agreement.offer_id),
         agreement_id=str(agreement.pk),
-        price_per_hour_glm=f"{agreement.price_per_hour_glm:f}",
+        price_per_hour_glm=plain(agreement.price_per_hour_glm),
         because=["it runs there already, and the change leaves it alone"],
         stays=True,
     )
@@ -120,7 +120,7 @@ def _quoted(replica: str, service: str, quote: Quote) -> Placement:
         service=service,
         node_id=quote.node_id,
         offer_id=quote.offer_id,
-        price_per_hour_glm=None if price is None else f"{price:f}",
+        price_per_hour_glm=None if price is None else plain(price),
         reason=quote.reason,
         nearest=str(quote.nearest or ""),
         because=quote.because,
@@ -159,7 +159,7 @@ def _about(one: Placement, node: Node | None, starts: Mapping[UUID, Decimal]) ->
         return {}
     start_glm = ZERO if one["stays"] else starts.get(UUID(one["offer_id"]), ZERO)
     region = "" if node.region_fault else node.region
-    return {"node_name": node.name, "region": region, "start_glm": f"{start_glm:f}"}
+    return {"node_name": node.name, "region": region, "start_glm": plain(start_glm)}
 
 
 def _spot(placement: Placement, node: Node) -> Spot:
