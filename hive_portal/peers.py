@@ -137,6 +137,8 @@ class Page(serializers.Serializer[Any]):
 class PeersView(APIView):
     """Every node you may see, those that work now first."""
 
+    reached_by_keys = True
+
     @extend_schema(operation_id="listPeers", parameters=[Page], responses=PeerInfoSerializer(many=True))
     def get(self, request: Request) -> Response:
         page = Page(data=request.query_params)
@@ -150,6 +152,8 @@ def _peer_view(name: str, shape: Any, tell: Any, says: str) -> type[APIView]:
     """A view of one node: `tell(request, node)` gives what `shape` describes."""
 
     class PeerView(APIView):
+        reached_by_keys = True
+
         __doc__ = says
 
         @extend_schema(

@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
+from agent.protocol import RunState
+from agent.rules.permits import THE_KEY
 from agent.rules.signers import written
 from apps.billing.key_limits import spend_of
 from apps.billing.models import Budget, Hold
@@ -21,7 +23,7 @@ from apps.deployments.keyed import KeyForbids
 from apps.deployments.leases import renew_leases
 from apps.deployments.models import Assignment, Deployment, Plan
 from apps.deployments.planning import draw_up_plan
-from apps.market.models import Agreement, Demand, KeyPolicy
+from apps.market.models import Agreement, Demand, FactKind, KeyPolicy, ReputationFact
 from apps.teams.models import ApiToken, AuditLine, Team, User
 from tests.agent.test_it_lets_in_only_what_the_owner_trusts import document
 from tests.deployments.conftest import COMPOSE, TESTER, Hive, active, replicas, states
@@ -368,6 +370,19 @@ def test_a_limit_that_is_used_up_lets_leases_run_out(
     _due(deployment)
     assert renew_leases() == 0
     assert all("for today, until midnight UTC" in each.reason for each in replicas(deployment))
+
+
+@pytest.mark.parametrize(("allowed", "counts"), [({"images": [GOOD]}, False), ({"limit_glm": 5}, True)])
+def test_a_node_is_not_blamed_for_what_the_key_forbade_it_to_start(
+    hive: Hive, make_key: MakeKey, applied: Callable[..., Deployment], allowed: Any, counts: bool
+) -> None:
+    """Nor is it let off for saying so, where no key forbade anything."""
+    for bee in hive.bees.values():
+        bee.says, bee.reason = RunState.FAILED, f"{THE_KEY} does not allow image hive/hello:1 ({BAD})"
+    applied(make_key(**allowed))
+    hive.turn(2)
+    assert Assignment.objects.filter(state="released", reason__contains="does not allow image").exists()
+    assert ReputationFact.objects.filter(kind=FactKind.START_FAILED).exists() == counts
 
 
 def test_a_members_token_is_limited_by_nothing(hive: Hive, team: Team, owner: User, planned: Planned) -> None:
