@@ -253,6 +253,7 @@ def test_uptime_is_the_share_of_the_day_in_which_it_was_heard(node: Node, day: d
         gather_uptime(day)
     [fact] = ReputationFact.objects.filter(node=node)
     assert (fact.kind, fact.merit, fact.at) == (FactKind.UPTIME, 0.75, day + DAY)
+    assert fact.detail == "there for 18 of 24 hours"
     assert reputation(node).sentences[0] == "was there 75 % of the time on 1 day"
 
 

@@ -19,6 +19,7 @@ MADE_UP_FOR = 7
 """Days of the past that are looked at: so long may the Queen have been away."""
 AT_ONCE = 500
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 def gather() -> None:
@@ -72,17 +73,20 @@ def gather_drift(*, now: datetime) -> None:
 def _note_uptime(starts: Mapping[str, datetime], end: datetime) -> None:
     """`starts`: since when each was expected; a part of a day weighs as much less."""
     unheard = unheard_ms({pk: (_ms(start), _ms(end)) for pk, start in starts.items()})
-    note_all(
-        ReputationFact(
-            node_id=pk,
-            kind=FactKind.UPTIME,
-            at=end,
-            weight=WEIGHTS[FactKind.UPTIME] * ((end - start) / DAY),
-            merit=1 - unheard[pk] / max(_ms(end) - _ms(start), 1),
-            reference=f"uptime:{pk}:{end - DAY:%Y-%m-%d}",
-            detail=f"of {(end - start) / timedelta(hours=1):.3g} hours",
-        )
-        for pk, start in starts.items()
+    note_all(_uptime(pk, start, end, timedelta(milliseconds=unheard[pk])) for pk, start in starts.items())
+
+
+def _uptime(node_id: str, start: datetime, end: datetime, unheard: timedelta) -> ReputationFact:
+    expected = end - start
+    heard = expected - unheard
+    return ReputationFact(
+        node_id=node_id,
+        kind=FactKind.UPTIME,
+        at=end,
+        weight=WEIGHTS[FactKind.UPTIME] * (expected / DAY),
+        merit=max(heard / expected, 0.0),
+        reference=f"uptime:{node_id}:{end - DAY:%Y-%m-%d}",
+        detail=f"there for {heard / HOUR:.3g} of {expected / HOUR:.3g} hours",
     )
 
 
