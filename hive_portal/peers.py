@@ -152,9 +152,8 @@ def _peer_view(name: str, shape: Any, tell: Any, says: str) -> type[APIView]:
     """A view of one node: `tell(request, node)` gives what `shape` describes."""
 
     class PeerView(APIView):
-        reached_by_keys = True
-
         __doc__ = says
+        reached_by_keys = True
 
         @extend_schema(
             operation_id=name,

@@ -18,10 +18,12 @@ from django.utils import timezone
 from apps.billing.budgets import Hold, HoldState
 from apps.billing.posting import InsufficientFunds
 from apps.billing.usage import UsageRecord, UsageState
-from apps.market.models import KeyPolicy
+from apps.market.models import AgreementState, KeyPolicy
 from apps.money import ZERO, plain
 
 HELD = Q(state=HoldState.HELD)
+RUNS = HELD & (Q(agreement=None) | Q(agreement__state__in=[AgreementState.PROPOSED, AgreementState.APPROVED]))
+"""A hold that waits for the last usage of an agreement that is over costs no hour any more."""
 
 
 class KeyExhausted(InsufficientFunds):
@@ -42,7 +44,7 @@ class KeySpend:
     held_glm: Decimal
     """Of both."""
     per_hour_glm: Decimal
-    """What all that is held for costs an hour."""
+    """What runs, or is about to, costs an hour."""
 
 
 NOTHING = KeySpend(ZERO, ZERO, ZERO, ZERO)
@@ -58,7 +60,7 @@ def spends_of(key_ids: Collection[int]) -> dict[int, KeySpend]:
     held = sums.annotate(
         total=Sum(Case(When(HELD, then=F("amount")), default=F("posted"))),
         left=Sum(F("amount") - F("posted"), filter=HELD, default=ZERO),
-        per_hour=Sum("per_hour_glm", filter=HELD, default=ZERO),
+        per_hour=Sum("per_hour_glm", filter=RUNS, default=ZERO),
     )
     used = _used_since(key_ids, _midnight(timezone.now()))
     found = {

@@ -35,7 +35,7 @@ def assign(replica: Replica, agreement: Agreement, *, lease_until: datetime) -> 
         renew_at=renewal_at(lease_until, lease=lease_of(replica.runs)),
         deadline_at=lease_until,
         reason="wanted",
-        permit=keyed.as_json(keyed.permit_of(replica.service.deployment)),
+        permit=keyed.as_json(keyed.permit_of(replica.service.deployment, node_id=agreement.node_id)),
     )
     nudge(agreement.node_id)
     return assignment

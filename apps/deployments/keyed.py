@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from agent.protocol import ImageSignature, Permit
 from agent.rules.permits import THE_KEY
-from apps.billing.key_limits import KeyExhausted, locked_policy, spend_of, why_beyond
-from apps.billing.models import Hold, HoldState
+from apps.billing.key_limits import RUNS, KeyExhausted, locked_policy, spend_of, why_beyond
+from apps.billing.models import Hold
 from apps.deployments.compose.problems import Problem, place_of
 from apps.deployments.compose.source import Source
 from apps.deployments.manifest import Manifest, ServiceSpec
@@ -58,10 +58,16 @@ def nodes_for(deployment: Deployment) -> list[str] | None:
     return allowed_nodes_of(policy_for(deployment))
 
 
-def permit_of(deployment: Deployment) -> Permit | None:
-    """What the Bee is told with each of its workloads; None when there is nothing to keep to."""
+def permit_of(deployment: Deployment, *, node_id: str) -> Permit | None:
+    """What this node is told with each of its workloads; None when there is nothing to keep to.
+
+    Of the providers it is told of itself alone, where it is one: a thousand others are not its affair.
+    """
     policy = policy_for(deployment)
-    return policy.permit if policy and policy.permit != Permit() else None
+    if policy is None or policy.permit == Permit():
+        return None
+    here = [node_id] if node_id in policy.providers else policy.providers
+    return msgspec.structs.replace(policy.permit, providers=here)
 
 
 def as_json(permit: Permit | None) -> dict[str, list[str]] | None:
@@ -201,8 +207,8 @@ def _elsewhere_per_hour_glm(policy: KeyPolicy, plan: Plan) -> Decimal:
     applied = Plan.objects.filter(deployment=OuterRef("pk"), applied_at__isnull=False).order_by("-applied_at")
     planned = others.annotate(rate=Subquery(applied.values("price_per_hour_glm")[:1]))
     held = Hold.objects.filter(
+        RUNS,
         key=policy.token_id,
-        state=HoldState.HELD,
         pk__in=Replica.objects.filter(service__deployment__in=others).values("hold"),
     )
     return max(

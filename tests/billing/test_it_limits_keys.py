@@ -115,6 +115,20 @@ def test_what_is_given_back_is_not_spent(budget: Budget, make_key: MakeKey) -> N
     assert hold(budget, key, "3", number=2)
 
 
+def test_what_is_over_costs_no_hour_though_its_last_usage_is_still_expected(
+    budget: Budget, make_key: MakeKey, agreement: Agreement
+) -> None:
+    """Else the replacement of a lost replica would wait for the money of the lost one."""
+    key = make_key(limit_per_hour_glm=Decimal(1))
+    Hold.objects.filter(pk=hold(budget, key, "1", at="0.8").pk).update(agreement=agreement)
+    with pytest.raises(KeyExhausted, match="an hour"):
+        hold(budget, key, "1", at="0.8", number=2)
+    Agreement.objects.update(state="terminated", deadline_at=None)
+    assert hold(budget, key, "1", at="0.8", number=2)
+    assert spend_of(key.pk).per_hour_glm == Decimal("0.8")
+    assert spend_of(key.pk).held_glm == 2
+
+
 def test_a_new_day_has_its_own_limit(budget: Budget, make_key: MakeKey, agreement: Agreement) -> None:
     key = make_key(limit_per_day_glm=Decimal(3))
     yesterday, today = timezone.now() - timedelta(days=1), timezone.now()
