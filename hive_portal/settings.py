@@ -229,6 +229,11 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Two fields named range, of different choices.
+    "ENUM_NAME_OVERRIDES": {
+        "StatisticsRange": "apps.nodes.series.Range.choices",
+        "PriceRange": "apps.market.history.series.PriceRange.choices",
+    },
     # /api/docs/ asks nothing of other servers: its scripts come from here, its badge from nowhere.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

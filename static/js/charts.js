@@ -1,4 +1,4 @@
-// Charts of series, by uPlot: `<section data-charts="address of the series" data-set="node or market">`.
+// Charts of series, by uPlot: `<section data-charts="address of the series" data-set="a name of SETS">`.
 "use strict";
 
 const GIB = 2 ** 30;
@@ -31,9 +31,12 @@ const MARKET = [
   { title: "Utilisation", lines: [["let of what is on offer", "let_percent"]], write: (v) => `${rounded(v)} %`, top: 100 },
   { title: "Demand", lines: [["looking for a node", "demands"], ["agreements in force", "agreements"]], write: (v) => rounded(v), top: 1 },
 ];
+/** One chart for each runtime that the node offered: a price holds until the next one. */
+const asked = (told) => Object.keys(told.figures).map((name) => ({ title: name, lines: [["asks", name]], write: glm, top: 1e-9, stepped: true }));
 const SETS = {
-  node: { charts: NODE, empty: "Nothing was measured in this time: a Bee tells its figures with each heartbeat." },
-  market: { charts: MARKET, empty: "Nothing was noted in this time: the Queen looks at the book every five minutes." },
+  node: { charts: () => NODE, empty: "Nothing was measured in this time: a Bee tells its figures with each heartbeat." },
+  market: { charts: () => MARKET, empty: "Nothing was noted in this time: the Queen looks at the book every five minutes." },
+  asked: { charts: asked, empty: "It has offered nothing yet." },
 };
 
 function setOf(section) {
@@ -77,6 +80,7 @@ function options(section, chart, told, width) {
         fill: place || chart.lines.length > 1 ? undefined : colour(section, "wash"),
         width: 1.75,
         points: { show: told.at.length < FEW },
+        paths: chart.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined,
       })),
     ],
   };
@@ -109,7 +113,7 @@ function draw(section, told) {
   const plots = section.querySelector(".plots");
   const empty = section.querySelector(".empty");
   const set = setOf(section);
-  const drawn = set.charts.filter((chart) => told.at.length && chart.lines.some(([, name]) => told.figures[name].some((v) => v !== null)));
+  const drawn = set.charts(told).filter((chart) => told.at.length && chart.lines.some(([, name]) => told.figures[name].some((v) => v !== null)));
   for (const plot of section.plots ?? []) plot.destroy();
   plots.replaceChildren();
   empty.hidden = drawn.length > 0;

@@ -101,8 +101,11 @@ def test_it_tells_how_a_node_changed_its_price(
 ) -> None:
     told = ask(as_, stranger, "changes", node=nodes[1].pk.upper().replace("X", "x")).json()
     assert [(each["thread_hour_glm"], each["before_glm"]) for each in told["changes"]] == [(CHEAP_HOUR, None)]
+    series = ask(as_, stranger, "asked", node=nodes[1].pk).json()
+    assert series["figures"] == {"process": [None, CHEAP_HOUR, CHEAP_HOUR]}
     hidden = make_node(key_of_bee(77), state=NodeState.PENDING, approved_at=None, deadline_at=None)
     assert ask(as_, stranger, "changes", node=hidden.pk).status_code == 404
+    assert ask(as_, stranger, "asked", node=hidden.pk).status_code == 404
     assert ask(as_, stranger, "changes").status_code == 400
 
 

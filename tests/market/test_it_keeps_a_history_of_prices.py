@@ -12,6 +12,7 @@ from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
 from agent.protocol import Price
+from apps.market.history.asked import asked_series
 from apps.market.history.changes import price_changes
 from apps.market.history.noting import beginning, note_prices, roll_up
 from apps.market.history.points import ALL, PriceSpan
@@ -167,3 +168,21 @@ def test_a_new_price_to_start_or_of_traffic_is_a_change_too(
     make_offer(node, price=Price(cpu_second_glm=PRICE.cpu_second_glm, second_glm=PRICE.second_glm))
     newest = price_changes(node)[0]
     assert (newest.percent, newest.price.start_glm) == (0, 0)
+
+
+def test_a_price_holds_until_the_next_one(node: Node, make_offer: Callable[..., Offer]) -> None:
+    now, dearer = timezone.now(), Price(second_glm=Decimal("0.000006"))
+    for ago, price in ((timedelta(days=5), PRICE), (timedelta(hours=3), dearer)):
+        make_offer(node, price=price, issued_at=now - ago, state=OfferState.EXPIRED, deadline_at=None)
+    make_offer(node, runtime="wasm", issued_at=now - timedelta(hours=1))
+
+    told = asked_series(node, PriceRange.DAYS)
+    assert len(told.at) == 4, "since when, two changes, and now"
+    assert told.figures["process"] == [THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR]
+    assert told.figures["wasm"] == [None, None, THREAD_HOUR, THREAD_HOUR]
+    assert asked_series(node, PriceRange.QUARTER).figures["process"][0] is None
+
+
+def test_a_node_without_offers_asked_nothing(node: Node) -> None:
+    told = asked_series(node, PriceRange.DAYS)
+    assert (told.at, told.figures) == ([], {})

@@ -141,6 +141,15 @@ async def test_it_draws_prices_over_time(scenery: Scenery, owner: User) -> None:
 
 @needs_browser
 @pytest.mark.django_db(transaction=True)
+async def test_it_draws_what_a_node_asked(scenery: Scenery, owner: User) -> None:
+    async with portal_at_work() as port, browsing(port, user=owner) as page:
+        await page.goto(f"/market/nodes/{scenery.nodes[0].pk}/")
+        await expect(page.locator(".charts figure canvas")).to_have_count(1)
+        await expect(page.locator(".charts figcaption")).to_contain_text("asks 0.00")
+
+
+@needs_browser
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_it_fits_a_phone(scenery: Scenery, owner: User, scheme: str) -> None:
     async with portal_at_work() as port, browsing(port, width=390, user=owner) as page:

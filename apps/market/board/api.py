@@ -21,11 +21,12 @@ from apps.market.board.lots import lets, lots, of_place, wanted
 from apps.market.board.rows import rows
 from apps.market.clouds.compare import compare, newest_rates
 from apps.market.filters import FilterError
+from apps.market.history.asked import asked_series
 from apps.market.history.changes import price_changes
 from apps.market.history.series import PriceRange, price_series
 from apps.market.models import CloudPrice
 from apps.market.needs import Need
-from apps.nodes.models import Offer
+from apps.nodes.models import Node, Offer
 from apps.nodes.reach import reachable_nodes
 
 
@@ -72,12 +73,17 @@ class MarketViewSet(GenericViewSet[Offer]):
     @action(detail=False)
     def changes(self, request: Request) -> Response:
         """Each change of one node's own prices, the newest first."""
-        node_id = _asked(written.WhichNodeSerializer, request)["node"].lower()
-        node = reachable_nodes(request).filter(pk=node_id).first()
-        if node is None:
-            raise NotFound(f"there is no node {node_id} on this market")
+        node = _node(request, **_asked(written.WhichNodeSerializer, request))
         told = {"node": node.pk, "changes": price_changes(node)}
         return Response(written.ChangesSerializer(told).data)
+
+    @extend_schema(parameters=[written.WhichAskedSerializer], responses=written.AskedSeriesSerializer)
+    @action(detail=False)
+    def asked(self, request: Request) -> Response:
+        """What one node asked over time, by runtime."""
+        asked = _asked(written.WhichAskedSerializer, request)
+        told = asked_series(_node(request, asked["node"]), PriceRange(asked["range"]))
+        return Response(written.AskedSeriesSerializer(told._asdict()).data)
 
     @extend_schema(responses=written.CloudsSerializer)
     @action(detail=False)
@@ -100,6 +106,13 @@ def _asked(kind: type[Serializer[Any]], request: Request) -> dict[str, Any]:
     asked = kind(data=request.query_params)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
+
+
+def _node(request: Request, node: str) -> Node:
+    found = reachable_nodes(request).filter(pk=node.lower()).first()
+    if found is None:
+        raise NotFound(f"there is no node {node} on this market")
+    return found
 
 
 def _found(asked: dict[str, Any]) -> QuerySet[Offer]:

@@ -130,6 +130,16 @@ class WhichNodeSerializer(serializers.Serializer[Any]):
     node = serializers.CharField(max_length=42)
 
 
+class WhichAskedSerializer(WhichNodeSerializer):
+    range = serializers.ChoiceField(choices=PriceRange.choices, default=PriceRange.DAYS)
+
+
+class AskedSeriesSerializer(PriceSeriesSerializer):
+    figures = serializers.DictField(  # type: ignore[assignment]
+        child=Amounts(), help_text=f"By runtime: {A_THREAD_HOUR}"
+    )
+
+
 class MarketOfferSerializer(serializers.ModelSerializer[Offer]):
     node_name = serializers.CharField(source="node.name")
     region = serializers.CharField(source="believed_region", help_text="Empty: not known, or not believed.")

@@ -1,0 +1,42 @@
+"""One node's own prices as a chart draws them: a step wherever it asked more or less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import timezone
+
+from apps.market.history.changes import Change, price_changes
+from apps.market.history.points import KEPT
+from apps.market.history.series import SPANS, PriceRange
+from apps.nodes.models import Node
+from apps.nodes.series import Series
+
+
+def asked_series(node: Node, range: PriceRange) -> Series:
+    """One figure per runtime: GLM for one thread, busy for an hour; None before its first price."""
+    span, until = SPANS[range], timezone.now()
+    since = until - KEPT[span]
+    changes = price_changes(node)[::-1]
+    instants = sorted({since, *(each.at for each in changes if since < each.at < until), until})
+    if not changes:
+        instants = []
+    runtimes = sorted({each.runtime for each in changes})
+    columns = {name: steps(_of(changes, name), instants) for name in runtimes}
+    return Series(range, span, since, until, [at.timestamp() for at in instants], columns)
+
+
+def steps(changes: Iterable[Change], instants: Sequence[datetime]) -> list[Decimal | None]:
+    """The price that held at each of these rising instants; `changes` of one runtime, the oldest first."""
+    coming, held, told = list(changes), None, list[Decimal | None]()
+    for at in instants:
+        while coming and coming[0].at <= at:
+            held = coming.pop(0).thread_hour_glm
+        told.append(held)
+    return told
+
+
+def _of(changes: Iterable[Change], runtime: str) -> list[Change]:
+    return [each for each in changes if each.runtime == runtime]
