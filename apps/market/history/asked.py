@@ -14,12 +14,15 @@ from apps.market.history.series import SPANS, PriceRange
 from apps.nodes.models import Node
 from apps.nodes.series import Series
 
+MOST = 2000
+"""Changes that are drawn; a Bee whose price follows its load may make dozens a day."""
+
 
 def asked_series(node: Node, range: PriceRange) -> Series:
     """One figure per runtime: GLM for one thread, busy for an hour; None before its first price."""
     span, until = SPANS[range], timezone.now()
     since = until - KEPT[span]
-    changes = price_changes(node)[::-1]
+    changes = price_changes(node, most=MOST)[::-1]
     instants = sorted({since, *(each.at for each in changes if since < each.at < until), until})
     if not changes:
         instants = []
