@@ -19,7 +19,7 @@ from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
 from apps.deployments.edge import publish_edge
 from apps.deployments.planned import planned_price
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
-from apps.deployments.spread import need_for, quote_for
+from apps.deployments.spread import Quoting, need_for
 from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.needs import Need
 from apps.market.negotiation import cancel, open_demand
@@ -32,9 +32,12 @@ UNHEALTHY_LIMIT = timedelta(seconds=60)
 """A replica that is unhealthy for so long is replaced."""
 
 
-def act(replica: Replica, step: Step, *, now: datetime) -> None:
+def act(replica: Replica, step: Step, *, now: datetime, quoting: Quoting) -> None:
     """Do it. Raises StateError when something it stands on has changed meanwhile: decide again."""
-    ACTS[step.action](replica, step, now)
+    if step.action == Action.RESERVE:
+        _reserve(replica, now, quoting)
+    else:
+        ACTS[step.action](replica, step, now)
 
 
 def placement_deadline(now: datetime) -> datetime:
@@ -56,13 +59,13 @@ def _wait(replica: Replica, step: Step, now: datetime) -> None:
 # -- the way up -------------------------------------------------------------------------------------------
 
 
-def _reserve(replica: Replica, step: Step, now: datetime) -> None:
+def _reserve(replica: Replica, now: datetime, quoting: Quoting) -> None:
     deployment = replica.service.deployment
     budget = deployment.budget
     if why_not := keyed.why_not_placed(replica, now=now):
         return _wait(replica, Step(action=Action.WAIT, reason=why_not, retry_s=BROKE_RETRY_S), now)
     need = need_for(replica)
-    price_per_hour_glm, reason = _expected_price(replica, need)
+    price_per_hour_glm, reason = _expected_price(replica, need, quoting)
     if price_per_hour_glm is None:  # nothing is held while nobody offers
         return _wait(replica, Step(action=Action.WAIT, reason=reason, retry_s=BROKE_RETRY_S), now)
     lease = funding.lease_of(replica.runs)
@@ -83,12 +86,12 @@ def _reserve(replica: Replica, step: Step, now: datetime) -> None:
     _move(replica, ReplicaState.NEGOTIATING, reason or "looking for a bee", now, **asked)
 
 
-def _expected_price(replica: Replica, need: Need) -> tuple[Decimal | None, str]:
+def _expected_price(replica: Replica, need: Need, quoting: Quoting) -> tuple[Decimal | None, str]:
     """GLM an hour, and what is to say of it: as planned, else as quoted, else the limit, where it may end."""
     planned = planned_price(replica, need)
     if planned is not None:
         return planned, ""
-    quote = quote_for(replica, need)
+    quote = quoting.quote_for(replica, need)
     limit = need.max_price_per_hour_glm
     return limit if quote.price_per_hour_glm is None else quote.price_per_hour_glm, quote.reason
 
@@ -117,7 +120,8 @@ def _place(replica: Replica, step: Step, now: datetime) -> None:
         with transaction.atomic():
             hold = fund(replica.hold, agreement, until=until)
     except InsufficientFunds as error:
-        return act(replica, try_again(replica.attempts, funding.shortage(budget, error)), now=now)
+        again = try_again(replica.attempts, funding.shortage(budget, error))
+        return ACTS[again.action](replica, again, now)
     assignments.assign(replica, agreement, lease_until=hold.deadline_at or until)
     reason = f"waiting for {agreement.node} to start {agreement.image}"
     _move(replica, ReplicaState.STARTING, reason, now, deadline_at=placement_deadline(now))
@@ -217,7 +221,6 @@ def _revive(replica: Replica, step: Step, now: datetime) -> None:
 
 ACTS: dict[Action, Callable[[Replica, Step, datetime], None]] = {
     Action.WAIT: _wait,
-    Action.RESERVE: _reserve,
     Action.PLACE: _place,
     Action.PASS: _pass,
     Action.AIL: _ail,
@@ -228,6 +231,7 @@ ACTS: dict[Action, Callable[[Replica, Step, datetime], None]] = {
     Action.FINISH: _finish,
     Action.REVIVE: _revive,
 }
+"""All but RESERVE, which has to know the market as well."""
 
 
 def reference_of(replica: Replica) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
@@ -23,6 +23,7 @@ from apps.deployments.edge import publish_soon
 from apps.deployments.live import announce
 from apps.deployments.models import Service, Wanted
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
+from apps.deployments.spread import Quoting
 from apps.nodes.models import Scheduling
 from apps.teams.states import StateError
 from apps.work import enqueue
@@ -41,11 +42,18 @@ SETTLED = Q(state=ReplicaState.FAILED) | Q(state=ReplicaState.STOPPED) & (
 """Nothing to do until somebody applies, scales or starts it: only they give a failed replica another try."""
 
 
-def reconcile(replica_id: uuid.UUID | str) -> None:
+def reconcile_each(replica_ids: Iterable[uuid.UUID | str]) -> None:
+    """One after the other, in one look at the market."""
+    quoting = Quoting()
+    for replica_id in replica_ids:
+        _reconcile(replica_id, quoting)
+
+
+def _reconcile(replica_id: uuid.UUID | str, quoting: Quoting) -> None:
     """Take the steps that this replica needs now; nothing when another worker has it, or it isn't due."""
     try:
         for _ in range(MAX_STEPS):
-            if not _step(replica_id):
+            if not _step(replica_id, quoting):
                 break
     except (StateError, OperationalError) as error:  # OperationalError: a deadlock, undone by the database
         logger.info("replica %s: %s; deciding again", replica_id, error)
@@ -61,8 +69,7 @@ def reconcile_due() -> int:
     now = timezone.now()
     due = Replica.objects.filter(retry_at__lte=now).exclude(SETTLED).order_by("retry_at")
     ids = list(due.values_list("pk", flat=True)[:BATCH])
-    for replica_id in ids:
-        reconcile(replica_id)
+    reconcile_each(ids)
     return len(ids)
 
 
@@ -85,7 +92,7 @@ def wake(replica_ids: Collection[uuid.UUID]) -> None:
 
 
 @transaction.atomic
-def _step(replica_id: uuid.UUID | str) -> bool:
+def _step(replica_id: uuid.UUID | str, quoting: Quoting) -> bool:
     """One step. False when there is nothing more to do for now, or the replica is not due."""
     now = timezone.now()
     replica = _claim(replica_id, now=now)
@@ -93,7 +100,7 @@ def _step(replica_id: uuid.UUID | str) -> bool:
         return False
     before, was_routed = (replica.state, replica.reason), replica.is_routed
     step = decide(view_of(replica), now)
-    act(replica, step, now=now)
+    act(replica, step, now=now, quoting=quoting)
     replica.refresh_from_db(fields=["state", "reason", "leaving_at"])
     if (replica.state, replica.reason) != before:
         announce(replica.service.deployment_id)

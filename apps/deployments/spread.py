@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 
 from django.db.models import Q
 from django.utils import timezone
@@ -18,8 +19,10 @@ from apps.deployments import keyed
 from apps.deployments.models import Service
 from apps.deployments.needs import need_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
+from apps.market.book import Book
 from apps.market.models import Agreement, AgreementState
 from apps.market.needs import Need
+from apps.market.offers import live_book
 from apps.market.quotes import Quote, quotes
 
 FORGET_FAILURE = timedelta(minutes=10)
@@ -52,12 +55,32 @@ def need_for(replica: Replica) -> Need:
     )
 
 
-def quote_for(replica: Replica, need: Need) -> Quote:
-    """The replica's own quote: beside no sibling as far as that goes, near those that it belongs to."""
-    waiting = _waiting(replica)
-    there = replace(need, beside_nodes=_taken(replica), near_nodes=_near(replica))
-    found = quotes(there, count=min(len(waiting), LOOK_AHEAD))
-    return found[waiting.index(replica.index) % LOOK_AHEAD]
+class Quoting:
+    """The market as one sweep over many replicas finds it: read once, when the first of them asks.
+
+    A sweep takes seconds. What has changed meanwhile is seen by the negotiation, and the hold topped up then.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[Quote]] = {}
+
+    @cached_property
+    def _book(self) -> Book:
+        return live_book()
+
+    def quote_for(self, replica: Replica, need: Need) -> Quote:
+        """Its own: beside no sibling as far as that goes, near those that it belongs to."""
+        waiting = _waiting(replica)
+        there = replace(need, beside_nodes=_taken(replica), near_nodes=_near(replica))
+        found = self._quotes(there, count=min(len(waiting), LOOK_AHEAD))
+        return found[waiting.index(replica.index) % LOOK_AHEAD]
+
+    def _quotes(self, need: Need, *, count: int) -> list[Quote]:
+        """The same list for siblings that ask for the same."""
+        key = f"{count} {need}"
+        if key not in self._found:
+            self._found[key] = quotes(self._book, need, count=count)
+        return self._found[key]
 
 
 def _taken(replica: Replica) -> frozenset[str]:

@@ -10,8 +10,7 @@ from apps.deployments import reconcile as reconciling
 
 @shared_task(name="deployments.reconcile")
 def reconcile(replica_ids: list[str]) -> None:
-    for replica_id in replica_ids:
-        reconciling.reconcile(replica_id)
+    reconciling.reconcile_each(replica_ids)
 
 
 @shared_task(name="deployments.reconcile_due")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from apps.market.book import Book
 from apps.market.needs import Need, Want
 from apps.market.offers import live_book
 from apps.market.placing import Placement as Quote
@@ -12,9 +13,9 @@ from apps.market.placing import place
 __all__ = ["Quote", "quotes", "quotes_together"]
 
 
-def quotes(need: Need, *, count: int) -> list[Quote]:
+def quotes(book: Book, need: Need, *, count: int) -> list[Quote]:
     """One quote per replica, spread as the need says."""
-    return place(live_book(), [Want(need, count)])[0]
+    return place(book, [Want(need, count)])[0]
 
 
 def quotes_together(wants: Iterable[tuple[Need, int]]) -> list[list[Quote]]:

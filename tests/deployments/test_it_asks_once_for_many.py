@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from agent.protocol import Observed
 from apps.deployments.assignments import wanted_assignments
-from apps.deployments.models import Deployment
+from apps.deployments.models import Deployment, Replica
 from apps.deployments.observing import take_observations
+from apps.deployments.replicas import ReplicaState
 from tests.deployments.conftest import Hive, active
 
 pytestmark = pytest.mark.django_db
@@ -42,3 +43,14 @@ def test_what_they_say_they_run(running: Deployment, hive: Hive) -> None:
     assert queries(lambda: take_observations(seen)) == queries(
         lambda: take_observations({first: seen[first]})
     )
+
+
+def test_the_market_of_many_that_wait(hive: Hive, deploy: Callable[..., Deployment]) -> None:
+    """What the plan put nowhere is quoted out of one look at the book."""
+    deploy()
+    Replica.objects.update(planned_offer=None)
+    with CaptureQueriesContext(connection) as captured:
+        hive.look()
+    assert Replica.objects.filter(state=ReplicaState.NEGOTIATING).count() == 3
+    books = [query for query in captured if '"market_nodereputation"."score"' in query["sql"]]
+    assert len(books) == 1

@@ -118,7 +118,9 @@ def test_a_filter_is_asked_of_the_database(make_node: MakeNode, make_offer: Make
     fast = make_offer(make_node(), properties={"hive.disk.kind": "nvme"})
     make_offer(make_node(), properties={"hive.disk.kind": "hdd"})
 
-    [one, other] = quotes(small(constraints="(hive.disk.kind=nvme)", spread_required=True), count=2)
+    [one, other] = quotes(
+        live_book(), small(constraints="(hive.disk.kind=nvme)", spread_required=True), count=2
+    )
 
     assert one.offer_id == str(fast.pk)
     assert (other.offer_id, other.reason[:40]) == (None, "every node that could has one of its gro")
@@ -132,7 +134,7 @@ def test_an_owner_is_known_by_a_node_that_offers_nothing_now(
     make_offer(make_node(name="same owner"))
     make_offer(make_node(name="another", owner=stranger))
 
-    [one] = quotes(small(spread="owner", beside_nodes=(cordoned.pk,)), count=1)
+    [one] = quotes(live_book(), small(spread="owner", beside_nodes=(cordoned.pk,)), count=1)
 
     assert one.choice and one.choice.offer.name == "another"
 
