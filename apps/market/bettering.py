@@ -18,7 +18,8 @@ from apps.market.book import Floats, Ints
 from apps.market.models import Strategy
 from apps.market.seating import Seats
 
-SWEEPS = 4
+SWEEPS = 2
+"""A third finds a ten-thousandth of the price more."""
 TRIES = 3
 """So many goals a replica tries in one sweep: what they cost is an estimate until it does."""
 WORTH_IT = 1e-12

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from apps.market.listing import Choice
 from apps.market.needs import Need
 from apps.market.standing import Standing, standing
 from apps.market.strategies import strategy_of
-from apps.market.strategies.base import percent_cheaper
+from apps.market.strategies.base import percent_below
 from apps.market.words import plain
 
 LOOKED_AT = 12
@@ -43,23 +43,30 @@ class Reasons:
 
     def of(self, choice: Choice) -> list[str]:
         """The choice's own merit first, then what cheaper ones lacked."""
-        passed = list(self._passed(choice))
+        passed = self._passed_over(choice)
         price, number = plain(choice.per_hour_glm), len(self._by_price)
         merit = f"the {strategy_of(self._need).praise(choice, self._need)}{' left' if passed else ''}"
-        if not all(lack for _, lack in passed):
+        if passed.pop("", None):
             merit = "one"
-        return [f"{merit} of {number} offers that meet what is asked: {price} GLM/h", *_gathered(passed)]
+        told = [self._told(choice, lack, *places) for lack, places in list(passed.items())[:TOLD]]
+        return [f"{merit} of {number} offers that meet what is asked: {price} GLM/h", *told]
 
-    def _passed(self, choice: Choice) -> Iterator[tuple[str, str]]:
-        """What speaks for a cheaper one, and what spoke against it; "" when nothing did."""
+    def _passed_over(self, choice: Choice) -> dict[str, list[int]]:
+        """The cheaper ones, by their places in the order of price, by what they lacked; "" is nothing."""
         price = float(choice.per_hour_glm) * (1 - ROUNDING)
         below = int(np.searchsorted(self._prices, price))
-        seen = {self._book.nodes.get(choice.offer.node_id)}
-        for one in self._by_price[: min(below, LOOKED_AT)].tolist():
+        seen, passed = {self._book.nodes.get(choice.offer.node_id)}, dict[str, list[int]]()
+        for place, one in enumerate(self._by_price[: min(below, LOOKED_AT)].tolist()):
             if (node := int(self._book.node[one])) not in seen:
                 seen.add(node)
-                other = self._book.choice(one, self._need.cpu_threads)
-                yield f"{other.offer.short} was {percent_cheaper(other, choice)}", self._lack(one, choice)
+                passed.setdefault(self._lack(one, choice), []).append(place)
+        return passed
+
+    def _told(self, choice: Choice, lack: str, cheapest: int, *others: int) -> str:
+        """One sentence for each cause, with the cheapest as its example."""
+        offer = self._book.listings[int(self._by_price[cheapest])]
+        cheaper = percent_below(float(self._prices[cheapest]), float(choice.per_hour_glm))
+        return f"{offer.short} was {cheaper} but {lack}" + (f", as {len(others)} more" if others else "")
 
     def _lack(self, one: int, choice: Choice) -> str:
         stands, book = self._stands, self._book
@@ -76,7 +83,7 @@ class Reasons:
             return "has no room left"
         if book.is_newcomer[one] and not choice.offer.is_newcomer and self._newcomers_left <= 0:
             return "is new here, and enough of the group is on newcomers"
-        return strategy_of(self._need).lack(book.choice(one, self._need.cpu_threads), choice, self._need)
+        return strategy_of(self._need).lack(book.listings[one], choice.offer)
 
     @cached_property
     def _stands(self) -> Standing:
@@ -111,18 +118,3 @@ class Reasons:
 def because(book: Book, need: Need, choice: Choice) -> list[str]:
     """Of one choice, as the book stands before it is taken."""
     return Reasons(book, need).of(choice)
-
-
-def _gathered(passed: list[tuple[str, str]]) -> list[str]:
-    """One sentence for each cause, with the cheapest as its example."""
-    examples: dict[str, str] = {}
-    others: dict[str, int] = {}
-    for cheaper, lack in passed:
-        if not lack:
-            continue
-        examples.setdefault(lack, cheaper)
-        others[lack] = others.get(lack, -1) + 1
-    return [
-        f"{cheaper} but {lack}" + (f", as {others[lack]} more" if others[lack] else "")
-        for lack, cheaper in list(examples.items())[:TOLD]
-    ]

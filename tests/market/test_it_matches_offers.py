@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.protocol import Price
@@ -127,6 +127,7 @@ def test_it_says_so_when_there_is_nobody_at_all() -> None:
 AMOUNTS = st.decimals(min_value="1e-18", max_value="10", places=18)
 
 
+@settings(deadline=None)
 @given(second=AMOUNTS, cpu_second=AMOUNTS, limit=AMOUNTS, threads=st.sampled_from(["0.1", "1", "7.5"]))
 def test_a_bid_never_passes_the_limit(
     second: Decimal, cpu_second: Decimal, limit: Decimal, threads: str

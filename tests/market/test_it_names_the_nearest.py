@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.market.matching import rank
@@ -120,6 +120,7 @@ NEEDS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(LISTINGS, NEEDS)
 def test_the_nearest_would_really_do(drawn: list[dict[str, Any]], asked: dict[str, Any]) -> None:
     offers = book(listing(f"n{number}", **one) for number, one in enumerate(drawn))

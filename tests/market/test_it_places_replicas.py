@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.market.book import Book
@@ -231,6 +231,7 @@ def market(drawn: list[dict[str, Any]]) -> Book:
     )
 
 
+@settings(deadline=None)
 @given(NODES, WANTS)
 def test_no_placing_sells_more_than_there_is_or_breaks_what_is_required(
     drawn: list[dict[str, Any]], asked: list[tuple[dict[str, Any], int]]
@@ -271,6 +272,7 @@ def place_of(one: Placement, by: str) -> object:
     return {"node": offer.node_id, "owner": offer.owner_id, "region": offer.region}[by]
 
 
+@settings(deadline=None)
 @given(NODES, WANTS)
 def test_placing_and_negotiating_choose_by_the_same_order(
     drawn: list[dict[str, Any]], asked: list[tuple[dict[str, Any], int]]
@@ -293,6 +295,7 @@ def test_placing_and_negotiating_choose_by_the_same_order(
             offers.take(one.choice.offer.node_id, wanted.size)
 
 
+@settings(deadline=None)
 @given(NODES, WANTS)
 def test_changing_places_costs_nobody_anything(
     drawn: list[dict[str, Any]], asked: list[tuple[dict[str, Any], int]]

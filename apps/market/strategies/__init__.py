@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from apps.market.models import Strategy as Name
 from apps.market.needs import Need
-from apps.market.strategies.base import Passed, Strategy
+from apps.market.strategies.base import Strategy
 from apps.market.strategies.best_value import BestValue
 from apps.market.strategies.cheapest import Cheapest
 from apps.market.strategies.nearest import Nearest
 from apps.market.strategies.spread import Spread
 
-__all__ = ["Passed", "Strategy", "strategy_of"]
+__all__ = ["Strategy", "strategy_of"]
 
 STRATEGIES: dict[str, Strategy] = {
     Name.CHEAPEST: Cheapest(),

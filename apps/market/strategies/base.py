@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import ClassVar
 
 from apps.market.book import Book, Floats
-from apps.market.listing import Choice
+from apps.market.listing import Choice, Listing
 from apps.market.needs import Need
 
 LAST = 1e12
 """Added to the score of whom the strategy knows nothing about: after all others, by price."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A cheaper offer that was passed over."""
-
-    choice: Choice
-    cause: str = ""
-    """Why, when that was no affair of the strategy: it is full, a sibling is there."""
 
 
 class Strategy(ABC):
@@ -36,14 +25,18 @@ class Strategy(ABC):
     def praise(self, choice: Choice, need: Need) -> str:
         """What speaks for the choice, after `the ...`."""
 
-    def lack(self, passed: Choice, choice: Choice, need: Need) -> str:
+    def lack(self, passed: Listing, chosen: Listing) -> str:
         """What spoke against one that was cheaper, after `but ...`; "" when nothing did."""
         return ""
 
 
 def percent_cheaper(passed: Choice, choice: Choice) -> str:
     """`4 % cheaper`."""
-    if not choice.per_hour_glm:
+    return percent_below(float(passed.per_hour_glm), float(choice.per_hour_glm))
+
+
+def percent_below(passed_glm: float, chosen_glm: float) -> str:
+    if not chosen_glm:
         return "as cheap"
-    saved = (1 - passed.per_hour_glm / choice.per_hour_glm) * 100
-    return f"{saved:.0f} % cheaper" if saved >= 1 else f"{max(saved, Decimal('0.1')):.1f} % cheaper"
+    saved = (1 - passed_glm / chosen_glm) * 100
+    return f"{saved:.0f} % cheaper" if saved >= 1 else f"{max(saved, 0.1):.1f} % cheaper"

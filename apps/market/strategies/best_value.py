@@ -29,17 +29,15 @@ class BestValue(Strategy):
     def praise(self, choice: Choice, need: Need) -> str:
         return "best value for its speed and reputation"
 
-    def lack(self, passed: Choice, choice: Choice, need: Need) -> str:
-        told = [lost_lately(passed.offer)] if _is_less_trusted(passed.offer, choice.offer) else []
-        units, ours = passed.offer.cpu_single, choice.offer.cpu_single
+    def lack(self, passed: Listing, chosen: Listing) -> str:
+        told = [lost_lately(passed)] if _is_less_trusted(passed, chosen) else []
+        units, ours = passed.cpu_single, chosen.cpu_single
         if units is None:
             told.append("has not measured its CPU")
         elif ours is not None and units < ours:
             told.append(f"measured {units:.3g} CPU units a thread, not {ours:.3g}")
-        if not told and passed.offer.reputation < choice.offer.reputation:
-            told.append(
-                f"has a reputation of {passed.offer.reputation:.2f}, not {choice.offer.reputation:.2f}"
-            )
+        if not told and passed.reputation < chosen.reputation:
+            told.append(f"has a reputation of {passed.reputation:.2f}, not {chosen.reputation:.2f}")
         return " and ".join(told)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from apps.market.book import Book, Floats
-from apps.market.listing import Choice
+from apps.market.listing import Choice, Listing
 from apps.market.needs import Need
 from apps.market.strategies.base import LAST, Strategy
 
@@ -21,8 +21,8 @@ class Nearest(Strategy):
         away = choice.offer.round_trip_ms
         return "nearest" + (f", {away:.0f} ms away" if away is not None else "")
 
-    def lack(self, passed: Choice, choice: Choice, need: Need) -> str:
-        theirs, ours = passed.offer.round_trip_ms, choice.offer.round_trip_ms
+    def lack(self, passed: Listing, chosen: Listing) -> str:
+        theirs, ours = passed.round_trip_ms, chosen.round_trip_ms
         if theirs is None:
             return "has not been measured"
         return f"is {theirs:.0f} ms away" + (f", not {ours:.0f}" if ours is not None else "")
