@@ -90,7 +90,14 @@ def _budget(plan: Plan) -> str:
     lasts = f", enough for {span(float(plan.runway_h) * 3600)}" if plan.runway_h is not None else ""
     if lasts and plan.effect and plan.effect.lasts_until:
         lasts += f", until {plan.effect.lasts_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}."
+    return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}.{_beside(plan)}"
+
+
+def _beside(plan: Plan) -> str:
+    """What the same budget pays beside the plan, if anything."""
+    if plan.effect is None or plan.effect.rate_after_glm == plan.price_per_hour_glm:
+        return ""
+    return f" All that runs then costs {glm(plan.effect.rate_after_glm)} per hour."
 
 
 def _some(replicas: list[str]) -> str:

@@ -29,7 +29,7 @@ class AssignmentRows(Rows):
 
 @register(Plan)
 class PlanAdmin(Shown):
-    list_display = ("name", "team", "author", "price_per_hour_glm", "created_at", "expires_at", "deployment")
+    list_display = ("name", "team", "author", "price_per_hour_glm", "created_at", "applied_at", "deployment")
     list_filter = ("team",)
     search_fields = ("id", "name", "author__username")
     list_select_related = ("team", "author", "deployment")

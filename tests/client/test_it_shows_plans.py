@@ -154,3 +154,4 @@ def test_it_tells_risks_reasons_and_what_is_nearest(hive: Run, double: DoubleOfT
     assert "Risk: anna is new here (web-1, web-2, web-3, web-4 and 2 more)" in told
     assert "0.004 GLM per hour, 2.92 per month" in told
     assert "until 2026-04-15 16:00 UTC" in told
+    assert "All that runs then costs 1 per hour." in told

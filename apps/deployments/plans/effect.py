@@ -9,10 +9,10 @@ Plain values, without a database: `reckoning` makes them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
 from apps.money import ZERO, round_glm
 
@@ -72,8 +72,9 @@ class Effect:
     @classmethod
     def of_json(cls, said: Mapping[str, str]) -> Self:
         """As it was when the plan was drawn up."""
-        amounts = {name: Decimal(text) for name, text in said.items() if name != "at"}
-        return replace(cls(at=datetime.fromisoformat(said.get("at", EPOCH.isoformat()))), **amounts)
+        amounts: dict[str, Any] = {name: Decimal(text) for name, text in said.items() if name != "at"}
+        at = datetime.fromisoformat(said["at"]) if "at" in said else EPOCH
+        return cls(at=at, **amounts)
 
 
 def _text(value: Decimal | datetime) -> str:

@@ -27,13 +27,13 @@ def in_place(
     found = {}
     for name in leaving:
         if name in quotes and quotes[name].node_id is None:
-            quote = _beside_none(left, needs[name], leaving[name])
-            if quote is not None:
-                found[name] = quote
+            swapped = _swapped(left, needs[name], leaving[name])
+            if swapped is not None:
+                found[name] = swapped
     return found
 
 
-def _beside_none(left: Book, need: Need, assignment: Assignment) -> Quote | None:
+def _swapped(left: Book, need: Need, assignment: Assignment) -> Quote | None:
     """Counts the room as swapped when it can be."""
     node_id = assignment.node_id
     if node_id not in left.nodes or (need.allowed_nodes is not None and node_id not in need.allowed_nodes):
