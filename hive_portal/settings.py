@@ -200,6 +200,7 @@ CELERY_BEAT_SCHEDULE = {
         "deployments.renew_leases": 5.0,
         "deployments.publish_edge": 1.0,
         "deployments.count_edge_traffic": 5.0,
+        "deployments.forget_plans": 3600.0,
         "billing.rate_usage": 2.0,
         "billing.watch_chain": 1.0,
         "billing.settle": HIVE_SETTLE_INTERVAL_S,

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from apps.deployments import edge, leases, traffic
 from apps.deployments import reconcile as reconciling
+from apps.deployments.plans import forgetting
 
 
 @shared_task(name="deployments.reconcile")
@@ -31,3 +32,8 @@ def publish_edge() -> None:
 @shared_task(name="deployments.count_edge_traffic")
 def count_edge_traffic() -> None:
     traffic.count_edge_traffic()
+
+
+@shared_task(name="deployments.forget_plans")
+def forget_plans() -> None:
+    forgetting.forget_plans()
