@@ -12,9 +12,10 @@ from django.utils import timezone
 from agent.protocol import Benchmarks
 from apps.market.matching import rank
 from apps.market.models import NodeReputation
-from apps.market.needs import Need
+from apps.market.needs import Need, Want
 from apps.market.offers import live_book
-from apps.market.quotes import quotes, quotes_together
+from apps.market.placing import place
+from apps.market.quotes import quotes
 from apps.nodes.benchmarks import store
 from apps.nodes.capacity import claim
 from apps.nodes.models import Node, NodeState, Offer, Scheduling
@@ -146,10 +147,10 @@ def test_any_number_of_services_is_placed_in_as_many_queries_as_there_are_filter
     for _ in range(3):
         make_offer(make_node())
     wants = [
-        (small(constraints=text, spread="owner", beside_nodes=siblings, group=f"{text} {number}"), 3)
+        Want(small(constraints=text, spread="owner", beside_nodes=siblings, group=f"{text} {number}"), 3)
         for text in ("(golem.runtime.name=*)", "(!(golem.runtime.name=wasm))")
         for number in range(4)
     ]
     # One for the book, one for each filter, one for where the siblings are.
     with django_assert_num_queries(4):  # type: ignore[attr-defined]
-        quotes_together(wants)
+        place(live_book(), wants)

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from apps.market.models import CloudPrice, GlmRate
 from apps.market.needs import Need
-from apps.market.quotes import Quote, quotes_together
+from apps.market.offers import live_book
+from apps.market.quotes import Quote, quotes
 from apps.money import ZERO, round_glm
 
 HOURS_A_MONTH = 730
@@ -69,8 +70,7 @@ class Comparison:
 
 def compare(need: Need, *, replicas: int) -> Comparison:
     """Nothing is reserved. Three queries and those of the quotes."""
-    (quotes,) = quotes_together([(need, replicas)])
-    here, rates = here_of(quotes), newest_rates()
+    here, rates = here_of(quotes(live_book(), need, count=replicas)), newest_rates()
     worth = [Worth(rate, here.per_hour_glm * rate.price) for rate in rates.values()]
     return Comparison(here, worth, elsewhere(CloudPrice.objects.all(), rates, need, replicas=replicas))
 
@@ -81,10 +81,10 @@ def newest_rates() -> dict[str, GlmRate]:
     return {rate.currency: rate for rate in newest}
 
 
-def here_of(quotes: list[Quote]) -> Here:
-    prices = [quote.price_per_hour_glm for quote in quotes if quote.price_per_hour_glm is not None]
-    reason = next((quote.reason for quote in quotes if quote.price_per_hour_glm is None), "")
-    return Here(len(quotes), len(prices), sum(prices, ZERO), reason)
+def here_of(found: list[Quote]) -> Here:
+    prices = [quote.price_per_hour_glm for quote in found if quote.price_per_hour_glm is not None]
+    reason = next((quote.reason for quote in found if quote.price_per_hour_glm is None), "")
+    return Here(len(found), len(prices), sum(prices, ZERO), reason)
 
 
 def elsewhere(
