@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given as given_that
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from agent.config import Config, Rent, Rules
 from agent.negotiate import objection_to_assignment
@@ -146,6 +150,32 @@ def test_the_owners_own_rules_hold_beside_it() -> None:
 def test_it_reads_an_image_only_as_far_as_it_must(given: Workload, looks: bool, sha3: bool) -> None:
     assert judge().looks_into(given) == looks
     assert judge().wants_sha3(given) == sha3
+
+
+DIGESTS = [GOOD, BAD, SHA3, "sha3-256:" + "4" * 64]
+KEYS = [Ed25519PrivateKey.generate() for _ in range(2)]
+SIGNATURES = {(digest, number): signed(digest, key) for digest in DIGESTS for number, key in enumerate(KEYS)}
+some = partial(st.lists, max_size=3, unique=True)
+
+
+@settings(deadline=None)
+@given_that(
+    pinned=st.sampled_from(["", *DIGESTS]),
+    others=some(st.sampled_from(DIGESTS)),
+    images=some(st.sampled_from(DIGESTS)),
+    signers=some(st.sampled_from([pem(key) for key in KEYS])),
+    signatures=some(st.sampled_from(sorted(SIGNATURES))),
+)
+def test_what_the_bee_would_start_is_never_refused_by_its_name(
+    pinned: str, others: list[str], images: list[str], signers: list[str], signatures: list[tuple[str, int]]
+) -> None:
+    """The Queen, who has the name alone, may let pass what the Bee refuses; never the other way round."""
+    name = f"app@{pinned}" if pinned else "app:1"
+    given = workload(name, *(SIGNATURES[each] for each in signatures), images=images, signers=signers)
+    # An image has one digest of each algorithm, and the one by which it is named is its own.
+    digests = {each.partition(":")[0]: each for each in [*others, pinned] if each}
+    if not permits.objection_to_image(given, set(digests.values())):
+        assert permits.objection(given, node_id=ME) == ""
 
 
 # -- how keys are written ---------------------------------------------------------------------------------

@@ -179,3 +179,23 @@ def test_it_serves_programs(
         with pytest.raises(HiveError) as refused:
             sdk.deployments.get("nope")
         assert (refused.value.code, refused.value.status) == ("not_found", 404)
+
+
+def test_it_keeps_keys(
+    token: Token, compose: None, offer: Offer, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token(owner)
+    secret = hive("keys", "make", "ci", "--provider", "0x" + "9" * 40, "--limit", "5").stdout.strip()
+    [key] = read("keys")
+    assert (key["name"], key["limit_glm"], key["key"]) == ("ci", "5", None)
+    changed = read("keys", "change", "ci", "--provider", offer.node_id, "--limit", "none")
+    assert (changed["providers"], changed["limit_glm"]) == ([offer.node_id], None)
+    monkeypatch.setenv("HIVE_TOKEN", secret)
+    assert {each["node_id"] for each in read("plan")["placements"]} == {offer.node_id}
+    refused = hive("keys", "make", "more")
+    assert refused.exit_code == 6
+    assert "reaches plans, deployments and the market" in refused.stderr
+    token(owner)
+    assert hive("keys", "revoke", "ci").exit_code == 0
+    monkeypatch.setenv("HIVE_TOKEN", secret)
+    assert hive("ps").exit_code == 3

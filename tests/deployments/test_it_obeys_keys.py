@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection
 from django.utils import timezone
 
 from agent.protocol import Permit, RunState
@@ -213,6 +216,31 @@ def test_what_is_applied_and_not_placed_yet_counts_for_the_hour(
         apply_plan(second, actor=TESTER, key=key.token)
     assert Deployment.objects.get().name == "one"
     assert apply_plan(planned(key, name="one"), actor=TESTER, key=key.token)  # not counted beside itself
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_plans_applied_at_once_one_gets_the_last_of_it(
+    hive: Hive, make_key: MakeKey, planned: Planned
+) -> None:
+    key = make_key()
+    plans = [planned(key, name=name) for name in ("one", "two", "three", "four")]
+    key.change(actor=TESTER, limit_per_hour_glm=plans[0].price_per_hour_glm * Decimal("2.5"))
+    start = threading.Barrier(len(plans))
+
+    def apply(plan: Plan) -> bool:
+        try:
+            token = ApiToken.objects.get(pk=key.token_id)
+            start.wait(30)
+            apply_plan(plan, actor=TESTER, key=token)
+        except KeyForbids:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(len(plans)) as workers:
+        assert sorted(workers.map(apply, plans)) == [False, False, True, True]
+    assert Deployment.objects.count() == 2
 
 
 # -- when it is placed ------------------------------------------------------------------------------------
