@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from apps.billing.budgeting import open_budget
@@ -16,7 +15,7 @@ from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import Deployment, Plan, Service, Wanted
 from apps.deployments.planned import remember
 from apps.deployments.plans.signing import is_signed
-from apps.deployments.reconcile import wake
+from apps.deployments.reconcile import PROMISED_FIRST, wake
 from apps.deployments.replicas import Replica, ReplicaState
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import ApiToken
@@ -147,8 +146,6 @@ def settle(deployment: Deployment) -> None:
             if replica.state == ReplicaState.FAILED and deployment.wanted == Wanted.RUNNING:
                 replica.service = service
                 begin(replica, reason="another try", now=now)
-    # Those that the plan promised a place first: the others take what is left.
-    promised_first = F("planned_offer").asc(nulls_last=True)
-    replicas = Replica.objects.filter(service__deployment=deployment).order_by(promised_first, "pk")
+    replicas = Replica.objects.filter(service__deployment=deployment).order_by(PROMISED_FIRST, "pk")
     wake(list(replicas.values_list("pk", flat=True)))
     announce(deployment.pk)

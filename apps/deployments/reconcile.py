@@ -35,6 +35,8 @@ MAX_STEPS = 8
 TROUBLE_S = 5.0
 """How long a replica rests after an error of ours, so that it holds up no other."""
 BATCH = 200
+PROMISED_FIRST = F("planned_offer").asc(nulls_last=True)
+"""Of those due at once: where a plan found a place for some of a deployment, the others take what is left."""
 
 SETTLED = Q(state=ReplicaState.FAILED) | Q(state=ReplicaState.STOPPED) & (
     Q(service__deployment__wanted=Wanted.STOPPED) | Q(index__gt=F("service__replicas_wanted"))
@@ -67,7 +69,7 @@ def reconcile_due() -> int:
     """All replicas whose time has come. Returns how many."""
     wake_displaced()
     now = timezone.now()
-    due = Replica.objects.filter(retry_at__lte=now).exclude(SETTLED).order_by("retry_at")
+    due = Replica.objects.filter(retry_at__lte=now).exclude(SETTLED).order_by("retry_at", PROMISED_FIRST)
     ids = list(due.values_list("pk", flat=True)[:BATCH])
     reconcile_each(ids)
     return len(ids)
