@@ -99,7 +99,7 @@ class Bee:
             runtimes=runtimes.values(),
             key=self.key,
             machine_threads=machine.all_threads(),
-            properties=lambda: machine.properties(config.name, home),
+            properties=lambda: machine.properties(config.name, home, config.region) | hardware.cpu(),
         )
         self._answers: list[Answer] = []
         self._offers_due = self._observed_due = self._papers_due = False
@@ -141,7 +141,8 @@ class Bee:
             agent_version=_version(),
             runtimes=sorted(self.runtimes),
             ssh_host_key=public_key_line(self.home),
-            properties=machine.properties(self.config.name, self.home) | hardware.properties(),
+            properties=machine.properties(self.config.name, self.home, self.config.region)
+            | hardware.properties(),
         )
 
     # -- listening ------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ def _quoted(config: Config) -> dict[str, Any]:
         "url": _text(config.url),
         "name": _text(config.name),
         "advertise": _text(config.advertise),
+        "region": _text(config.region),
         "hours": _text(config.rent.hours),
         "policy": _text(config.prices.policy),
         "runtimes": _text(config.rules.runtimes),
@@ -77,13 +78,18 @@ url = {url}
 name = {name}
 # Host or address where the Hive's edge reaches what runs here.
 advertise = {advertise}
+# Where it stands, such as "eu-central" or "us-east": teams may ask for it. The Hive holds it against the time
+# that a message takes to here and back, and shows on this node's page if it doubts it. "": not said.
+region = {region}
 
 # The most that is rented out at any time, over all runtimes together.
 [rent]
 threads = "{c.rent.threads:f}"
 mem_gib = "{c.rent.mem_gib:f}"
 storage_gib = "{c.rent.storage_gib:f}"
-# The most that one replica may write; one that writes more is ended.
+# NVIDIA's, with its container toolkit, each to one container at a time. 0: none.
+gpus = {c.rent.gpus}
+# The most that a replica may write that rents no storage of its own; one that writes more is ended.
 replica_storage_gib = "{c.rent.replica_storage_gib:f}"
 # When it is for rent, in this machine's local time, such as ["22:00-08:00", "sat,sun 08:00-24:00"]. A span
 # that passes midnight belongs to the day on which it starts. Outside of them nothing is offered, and what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ RUNTIMES = ("docker", "process", "qemu", "wasm")
 _LEAST, _MOST = Decimal("1e-9"), Decimal("1e9")
 """Of a figure in bee.toml, so that sums of them have a place for every digit; zero may stand where it can."""
 _MOST_GLM = 1_000_000
+REGION = re.compile(r"[a-z0-9-]{0,40}")
 
 
 def _not_negative(struct: msgspec.Struct, *names: str) -> None:
@@ -170,8 +172,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     advertise: str
     rent: Rent
+    region: str = ""
+    """Where the machine is, by a code of the Hive's, such as eu-central; "": not said."""
     prices: Prices = Prices()
     rules: Rules = Rules()
+
+    def __post_init__(self) -> None:
+        if not REGION.fullmatch(self.region):
+            raise ValueError(
+                f"region: expected a code in lower case such as eu-central, got {self.region[:60]!r}"
+            )
 
     @property
     def socket_url(self) -> str:

@@ -42,7 +42,7 @@ def bits(architecture: str) -> list[int]:
 
 def cpu(root: Path = ROOT) -> dict[str, str]:
     """Of the first processor; ARM names none."""
-    told = dict(_lines(root / "proc/cpuinfo", until=""))
+    told = dict(lines(root / "proc/cpuinfo", until=""))
     named = {
         "golem.inf.cpu.vendor": told.get("vendor_id", ""),
         "golem.inf.cpu.brand": told.get("model name", ""),
@@ -71,13 +71,13 @@ def model(root: Path = ROOT) -> str:
 def gpus(root: Path = ROOT) -> list[dict[str, Any]]:
     """`{vendor, pci, model?, mem_gib?}` each; `pci` is vendor and device as the ID registry has them."""
     folder = root / "sys/bus/pci/devices"
-    return [_gpu(device, root) for device in _folders(folder) if _is_gpu(device)]
+    return [_gpu(device, root) for device in folders(folder) if _is_gpu(device)]
 
 
 def networks(root: Path = ROOT) -> list[dict[str, Any]]:
     """`{name, mbit_s?}` of every interface to the outside; a virtual one may have no speed."""
     folder = root / "sys/class/net"
-    names = outer_interfaces([each.name for each in _folders(folder)], folder)
+    names = outer_interfaces([each.name for each in folders(folder)], folder)
     return [{"name": name} | _speed(folder / name) for name in names]
 
 
@@ -97,7 +97,7 @@ def _gpu(device: Path, root: Path) -> dict[str, Any]:
 
 def _gpu_model(device: Path, root: Path, vendor: int, product: int) -> str:
     """Of its driver, else of the ID registry that most distributions have."""
-    nvidia = dict(_lines(root / "proc/driver/nvidia/gpus" / device.name / "information"))
+    nvidia = dict(lines(root / "proc/driver/nvidia/gpus" / device.name / "information"))
     if name := nvidia.get("Model") or _text(device / "product_name"):
         return name
     for registry in ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"):
@@ -123,14 +123,14 @@ def _speed(interface: Path) -> dict[str, int]:
     return {"mbit_s": int(told)} if told.isdigit() and int(told) else {}
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError:
         return []
 
 
-def _lines(path: Path, until: str | None = None) -> Iterator[tuple[str, str]]:
+def lines(path: Path, until: str | None = None) -> Iterator[tuple[str, str]]:
     """`name : value` pairs, up to a line that is `until`."""
     for line in _text(path).splitlines():
         if line == until:

@@ -42,9 +42,9 @@ def rentable_mem_gib() -> Decimal:
     return (mem_gib() * 3 / 4).quantize(_TENTH, rounding=ROUND_FLOOR)
 
 
-def properties(name: str, folder: Path) -> dict[str, Any]:
+def properties(name: str, folder: Path, region: str = "") -> dict[str, Any]:
     """What every offer repeats; `hardware.properties` has the rest."""
-    return {
+    return ({"hive.region": region} if region else {}) | {
         "golem.node.id.name": name,
         "golem.inf.cpu.architecture": platform.machine(),
         "golem.inf.cpu.cores": psutil.cpu_count(logical=False) or int(cpu_threads()),

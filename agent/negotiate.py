@@ -138,7 +138,7 @@ def local_time() -> datetime:
 
 def _lack(terms: Terms, standing: Standing) -> str:
     """The runtimes share one machine: what is rented out on all of them is held against what is for rent."""
-    rent = standing.rent
+    rent, offer = standing.rent, standing.offers.get(terms.offer_id)
     for_rent = (rent.threads, rent.mem_gib, rent.storage_gib, Decimal(rent.gpus))
     others = [each for each in standing.signed if each.agreement_id != terms.agreement_id]
     for (name, words), whole in zip(_SIZES.items(), for_rent, strict=True):
@@ -146,4 +146,6 @@ def _lack(terms: Terms, standing: Standing) -> str:
         free = max(whole - sum((Decimal(getattr(each, name)) for each in others), Decimal(0)), Decimal(0))
         if asked > free:
             return f"{asked:f} {words} are asked, {free:f} are free"
+    if offer and terms.gpus > offer.gpus:
+        return f"{terms.gpus} GPUs are asked, {offer.gpus} are offered on {offer.runtime}"
     return ""

@@ -9,12 +9,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent import typed_data
+from agent import gpus, typed_data
 from agent.config import Config
+from agent.gpus import Gpu
 from agent.identity import node_id
 from agent.keys import Signer
 from agent.protocol import Offer, Price
-from agent.runtimes.base import Runtime
+from agent.runtimes.base import Accelerated, Runtime
 
 VALID_S = 3600.0
 RENEW_AFTER_S = VALID_S / 2
@@ -38,6 +39,7 @@ def make_offers(
             cpu_threads=config.rent.threads,
             mem_gib=config.rent.mem_gib,
             storage_gib=config.rent.storage_gib,
+            gpus=len(_gpus(runtime, config)),
             price=asked,
             valid_s=VALID_S,
             issued_at_ms=now_ms,
@@ -53,6 +55,11 @@ def make_offers(
     ]
 
 
+def _gpus(runtime: Runtime, config: Config) -> list[Gpu]:
+    """Those that this runtime gives, as many as the owner rents out."""
+    return runtime.gpus[: config.rent.gpus] if isinstance(runtime, Accelerated) else []
+
+
 def _properties(runtime: Runtime, config: Config, asked: Price) -> dict[str, Any]:
     rent = config.rent
     return {
@@ -65,7 +72,9 @@ def _properties(runtime: Runtime, config: Config, asked: Price) -> dict[str, Any
         "golem.com.pricing.model": "linear",
         "golem.com.pricing.model.linear.coeffs": _coefficients(asked),
         "golem.com.usage.vector": ["golem.usage.cpu_sec", "golem.usage.duration_sec"],
+        "golem.srv.caps.multi-activity": True,
         "hive.com.egress-gib-glm": _plain(asked.egress_gib_glm),
+        **gpus.properties(_gpus(runtime, config)),
     }
 
 

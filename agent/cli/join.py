@@ -13,7 +13,7 @@ import click
 
 from agent import machine
 from agent.cli.exits import or_exit
-from agent.cli.options import AMOUNT, HOURS, PORTAL_URL, home_option
+from agent.cli.options import AMOUNT, HOURS, PORTAL_URL, REGION_CODE, home_option
 from agent.config import RUNTIMES, Config, Prices, Rent, Rules, write_config
 from agent.errors import AgentError
 
@@ -41,6 +41,16 @@ _PRICES = Prices()
 )
 @click.option("--threads", type=AMOUNT, help="CPU threads for rent.  [default: all]")
 @click.option("--memory", type=AMOUNT, metavar="GIB", help="Memory for rent.  [default: three quarters]")
+@click.option(
+    "--gpus",
+    type=click.IntRange(0, 1024),
+    default=0,
+    metavar="NUMBER",
+    help="GPUs for rent.  [default: none]",
+)
+@click.option(
+    "--region", type=REGION_CODE, default="", help="Where it stands, such as eu-central.  [default: not said]"
+)
 @click.option(
     "--hours",
     multiple=True,
@@ -154,10 +164,12 @@ def _config(url: str, home: Path, chosen: dict[str, Any]) -> Config:
         url=url,
         name=chosen["name"],
         advertise=chosen["advertise"],
+        region=chosen["region"],
         rent=Rent(
             threads=machine.cpu_threads() if chosen["threads"] is None else chosen["threads"],
             mem_gib=machine.rentable_mem_gib() if chosen["memory"] is None else chosen["memory"],
             storage_gib=machine.storage_gib(home),
+            gpus=chosen["gpus"],
             hours=chosen["hours"],
         ),
         prices=Prices(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from agent.config import REGION
 from agent.rules.hours import read_span
 
 HOME_VARIABLE = "HIVE_BEE_HOME"
@@ -53,7 +54,18 @@ class _Hours(click.ParamType):
         return str(value)
 
 
-AMOUNT, HOURS, PORTAL_URL = _Amount(), _Hours(), _PortalUrl()
+class _Region(click.ParamType):
+    """A code such as eu-central."""
+
+    name = "CODE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not REGION.fullmatch(value):
+            self.fail(f"{value!r}: expected a code in lower case such as eu-central", param, ctx)
+        return str(value)
+
+
+AMOUNT, HOURS, PORTAL_URL, REGION_CODE = _Amount(), _Hours(), _PortalUrl(), _Region()
 
 home_option = click.option(
     "--home",

@@ -10,7 +10,10 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from agent.gpus import Gpu
 from agent.protocol import Assignment, Workload
+
+GIB = 1 << 30
 
 
 class RuntimeFault(Exception):
@@ -32,6 +35,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     judged: frozenset[str] | None = None
     """Digests of the image that the owner's rules were asked about: no other may be started. None: they have
     nothing to ask of images."""
+
+
+def storage_of(workload: Workload, otherwise_bytes: int) -> int:
+    """The most that it may write, in bytes: what it rents, else what the owner lets any replica write."""
+    return int(workload.storage_gib * GIB) if workload.storage_gib > 0 else otherwise_bytes
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +104,13 @@ class Forwarding(Protocol):
     async def has_answered(self, run: Run) -> bool:
         """Whether the replica itself has taken up a connection to its endpoint that is open now."""
         ...
+
+
+@runtime_checkable
+class Accelerated(Protocol):
+    """A runtime that gives GPUs, each to one replica at a time."""
+
+    gpus: list[Gpu]
 
 
 class Runtime(Protocol):

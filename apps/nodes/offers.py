@@ -19,6 +19,7 @@ from django.utils import timezone
 from agent import protocol, typed_data
 from apps.money import price_columns, round_glm
 from apps.nodes.models import STANDING, Node, Offer, OfferState
+from apps.nodes.offered_properties import fault_of_properties
 from apps.nodes.sizes import Size
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
@@ -86,7 +87,7 @@ def fault(offer: protocol.Offer, *, node_id: str) -> str | None:
         return price_fault
     if not 0 < offer.valid_s <= LONGEST_VALID_S:
         return f"valid_s: expected at most {LONGEST_VALID_S}, got {offer.valid_s}"
-    return _fault_of_identity(offer, node_id=node_id)
+    return fault_of_properties(offer) or _fault_of_identity(offer, node_id=node_id)
 
 
 def fault_of_price(price: protocol.Price) -> str | None:
@@ -106,7 +107,10 @@ def _fault_of_identity(offer: protocol.Offer, *, node_id: str) -> str | None:
         return "offer_id must be a UUID and issued_at_ms an instant"
     if not canonical or len(offer.runtime) > 40 or offer.issued_at_ms < 0:
         return "offer_id must be a UUID in lower case, runtime at most 40 characters"
-    message = typed_data.offer(offer, node=node_id, chain_id=settings.HIVE_CHAIN_ID)
+    try:
+        message = typed_data.offer(offer, node=node_id, chain_id=settings.HIVE_CHAIN_ID)
+    except (ValueError, RecursionError):
+        return "properties: can't be written down as the JSON that is signed"
     if not typed_data.is_signed_by(message, offer.signature, node_id):
         return f"not signed by {node_id} for chain {settings.HIVE_CHAIN_ID}"
     return None

@@ -127,6 +127,16 @@ async def test_a_fork_without_end_ends_where_nothing_but_the_guard_counts(
     assert re.match("killed: [0-9]+ processes, 512 are allowed", await end_of(runtime, run, 60))
 
 
+async def test_it_lets_one_write_as_much_as_it_rents(catalogue: Path) -> None:
+    """More than others may, and no more than that."""
+    runtime = ProcessRuntime(catalogue, storage_bytes=4 * MIB)
+    run = await runtime.start(order("hoarder", storage_gib=Decimal("0.0625")))
+    assert (await end_of(runtime, run, 20)).startswith("killed: out of disk (64 MiB are rented)")
+    await runtime.remove(run)
+    whole = await runtime.start(order("one_file", storage_gib=Decimal("0.0625")))
+    assert "beyond the 64 MiB of disk" in await end_of(runtime, whole, 20)
+
+
 async def test_it_ends_what_fills_its_disk(runtime: ProcessRuntime) -> None:
     run = await runtime.start(order("hoarder"))
     assert (await end_of(runtime, run, 20)).startswith("killed: out of disk (64 MiB are rented)")

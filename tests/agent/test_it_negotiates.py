@@ -221,7 +221,10 @@ def test_it_rents_nothing_out_twice() -> None:
 def test_storage_and_gpus_are_rented_out_once_too() -> None:
     rent = replace(CONFIG.rent, gpus=2)
     other = replace(TERMS, agreement_id="g0", storage_gib=Decimal(7), gpus=1)
-    assert objection(replace(TERMS, storage_gib=Decimal(3), gpus=1), rent=rent, signed=[other]) == ""
+    offered = {"o1": replace(OFFER, gpus=2)}
+    asked = replace(TERMS, storage_gib=Decimal(3), gpus=1)
+    assert objection(asked, rent=rent, signed=[other], offers=offered) == ""
+    assert objection(asked, rent=rent) == "1 GPUs are asked, 0 are offered on process"
     more = replace(TERMS, storage_gib=Decimal("3.5"))
     assert objection(more, rent=rent, signed=[other]) == "3.5 GiB of storage are asked, 3 are free"
     more = replace(TERMS, gpus=2)

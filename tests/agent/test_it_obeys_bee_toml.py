@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from agent.config import read_config, write_config
+from agent.errors import AgentError
 from agent.protocol import ImageSignature, Verdict
 from agent.rules.digests import of_folder
 from tests.agent.conftest import SERVER, agent, config_for, left_of, put_image
@@ -64,6 +65,26 @@ async def is_healthy(queen: QueenDouble, **workload: Any) -> None:
     given = assignment(await queen.agree(), **workload)
     await queen.want(given)
     await queen.until(lambda: queen.is_seen(given, "healthy"))
+
+
+async def test_it_tells_its_region_and_what_is_built_in(queen: QueenDouble, home: Path) -> None:
+    join = ["join", queen.url, "bee_abc", "--home", str(home), "--runtime", "process", "--gpus", "2"]
+    status, _, error = await agent(*join, "--region", "eu-central")
+    assert status == 0, error
+    config = read_config(home)
+    assert (config.region, config.rent.gpus) == ("eu-central", 2)
+    assert queen.hellos[-1].info.properties["hive.region"] == "eu-central"
+    status, _, error = await agent(*join, "--force", "--region", "Next Door")
+    assert status == 2
+    assert "expected a code in lower case such as eu-central" in error
+
+
+def test_it_takes_no_region_that_is_no_code(home: Path) -> None:
+    home.mkdir()
+    write_config(home, config_for("http://q", "process"))
+    (home / "bee.toml").write_text((home / "bee.toml").read_text().replace('region = ""', 'region = "EU"'))
+    with pytest.raises(AgentError, match="region: expected a code in lower case such as eu-central"):
+        read_config(home)
 
 
 async def test_it_asks_for_hours_and_teams_when_joining(queen: QueenDouble, home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import time
 import uuid
@@ -71,6 +72,17 @@ async def test_it_ends_one_that_ignores_sigterm(runtime: DockerRuntime, image: s
     await runtime.stop(run, 2)
     assert 1.9 < clock.boot_s() - begun_s < 6
     assert not (await runtime.status(run)).alive
+
+
+async def test_it_lets_one_write_as_much_as_it_rents(narrow: DockerRuntime, image: str) -> None:
+    """More than others may, and no more than that; known to the next agent, too."""
+    fill = shell("i=0; while :; do i=$((i+1)); head -c 8000000 /dev/zero > /www/$i; sleep 0.1; done")
+    run = await narrow.start(order(narrow, image, command=fill, storage_gib=Decimal("0.0625")))
+    assert await narrow.adopt() == [run]
+    async with asyncio.timeout(30):
+        while (status := await narrow.status(run)).alive:
+            await asyncio.sleep(0.2)
+    assert re.match(r"killed: it wrote \d+ MiB, 64 MiB are for it", status.reason)
 
 
 async def test_it_ends_one_that_fills_its_disk(narrow: DockerRuntime, image: str) -> None:

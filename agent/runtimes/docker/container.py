@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from agent import clock
 from agent.runtimes.base import Order, Run
 
 NODE, ASSIGNMENT, AGREEMENT, GENERATION = "hive.node", "hive.assignment", "hive.agreement", "hive.generation"
-ADVERTISE = "hive.advertise"
+ADVERTISE, STORAGE, GPUS = "hive.advertise", "hive.storage-bytes", "hive.gpus"
 NAME = "docker"
 _PROCESSES = 512
 _FIRST_TO_DIE = 500
@@ -23,8 +24,13 @@ def name_of(assignment_id: str) -> str:
     return f"hive-{assignment_id}"
 
 
-def creation(order: Order, *, image: str, network: str, storage_bytes: int) -> dict[str, Any]:
-    """Body of `POST /containers/create`: nothing the replica does not need, and a limit on all it has."""
+def creation(
+    order: Order, *, image: str, network: str, storage_bytes: int, gpus: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Body of `POST /containers/create`: nothing the replica does not need, and a limit on all it has.
+
+    `gpus` are the ids of those that it gets.
+    """
     assignment, workload = order.assignment, order.assignment.workload
     port = f"{workload.port}/tcp"
     memory = int(workload.mem_gib * (1 << 30))
@@ -32,7 +38,7 @@ def creation(order: Order, *, image: str, network: str, storage_bytes: int) -> d
         "Image": image,
         "Cmd": workload.command,
         "Entrypoint": workload.entrypoint,
-        "Env": [f"{name}={value}" for name, value in _variables(order).items()],
+        "Env": [f"{name}={value}" for name, value in _variables(order, gpus).items()],
         "Hostname": assignment.replica,
         "Labels": {
             NODE: order.node_id,
@@ -40,6 +46,8 @@ def creation(order: Order, *, image: str, network: str, storage_bytes: int) -> d
             AGREEMENT: assignment.agreement_id,
             GENERATION: str(assignment.generation),
             ADVERTISE: order.advertise,
+            STORAGE: str(storage_bytes),
+            **({GPUS: ",".join(gpus)} if gpus else {}),
         },
         "ExposedPorts": {port: {}} if workload.port else {},
         "HostConfig": {
@@ -49,6 +57,7 @@ def creation(order: Order, *, image: str, network: str, storage_bytes: int) -> d
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": workload.read_only,
             "Tmpfs": {"/tmp": f"rw,nosuid,nodev,mode=1777,size={memory}"} if workload.read_only else {},
+            "DeviceRequests": [_these(gpus)] if gpus else [],
             "Memory": memory,
             "MemorySwap": memory,
             "NanoCpus": int(workload.cpu_threads * 1_000_000_000),
@@ -64,9 +73,9 @@ def creation(order: Order, *, image: str, network: str, storage_bytes: int) -> d
     }
 
 
-def limited(body: dict[str, Any], storage_bytes: int) -> dict[str, Any]:
+def limited(body: dict[str, Any]) -> dict[str, Any]:
     """The same with a limit on its storage, which overlay2 on XFS with quotas, btrfs and zfs know to keep."""
-    return body | {"HostConfig": body["HostConfig"] | {"StorageOpt": {"size": str(storage_bytes)}}}
+    return body | {"HostConfig": body["HostConfig"] | {"StorageOpt": {"size": body["Labels"][STORAGE]}}}
 
 
 def run_of(attributes: dict[str, Any]) -> Run:
@@ -78,7 +87,10 @@ def run_of(attributes: dict[str, Any]) -> Run:
         agreement_id=labels.get(AGREEMENT, ""),
         runtime=NAME,
         endpoint=_endpoint(attributes, labels.get(ADVERTISE, "")),
-        detail={"network": attributes["HostConfig"]["NetworkMode"]},
+        detail={
+            "network": attributes["HostConfig"]["NetworkMode"],
+            "storage_bytes": int(labels.get(STORAGE, 0)),
+        },
     )
 
 
@@ -97,9 +109,16 @@ def boot_s(engine_time: str) -> float | None:
     return clock.boot_s() - max(0.0, time.time() - ended)
 
 
-def _variables(order: Order) -> dict[str, str]:
+def _these(gpus: Sequence[str]) -> dict[str, Any]:
+    """Source: Docker Engine API, `DeviceRequest`."""
+    return {"Driver": "nvidia", "DeviceIDs": list(gpus), "Capabilities": [["gpu"]]}
+
+
+def _variables(order: Order, gpus: Sequence[str]) -> dict[str, str]:
+    """Where NVIDIA's runtime is the engine's default, a team's variable could name any GPU: not here."""
     workload = order.assignment.workload
     own = {
+        "NVIDIA_VISIBLE_DEVICES": ",".join(gpus) or "void",
         "HIVE_REPLICA": order.assignment.replica,
         "HIVE_NODE": order.node_id,
         "HIVE_GENERATION": str(order.assignment.generation),

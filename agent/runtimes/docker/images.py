@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from agent.protocol import Workload
-from agent.runtimes.base import ImageMissing, RuntimeFault
+from agent.runtimes.base import ImageMissing, RuntimeFault, storage_of
 from agent.runtimes.docker.engine import Absent, Engine
 
 _PINS = 256
@@ -29,7 +29,8 @@ class Images:
         try:
             found = await self._inspect(workload.image)
         except Absent:
-            found = await self._pull(workload.image)
+            limit_bytes = max(self._limit_bytes, storage_of(workload, 0))
+            found = await self._pull(workload.image, limit_bytes)
         if not is_named(workload.image, found):
             raise ImageMissing(f"the engine answers for {workload.image} with an image of another digest")
         while len(self._pins) >= _PINS:
@@ -61,16 +62,16 @@ class Images:
     async def _inspect(self, image: str) -> dict[str, Any]:
         return await self._engine.ask(self._engine.api.inspect_image, image)
 
-    async def _pull(self, image: str) -> dict[str, Any]:
-        api, progress = self._engine.api, Progress(self._limit_bytes)
+    async def _pull(self, image: str, limit_bytes: int) -> dict[str, Any]:
+        api, progress = self._engine.api, Progress(limit_bytes)
         try:
             await self._engine.follow(
                 lambda: api.pull(with_tag(image), stream=True, decode=True), progress.note
             )
             found = await self._inspect(image)
-            if found["Size"] > self._limit_bytes:  # packed, it was smaller
+            if found["Size"] > limit_bytes:  # packed, it was smaller
                 await self._engine.ask(api.remove_image, image)
-                raise RuntimeFault(too_large(found["Size"], self._limit_bytes))
+                raise RuntimeFault(too_large(found["Size"], limit_bytes))
         except RuntimeFault as fault:
             raise ImageMissing(f"image {image} can't be pulled: {fault}") from fault
         return found

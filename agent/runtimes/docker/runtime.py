@@ -17,10 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.gpus import installed
 from agent.protocol import Workload
-from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
+from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal, storage_of
 from agent.runtimes.docker import container, following
 from agent.runtimes.docker.engine import Absent, Conflict, Engine
+from agent.runtimes.docker.gpus import Gpus
 from agent.runtimes.docker.images import Images
 from agent.runtimes.docker.leases import Leases
 from agent.runtimes.docker.networks import Networks
@@ -49,6 +51,9 @@ class DockerRuntime:
         self._engine_limits_storage = True
         """Until it says that it can't."""
         self._storage = StorageWatch(engine, storage_bytes)
+        self.gpus = installed()
+        """Those that this engine gives, once `self_test` has seen it give one."""
+        self._free_gpus = Gpus(engine, self.gpus)
 
     @classmethod
     def detect(cls, node_id: str, *, home: Path, storage_bytes: int = STORAGE_BYTES) -> DockerRuntime:
@@ -60,8 +65,14 @@ class DockerRuntime:
             raise RuntimeFault(f"leases of containers can't be written down: {error}") from error
 
     async def self_test(self) -> None:
-        """Run a container that ends at once. Raises RuntimeFault."""
+        """Run a container that ends at once, and one with a GPU where there is any. Raises RuntimeFault."""
         await try_out(self, self._engine, self._node_id)
+        if self.gpus:
+            try:
+                await try_out(self, self._engine, self._node_id, gpus=1)
+            except RuntimeFault as fault:
+                log.warning("the engine gives no GPU, so none is offered: %s", fault)
+                self.gpus = []
 
     # -- images ---------------------------------------------------------------------------------------------
 
@@ -75,25 +86,26 @@ class DockerRuntime:
     # -- starting and ending --------------------------------------------------------------------------------
 
     async def start(self, order: Order) -> Run:
-        network = await self._networks.take()
+        network, workload = await self._networks.take(), order.assignment.workload
         id = ""
         try:
-            id = await self._create(order, network)
-            grace_s = order.assignment.workload.stop_grace_s
-            self._leases.write(id, order.lease_until_s, grace_s)
+            async with self._free_gpus.chosen(workload.gpus, order.assignment.assignment_id) as gpus:
+                id = await self._create(order, network, gpus)
+            self._leases.write(id, order.lease_until_s, workload.stop_grace_s)
             await self._engine.ask(self._engine.api.start, id)
             return container.run_of(await self._inspect(id))
         except (RuntimeFault, OSError) as error:
             await self._undo(id, network)
             raise error if isinstance(error, RuntimeFault) else RuntimeFault(str(error)) from error
 
-    async def _create(self, order: Order, network: str) -> str:
+    async def _create(self, order: Order, network: str, gpus: list[str]) -> str:
         """A container of that name is left over from an earlier start: it makes room."""
         body = container.creation(
             order,
             image=await self._images.pinned(order.assignment.workload, order.judged),
             network=network,
-            storage_bytes=self._storage_bytes,
+            storage_bytes=storage_of(order.assignment.workload, self._storage_bytes),
+            gpus=gpus,
         )
         name = container.name_of(order.assignment.assignment_id)
         try:
@@ -108,7 +120,7 @@ class DockerRuntime:
         if not self._engine_limits_storage:
             return str((await ask(create, body, name))["Id"])
         try:
-            return str((await ask(create, container.limited(body, self._storage_bytes), name))["Id"])
+            return str((await ask(create, container.limited(body), name))["Id"])
         except (Absent, Conflict):
             raise
         except RuntimeFault as fault:

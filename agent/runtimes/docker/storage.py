@@ -25,6 +25,7 @@ class StorageWatch:
     """`overdrawn(run)` says at once what is known, and looks again in the background when it is time."""
 
     def __init__(self, engine: Engine, limit_bytes: int) -> None:
+        """`limit_bytes` holds for runs that say nothing of their own, as those of older agents."""
         self._engine, self._limit_bytes = engine, limit_bytes
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._due_s: dict[str, float] = {}
@@ -35,7 +36,8 @@ class StorageWatch:
         look = self._looks.get(run.run_id)
         is_due = time.monotonic() >= self._due_s.setdefault(run.run_id, time.monotonic() + _EVERY_S)
         if is_due and (look is None or look.done()):
-            self._looks[run.run_id] = asyncio.create_task(self._look(run.run_id))
+            limit_bytes = int(run.detail.get("storage_bytes", 0)) or self._limit_bytes
+            self._looks[run.run_id] = asyncio.create_task(self._look(run.run_id, limit_bytes))
         return self._verdicts.get(run.run_id, "")
 
     def forget(self, run: Run) -> None:
@@ -44,13 +46,13 @@ class StorageWatch:
         self._due_s.pop(run.run_id, None)
         self._verdicts.pop(run.run_id, None)
 
-    async def _look(self, id: str) -> None:
+    async def _look(self, id: str, limit_bytes: int) -> None:
         begun_s = time.monotonic()
         try:
             written = await self._written_bytes(id)
-            if written > self._limit_bytes:
+            if written > limit_bytes:
                 self._verdicts[id] = (
-                    f"killed: it wrote {_mib(written)} MiB, {_mib(self._limit_bytes)} MiB are for it"
+                    f"killed: it wrote {_mib(written)} MiB, {_mib(limit_bytes)} MiB are for it"
                 )
         except RuntimeFault as fault:
             log.debug("what %s has written can't be seen: %s", id, fault)

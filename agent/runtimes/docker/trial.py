@@ -23,10 +23,10 @@ _PATIENCE_S = 30.0
 _STEP_S = 0.05
 
 
-async def try_out(runtime: Runtime, engine: Engine, node_id: str) -> None:
+async def try_out(runtime: Runtime, engine: Engine, node_id: str, *, gpus: int = 0) -> None:
     """Takes about half a second, and its patience at most. Raises RuntimeFault with what did not work."""
     await _have_image(engine)
-    run = await runtime.start(_order(node_id))
+    run = await runtime.start(_order(node_id, gpus))
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await _end_well(runtime, run)
@@ -56,7 +56,7 @@ def _nothing() -> bytes:
     return buffer.getvalue()
 
 
-def _order(node_id: str) -> Order:
+def _order(node_id: str, gpus: int) -> Order:
     workload = Workload(
         image=f"{_REPOSITORY}:{_TAG}",
         runtime="docker",
@@ -64,6 +64,7 @@ def _order(node_id: str) -> Order:
         mem_gib=Decimal("0.0625"),
         command=_COMMAND,
         read_only=True,
+        gpus=gpus,
     )
     assignment = Assignment(
         assignment_id=f"self-test-{uuid.uuid4()}",

@@ -27,7 +27,7 @@ import msgspec
 from agent import clock
 from agent.protocol import Workload
 from agent.runtimes import catalogue
-from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal
+from agent.runtimes.base import Counters, Order, Run, RuntimeFault, Status, Terminal, storage_of
 from agent.runtimes.guarded import bubblewrap, cgroups, confinement, following, proctree, work_folder
 from agent.runtimes.guarded.pseudo_terminal import open_pseudo_terminal
 from agent.runtimes.guarded.work_folder import folder_of
@@ -62,7 +62,7 @@ class Guarded:
     version: str
 
     def __init__(self, home: Path, *, storage_bytes: int = DEFAULT_STORAGE_BYTES) -> None:
-        """`storage_bytes` is what one replica may hold on disk."""
+        """`storage_bytes` is what a replica may hold on disk that rents none of its own."""
         self._storage_bytes = storage_bytes
         self._images = home / "images"
         self._work = home / "work" / self.name
@@ -94,6 +94,8 @@ class Guarded:
         return bool(spec.get("walls")) or spec.get("uid") is not None
 
     async def start(self, order: Order) -> Run:
+        if order.assignment.workload.gpus:
+            raise RuntimeFault(f"runtime {self.name} gives no GPUs: docker does")
         folder = self._folder_for(order.assignment.assignment_id)
         try:
             await asyncio.to_thread(self._lay_out, order, folder)
@@ -135,6 +137,7 @@ class Guarded:
         workload, folder = order.assignment.workload, folder_of(run)
         rented_bytes = int(workload.mem_gib * (1 << 30))
         mem_bytes = rented_bytes + payload.overhead_bytes
+        storage_bytes = storage_of(workload, self._storage_bytes)
         walled = payload.sandboxed and not _lack_of_walls()
         needed = payload.reads if walled else [self._work, *payload.reads]
         own_user = confinement.gives_own_user(needed, walls=walled)
@@ -149,10 +152,10 @@ class Guarded:
             "walls": _walls(folder, payload, uid, groups, order.assignment.replica) if walled else [],
             "cgroup": confinement.control_group(run.assignment_id, mem_bytes, workload.cpu_threads),
             "cpus": confinement.cpus(run.assignment_id, workload.cpu_threads),
-            "limits": confinement.limits(own_user=own_user, storage_bytes=self._storage_bytes),
+            "limits": confinement.limits(own_user=own_user, storage_bytes=storage_bytes),
             "mem_bytes": mem_bytes,
             "rented_bytes": rented_bytes,
-            "storage_bytes": self._storage_bytes,
+            "storage_bytes": storage_bytes,
             "grace_s": workload.stop_grace_s,
             "power_button": payload.power_button,
         }

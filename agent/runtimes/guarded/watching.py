@@ -64,6 +64,7 @@ def keep_short(log: str) -> None:
         with open(log, "rb+") as full, open(log + ".1", "wb") as kept:
             full.seek(max(0, full.seek(0, os.SEEK_END) - _LOG_BYTES))
             kept.write(full.read(_LOG_BYTES))
+            kept.flush()  # whoever reads now finds the lines in one of the two
             gone = full.tell()
             full.truncate(0)
         _count_on(log + ".start", gone)
