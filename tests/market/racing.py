@@ -167,9 +167,10 @@ def _faults_of_demands() -> Iterator[str]:
 
 
 def settle() -> None:
-    """Everybody does what is theirs until nothing moves any more."""
-    for _ in range(100):
+    """Everybody does what is theirs until nothing lies with a Bee any more."""
+    while True:
         Demand.objects.filter(state=DemandState.OPEN).update(retry_at=timezone.now())
-        answer_all()
-        if not negotiate_due():
+        negotiate_due()
+        if not Demand.objects.filter(state=DemandState.NEGOTIATING).exists():
             return
+        answer_all()
