@@ -17,7 +17,8 @@ from apps.deployments.compose.interpolation import InterpolationError, interpola
 from apps.deployments.compose.notes import notes_on
 from apps.deployments.compose.problems import ManifestError, Path, Problem, place_of
 from apps.deployments.compose.source import MAX_UNFOLDED, Source
-from apps.market.filters.parse import together
+from apps.market.filters.parse import parse, together
+from apps.market.filters.problems import FilterError
 
 __all__ = ["Health", "Manifest", "ManifestError", "Problem", "ServiceSpec", "parse_manifest"]
 
@@ -152,6 +153,7 @@ def parse_manifest(
     services = {name: _spec(service, file.hive) for name, service in file.services.items()}
     _check_ports(services, source)
     _check_affinities(services, source)
+    _check_constraints(services, source)
     _check_sizes(services, source)
     return Manifest(
         name=file.name,
@@ -197,6 +199,16 @@ def _check_affinities(services: Mapping[str, ServiceSpec], source: Source) -> No
     for name in services:
         if fault := fault_of_affinity(name, affinities):
             source.add(("services", name, "x-hive", "affinity"), fault)
+
+
+def _check_constraints(services: Mapping[str, ServiceSpec], source: Source) -> None:
+    """Each part has been read; together with those of the whole file they may be too many."""
+    for name, spec in services.items():
+        try:
+            parse(spec.constraints)
+        except FilterError as error:
+            path = ("services", name, "x-hive", "constraints")
+            source.add(path, f"together with those of the whole file: {error}")
 
 
 def _check_sizes(services: Mapping[str, ServiceSpec], source: Source) -> None:

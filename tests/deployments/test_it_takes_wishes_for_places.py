@@ -131,6 +131,15 @@ def test_it_takes_every_filter_and_else_the_nearest_wish() -> None:
     assert (inherited.constraints, inherited.regions, inherited.spread) == ("(a=1)", ["eu-*"], "owner")
 
 
+def test_it_counts_the_filters_of_the_whole_file_in() -> None:
+    half = f'x-hive: {{constraints: "(&{"(a=1)" * 60})"}}'
+    with pytest.raises(ManifestError) as caught:
+        manifest(half, top=f"{half}\n")
+    told = str(caught.value.problems[0])
+    assert "constraints: together with those of the whole file: at position" in told
+    assert "more than 100 brackets" in told
+
+
 def test_it_refuses_services_that_would_wait_for_each_other() -> None:
     ring = (
         "services:\n"

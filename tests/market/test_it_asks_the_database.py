@@ -148,6 +148,11 @@ def test_it_asks_what_was_written(offer: Offer, name: str, value: str, pattern: 
     assert ids_meeting(f"({name}={escaped})") == set()
 
 
+def test_it_lets_nobody_meet_what_cannot_be_read(offer: Offer) -> None:
+    assert ids_meeting("") == {offer.pk}
+    assert ids_meeting("(golem.runtime.name=process") == set()
+
+
 def test_it_trusts_its_own_columns_more_than_what_an_offer_says(offer: Offer) -> None:
     lies = {
         "golem.inf.cpu.threads": 512,

@@ -153,6 +153,7 @@ def test_it_reads_escapes(written: str, value: str) -> None:
         ("(!" * 17 + "(a=1)" + ")" * 17, 33, "nested deeper than 16"),
         ("(&" + "(a=1)" * 100 + ")", 498, "more than 100 brackets"),
         ("(a=" + "x" * 4096 + ")", 4097, "at most 4096 characters"),
+        ("(a=" + "*x" * 17 + ")", 4, "at most 16 wildcards"),
         ("(" + "x" * 201 + "=1)", 2, "a name of at most 200"),
     ],
 )

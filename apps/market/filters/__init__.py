@@ -6,6 +6,7 @@ Queen's own columns, `advice` tells slips of the pen. `tree.holds` is the meanin
 
 from __future__ import annotations
 
+import logging
 from uuid import UUID
 
 from apps.market.filters.parse import parse
@@ -13,11 +14,18 @@ from apps.market.filters.problems import FilterError as FilterError
 from apps.market.filters.sql import to_q
 from apps.nodes.models import Offer, OfferState
 
+logger = logging.getLogger("hive.market")
+
 
 def ids_meeting(text: str) -> set[UUID]:
     """The live offers that meet a filter; in one query.
 
-    Raises FilterError.
+    One that can't be read, since an earlier Hive allowed more, is met by none: it holds up no other demand.
     """
-    live = Offer.objects.filter(to_q(parse(text)), state=OfferState.LIVE).order_by()
+    try:
+        condition = to_q(parse(text))
+    except FilterError as error:
+        logger.error("a demand's constraints can't be read: %s", error)
+        return set()
+    live = Offer.objects.filter(condition, state=OfferState.LIVE).order_by()
     return set(live.values_list("id", flat=True))

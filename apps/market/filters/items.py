@@ -21,6 +21,8 @@ from apps.market.filters.tree import (
 
 MAX_NAME = 200
 MAX_NUMBER = 64
+MAX_WILDCARDS = 16
+"""Each may make the database look through the whole of a text once more."""
 
 _NAME = re.compile(r"([^$\[\]]+)(\[[^\]]*\])?(?:\$(.*))?")
 _ESCAPED = re.compile(r"(?:\\[0-9a-fA-F]{2})+")
@@ -105,6 +107,8 @@ def _pieces(text: str, place: int, value: str) -> tuple[str, ...]:
     """What stands between wildcards, without the blanks around the value, escapes read."""
     found, index = [], place
     stripped = value.rstrip()
+    if stripped.count("*") > MAX_WILDCARDS:
+        raise FilterError(text, place, f"expected at most {MAX_WILDCARDS} wildcards in a value")
     for piece in stripped.split("*"):
         found.append(_unescaped(text, index, piece))
         index += len(piece) + 1
