@@ -228,6 +228,15 @@ def test_a_failed_start_counts_once_the_same_came_up_elsewhere(
     assert told.sentences[0] == "failed once to start what came up elsewhere"
 
 
+def test_a_start_elsewhere_is_news_for_who_failed_at_it(node: Node, make_node: Callable[..., Node]) -> None:
+    note(node.pk, FactKind.START_FAILED, reference="failed:1", subject="web")
+    reckon_due()
+    # Long enough ago that the node itself has no news any more.
+    NodeReputation.objects.filter(node=node).update(computed_at=timezone.now() + timedelta(minutes=2))
+    note(make_node().pk, FactKind.STARTED, reference="started:1", subject="web")
+    assert reputation(node).score < NEWCOMER.score
+
+
 # -- days -------------------------------------------------------------------------------------------------
 
 
