@@ -56,7 +56,7 @@ def index(request: HttpRequest) -> HttpResponse:
     row = _chosen(request, told)
     here = of_place(offered, runtime=row.runtime, region=row.region)
     context = {
-        "rows": [each for each in told if _worth_a_line(each, told)],
+        "lines": _lines(told),
         "total": told[-1],
         "chosen": row,
         "steps": depth(here),
@@ -78,12 +78,17 @@ def _chosen(request: HttpRequest, told: list[Row]) -> Row:
     return next((row for row in told if (row.runtime, row.region) == asked), told[-1])
 
 
-def _worth_a_line(row: Row, told: list[Row]) -> bool:
-    """Not the sums of one region alone, which say its line again; nor those of all runtimes in one region."""
-    if row.runtime == ALL:
-        return False
-    siblings = [each for each in told if each.runtime == row.runtime and not each.is_total]
-    return not row.is_total or len(siblings) != 1
+def _lines(told: list[Row]) -> list[tuple[Row, bool]]:
+    """The rows of each runtime, and of which to tell the demands: those are of all regions.
+
+    The sum of one region alone says its line again: it is left out.
+    """
+    lines = []
+    for row in told:
+        regions = sum(each.runtime == row.runtime and not each.is_total for each in told)
+        if row.runtime != ALL and not (row.is_total and regions == 1):
+            lines.append((row, row.is_total or regions == 1))
+    return lines
 
 
 def _calculation(request: HttpRequest, runtimes: list[str]) -> dict[str, Any]:

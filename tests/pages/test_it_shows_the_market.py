@@ -54,6 +54,20 @@ def test_it_shows_the_depth_of_one_line(scenery: Scenery, as_owner: Client) -> N
 
 
 @pytest.mark.django_db
+def test_it_tells_the_demands_of_a_runtime_once(scenery: Scenery, as_owner: Client) -> None:
+    """In its sum; where a runtime is in one region alone there is no line for the sum."""
+    runtime = a_runtime(scenery)
+
+    def told() -> list[tuple[str, bool]]:
+        lines = as_owner.get("/market/").context["lines"]
+        return [(row.region, demands) for row, demands in lines if row.runtime == runtime]
+
+    assert told() == [("", True)]
+    Node.objects.filter(pk=scenery.nodes[0].pk).update(region="eu-west")
+    assert told() == [("eu-west", False), ("", False), ("*", True)]
+
+
+@pytest.mark.django_db
 def test_it_says_when_all_is_sold(scenery: Scenery, as_owner: Client) -> None:
     for node in Node.objects.filter(state=NodeState.ONLINE):
         Node.objects.filter(pk=node.pk).update(cpu_threads_claimed=node.cpu_threads)
