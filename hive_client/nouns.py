@@ -25,6 +25,8 @@ class Token:
     expires_at: datetime
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    is_limited: bool = False
+    """An application key: see `Key`."""
     token: str | None = None
     """The secret; only in the answer that made it."""
 
@@ -299,6 +301,8 @@ class Offer:
     runtime: str
     cpu_threads: Decimal
     mem_gib: Decimal
+    storage_gib: Decimal
+    gpus: int
     price_per_hour_glm: Decimal
     """Of all it offers, every thread busy."""
     price_per_thread_hour_glm: Decimal
@@ -333,10 +337,20 @@ class Node:
     runtimes: list[str]
     cpu_threads: Decimal
     mem_gib: Decimal
+    storage_gib: Decimal
+    gpus: int
     cpu_threads_claimed: Decimal
     mem_gib_claimed: Decimal
+    storage_gib_claimed: Decimal
+    gpus_claimed: int
     offers: list[Offer]
     mine: bool
+    region: str = ""
+    """As its owner declares it."""
+    region_fault: str = ""
+    """Why the declared region is not believed; "": it is."""
+    round_trip_ms: float | None = None
+    """As the Queen measured it lately."""
     last_seen_at: datetime | None = None
     benchmark: Benchmark | None = None
     private: dict[str, Any] | None = None
@@ -448,6 +462,10 @@ class Agreement:
     provider_signature: str
     approved_at: datetime | None = None
     ended_at: datetime | None = None
+    storage_gib: Decimal = Decimal(0)
+    gpus: int = 0
+    because: list[str] = field(default_factory=list)
+    """Why this offer was chosen over others."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
             "expires_at",
             "revoked_at",
             "last_used_at",
+            "is_limited",
         )
 
 

@@ -90,6 +90,9 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    is_limited = models.BooleanField(
+        default=False, editable=False, help_text="An application key: it may only do what its policy says."
+    )
 
     class Meta:
         ordering = ("-created_at",)
@@ -104,7 +107,13 @@ class ApiToken(models.Model):
     @classmethod
     @transaction.atomic
     def issue(
-        cls, *, team: Team, user: User, name: str, valid: timedelta = timedelta(days=90)
+        cls,
+        *,
+        team: Team,
+        user: User,
+        name: str,
+        valid: timedelta = timedelta(days=90),
+        is_limited: bool = False,
     ) -> tuple[Self, str]:
         """Make a token; its text is returned here and never again."""
         text = cls.PREFIX + secrets.token_urlsafe(32)
@@ -115,6 +124,7 @@ class ApiToken(models.Model):
             digest=digest_of(text),
             hint=text[:12],
             expires_at=timezone.now() + valid,
+            is_limited=is_limited,
         )
         AuditLine.write(token, before="", after="issued", actor=Actor.user(user), reason=name)
         return token, text

@@ -131,6 +131,20 @@ def test_it_shows_what_was_spent_and_what_runs(
     assert told["deployments"] == ["hello"]
 
 
+def test_a_key_stands_among_the_tokens_as_what_it_is(owner: User, as_: As, make_key: MakeKey) -> None:
+    client = as_(owner)
+    make_key()
+    told = {each["name"]: each["is_limited"] for each in client.get("/api/v1/tokens/").json()["results"]}
+    assert told == {"test": False, "shop": True}
+
+
+def test_a_key_whose_policy_is_gone_may_nothing(make_key: MakeKey) -> None:
+    policy, client = make_key()
+    client.raise_request_exception = False
+    policy.delete()
+    assert client.get("/api/v1/deployments/").status_code >= 400
+
+
 def test_it_opens_nothing_once_revoked(owner: User, as_: As, make_key: MakeKey) -> None:
     policy, client = make_key()
     assert as_(owner).delete(f"{KEYS}{policy.token_id}/").status_code == 204

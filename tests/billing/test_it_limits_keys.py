@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from apps.billing.holding import extend_hold, place_hold, release_hold
@@ -164,6 +164,22 @@ def test_each_key_has_its_own_and_all_are_told_in_two_queries(
 def test_the_database_takes_no_limit_below_zero(make_key: MakeKey) -> None:
     with pytest.raises(IntegrityError, match="key_limits_not_negative"), transaction.atomic():
         make_key(limit_per_hour_glm=Decimal(-1))
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("UPDATE billing_hold SET key_id = NULL", "what was held under a key counts against it"),
+        ("UPDATE teams_apitoken SET is_limited = false", "a token stays whose and what it is"),
+        ("UPDATE teams_apitoken SET digest = 'ab'", "a token stays whose and what it is"),
+    ],
+)
+def test_nobody_gets_round_a_limit_with_plain_sql(
+    budget: Budget, make_key: MakeKey, sql: str, words: str
+) -> None:
+    hold(budget, make_key(limit_glm=Decimal(3)), "2")
+    with pytest.raises(DatabaseError, match=words), transaction.atomic():
+        connection.cursor().execute(sql)
 
 
 # -- side by side -----------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class KeyPolicy(models.Model):
         cls, *, team: Team, user: User, name: str, valid: timedelta, **allowed: Any
     ) -> tuple[Self, str]:
         """Make a key; its text is returned here and never again. `allowed` is what RULES and LIMITS name."""
-        token, text = ApiToken.issue(team=team, user=user, name=name, valid=valid)
+        token, text = ApiToken.issue(team=team, user=user, name=name, valid=valid, is_limited=True)
         policy = cls.objects.create(token=token, **allowed)
         AuditLine.write(
             policy, before="", after="issued", actor=Actor.user(user), reason=policy.in_words[:500]
@@ -100,8 +100,14 @@ class KeyPolicy(models.Model):
 
 
 def policy_of(token: object) -> KeyPolicy | None:
-    """Of what a request came with: None for a session, and for a token that is a member's."""
-    return getattr(token, "policy", None) if isinstance(token, ApiToken) else None
+    """Of what a request came with: None for a session, and for a token that is a member's.
+
+    A limited token without a policy raises KeyPolicy.DoesNotExist: it may nothing.
+    """
+    if not isinstance(token, ApiToken) or not token.is_limited:
+        return None
+    policy: KeyPolicy = token.policy  # type: ignore[attr-defined]  # the one-to-one's other end
+    return policy
 
 
 def _words(policy: KeyPolicy) -> list[str]:
