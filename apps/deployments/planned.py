@@ -5,12 +5,16 @@ Once: what is asked for again, after a failure or a scaling, is asked of the mar
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
+from uuid import UUID
 
+from agent.protocol import Price
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.replicas import Replica
 from apps.market.needs import Need
 from apps.market.offers import live_offers
+from apps.nodes.models import Offer
 
 
 def remember(plan: Plan, deployment: Deployment) -> None:
@@ -18,12 +22,28 @@ def remember(plan: Plan, deployment: Deployment) -> None:
     planned = {
         one["replica"]: one["offer_id"] for one in plan.placements if one["offer_id"] and not one.get("stays")
     }
-    there = set(map(str, live_offers().filter(pk__in=planned.values()).values_list("pk", flat=True)))
+    offers = _offers_now(set(planned.values()))
     replicas = list(Replica.objects.filter(service__deployment=deployment).select_related("service"))
     for replica in replicas:
-        offer_id = planned.get(replica.name)
-        replica.planned_offer_id = offer_id if offer_id in there else None
+        replica.planned_offer_id = offers.get(planned.get(replica.name, ""))
     Replica.objects.bulk_update(replicas, ["planned_offer"])
+
+
+def _offers_now(offer_ids: Collection[str]) -> dict[str, UUID]:
+    """Those that are live; of those that are not, what the same Bee offers at the same price since.
+
+    A Bee makes its offers anew each half hour, and a plan lives ten minutes.
+    """
+    wanted = Offer.objects.in_bulk([UUID(offer_id) for offer_id in offer_ids])
+    live = live_offers().filter(node__in={offer.node_id for offer in wanted.values()}).order_by("issued_at")
+    same = {_terms(offer): offer.pk for offer in live}
+    ids = {offer.pk for offer in live}
+    heirs = {pk: pk if pk in ids else same.get(_terms(offer)) for pk, offer in wanted.items()}
+    return {str(pk): heir for pk, heir in heirs.items() if heir is not None}
+
+
+def _terms(offer: Offer) -> tuple[str, str, Price]:
+    return offer.node_id, offer.runtime, offer.price
 
 
 def planned_price(replica: Replica, need: Need) -> Decimal | None:

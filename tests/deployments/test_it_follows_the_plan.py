@@ -1,7 +1,10 @@
 """What was planned is what is agreed, if it is applied at once; where it can't be, the market has its say."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -68,6 +71,36 @@ def test_it_asks_the_market_when_the_planned_offer_is_gone(hive: Hive, plan: Pla
     found = {one.replica.name: one.node_id for one in active(deployment)}
     assert len(found) == 3
     assert web["node_id"] not in found.values()
+
+
+def renewed(offer: Offer, **changes: Any) -> Offer:
+    """As a Bee does it each half hour: the old one goes, another takes its place."""
+    offer.move_to(OfferState.WITHDRAWN, actor=Actor.node(offer.node_id), reason="left out of the newest set")
+    heir = Offer.objects.get(pk=offer.pk)
+    heir.pk, heir.state, heir._state.adding = uuid4(), OfferState.LIVE, True
+    heir.deadline_at = timezone.now() + timedelta(hours=1)
+    for name, value in changes.items():
+        setattr(heir, name, value)
+    heir.save()
+    return heir
+
+
+def test_it_follows_an_offer_that_was_renewed_at_the_same_price(hive: Hive, plan: Plan) -> None:
+    web = plan.placements[0]
+    heir = renewed(Offer.objects.get(pk=web["offer_id"]))
+    deployment = apply_plan(plan, actor=TESTER)
+    assert replicas(deployment)[0].planned_offer_id == heir.pk
+    hive.turn(2)
+    agreed = {one.replica.name: one.agreement for one in active(deployment)}
+    assert agreed["web-1"].offer_id == heir.pk
+    assert agreed["web-1"].price_per_hour_glm == Decimal(web["price_per_hour_glm"])
+
+
+def test_it_does_not_follow_one_that_became_dearer(hive: Hive, plan: Plan) -> None:
+    offer = Offer.objects.get(pk=plan.placements[0]["offer_id"])
+    renewed(offer, second_glm=offer.second_glm * 3)
+    deployment = apply_plan(plan, actor=TESTER)
+    assert replicas(deployment)[0].planned_offer_id is None
 
 
 def test_it_asks_the_market_for_later_generations(hive: Hive, plan: Plan) -> None:
