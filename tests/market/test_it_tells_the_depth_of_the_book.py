@@ -85,7 +85,7 @@ def test_more_let_than_on_offer_is_all_of_it() -> None:
 
 
 def test_it_counts_who_looks_by_every_runtime_they_would_take() -> None:
-    wanted = [Wanted(("docker", "process"), Decimal(1)), Wanted(("wasm",), Decimal(1))]
+    wanted = [Wanted({"docker", "process"}), Wanted({"wasm"})]
     told = rows([lot("a", "0.01")], [], wanted)
     assert row_of(told, "docker", "*").demands == row_of(told, "wasm", "*").demands == 1
     assert row_of(told, "*", "*").demands == 2

@@ -56,12 +56,8 @@ class Let:
     thread_hour_glm: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What demands that found nobody yet would take: of any one of these runtimes."""
-
-    runtimes: tuple[str, ...]
-    cpu_threads: Decimal
+Wanted = frozenset[str]
+"""The runtimes that a demand would take, any one of them."""
 
 
 def lots() -> list[Lot]:
@@ -99,10 +95,9 @@ def lets() -> list[Let]:
 
 
 def wanted() -> list[Wanted]:
-    """The other side of the market, anonymous. One query."""
+    """The other side of the market, anonymous: demands that found nobody yet. One query."""
     looking = Demand.objects.filter(state__in=[DemandState.OPEN, DemandState.NEGOTIATING])
-    told = looking.order_by().values_list("runtimes", "cpu_threads")
-    return [Wanted(tuple(set(map(str, runtimes)) - {ALL}), threads) for runtimes, threads in told]
+    return [Wanted(map(str, each)) - {ALL} for each in looking.order_by().values_list("runtimes", flat=True)]
 
 
 def of_place(lots: Iterable[Lot], *, runtime: str = ALL, region: str = ALL) -> list[Lot]:
@@ -123,4 +118,4 @@ def one_per_node(lots: Iterable[Lot]) -> list[Lot]:
 
 def per_runtime(wanted: Iterable[Wanted]) -> Counter[str]:
     """How many demands would take each runtime; a demand that takes two counts for both."""
-    return Counter(runtime for one in wanted for runtime in one.runtimes)
+    return Counter(runtime for runtimes in wanted for runtime in runtimes)
