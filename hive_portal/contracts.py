@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 
 from apps.billing.models import DebitNote, Hold
 from apps.deployments.models import Assignment
-from apps.market.models import Agreement
+from apps.market.models import Agreement, Proposal
 from apps.money import ZERO
 from apps.nodes.reach import own_nodes
 from apps.teams.models import AuditLine
@@ -35,9 +35,16 @@ def agreement(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         "assignment": _assignment(found) if rents else None,
         "cost_glm": hold.posted if hold else ZERO,
         "note": DebitNote.objects.filter(agreement=found).order_by("-sequence").first(),
+        "bargain": bargain_of(found),
         "events": history_of(found, rents=rents)[:MOST_LINES],
     }
     return render(request, "owners/agreement.html", context)
+
+
+def bargain_of(agreement: Agreement) -> QuerySet[Proposal]:
+    """The bids and what the Bee asked, oldest first; none where its price was taken as it stood."""
+    about = Proposal.objects.filter(demand=agreement.demand_id, offer=agreement.offer_id)
+    return about.filter(created_at__lte=agreement.created_at).order_by("created_at")
 
 
 def history_of(agreement: Agreement, *, rents: bool) -> QuerySet[AuditLine]:

@@ -12,7 +12,7 @@ from apps.teams.audit import Actor
 
 class ProposalRows(Rows):
     model = Proposal
-    fields = ("offer", "round", "state", "second_glm", "cpu_second_glm", "reason")
+    fields = ("offer", "round", "issuer", "state", "second_glm", "cpu_second_glm", "reason")
 
 
 class AgreementRows(Rows):
@@ -36,8 +36,17 @@ class DemandAdmin(Shown):
 
 @register(Proposal)
 class ProposalAdmin(Shown):
-    list_display = ("demand", "offer", "round", "state_label", "reason", "deadline_at", "created_at")
-    list_filter = ("state", "round")
+    list_display = (
+        "demand",
+        "offer",
+        "round",
+        "issuer",
+        "state_label",
+        "reason",
+        "deadline_at",
+        "created_at",
+    )
+    list_filter = ("state", "round", "issuer")
     search_fields = ("id", "demand__reference", "offer__node__id")
     list_select_related = ("demand", "offer")
 

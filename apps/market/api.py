@@ -10,8 +10,12 @@ from apps.teams.rest import TEAM, Glm, TeamScoped
 
 
 class AgreementSerializer(serializers.ModelSerializer[Agreement]):
-    """With both signatures, so that anybody can check them against the EIP-712 terms."""
+    """With both signatures, so that anybody can check them against the EIP-712 terms.
 
+    `because`: why this offer was chosen over others, in sentences.
+    """
+
+    because = serializers.ListField(child=serializers.CharField(), read_only=True)
     team = serializers.SlugField(source="team.slug", read_only=True)
     start_glm = Glm()
     cpu_second_glm = Glm()
@@ -34,11 +38,14 @@ class AgreementSerializer(serializers.ModelSerializer[Agreement]):
             "image",
             "cpu_threads",
             "mem_gib",
+            "storage_gib",
+            "gpus",
             "start_glm",
             "cpu_second_glm",
             "second_glm",
             "egress_gib_glm",
             "price_per_hour_glm",
+            "because",
             "valid_from",
             "expires_at",
             "approved_at",

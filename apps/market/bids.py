@@ -129,7 +129,7 @@ def _to_counter(proposal: Proposal, price: Price, asks_before: Collection[Decima
     words = f"asks {plain(asked)} GLM/h"
     if limit is None or asked <= limit:
         return ProposalState.ACCEPTED, words
-    above = f"{words}, above the limit of {plain(limit)} GLM/h"
+    above = f"{words}, above the limit"  # which is not for the owner of the Bee, who reads this too
     offered = proposal.offer.price.per_hour_glm(threads)
     if leads_nowhere([offered, *asks_before, asked], limit):
         return ProposalState.REJECTED, above

@@ -149,7 +149,7 @@ def move_each(moves: Collection[Move]) -> list[Move]:
     model, now = type(next(iter(by_key.values())).row), timezone.now()
     with transaction.atomic():
         rows = model._default_manager.filter(pk__in=by_key).order_by("pk").select_for_update(no_key=True)
-        states = {row.pk: row.state for row in rows.only("pk", "state")}
+        states = {row.pk: row.state for row in rows.only("pk", "state")}  # type: ignore[misc]  # each noun's own
         still = [by_key[pk] for pk, state in states.items() if state == by_key[pk].row.state]
         lines = [_line(move) for move in still]
         fields = {name for move in still for name in _take_on(move, now=now)}

@@ -11,18 +11,18 @@ from psycopg.sql import SQL, Identifier
 
 
 def store_each(rows: Collection[Model], fields: Collection[str]) -> None:
-    """`bulk_update` without its CASE for each field and row: ten times as fast for a hundred rows."""
+    """`bulk_update` without its CASE for each field and row, which costs Django most of the time."""
     if not rows or not fields:
         return
     meta = next(iter(rows))._meta
-    columns = [meta.get_field(name) for name in fields]
     assert meta.pk is not None  # every stored model has one
+    by_name = {field.name: field for field in meta.concrete_fields}
+    key, *columns = [by_name[name] for name in (meta.pk.name, *fields)]
     arrays = [
         [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows]
-        for field in (meta.pk, *columns)
+        for field in (key, *columns)
     ]
-    names = [Identifier(field.column) for field in columns]
-    kinds = [SQL(f"%s::{_kind(field)}[]") for field in (meta.pk, *columns)]
+    pk, names = Identifier(str(key.column)), [Identifier(str(field.column)) for field in columns]
     statement = SQL(
         "UPDATE {table} AS old SET {sets} FROM unnest({arrays}) AS new({pk}, {names}) WHERE {same}"
     )
@@ -31,10 +31,10 @@ def store_each(rows: Collection[Model], fields: Collection[str]) -> None:
             statement.format(
                 table=Identifier(meta.db_table),
                 sets=SQL(", ").join(SQL("{0} = new.{0}").format(name) for name in names),
-                arrays=SQL(", ").join(kinds),
-                pk=Identifier(meta.pk.column),
+                arrays=SQL(", ").join(SQL(f"%s::{_kind(field)}[]") for field in (key, *columns)),
+                pk=pk,
                 names=SQL(", ").join(names),
-                same=SQL("old.{0} = new.{0}").format(Identifier(meta.pk.column)),
+                same=SQL("old.{0} = new.{0}").format(pk),
             ),
             arrays,
         )

@@ -15,7 +15,7 @@ from apps.billing.earnings import earnings_of
 from apps.deployments.models import Assignment, Service
 from apps.deployments.spread import group_of
 from apps.market.agreements import MARKET, refuse, terminate
-from apps.market.models import Agreement, AgreementState, Demand, DemandState
+from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
 from apps.nodes.models import Listener, Node, NodeSession, OfferState
 from apps.teams.audit import Actor
 from apps.teams.models import Team, User
@@ -171,6 +171,29 @@ def test_it_tells_both_sides_why_an_agreement_ended(
         page = _page(client, f"/agreements/{refused.pk}/")
         assert REFUSAL.replace("'", "&#x27;") in page
         assert "terminated" in page
+
+
+def test_it_tells_the_team_alone_why_this_bee_was_chosen(
+    agreement: Agreement, landlord: Client, as_owner: Client
+) -> None:
+    agreement.because = ["0x12345678… was 4 % cheaper but lost 2 of 9 agreements"]
+    agreement.save(update_fields=["because"])
+    path = f"/agreements/{agreement.pk}/"
+    assert agreement.because[0] in _page(as_owner, path)
+    assert agreement.because[0] not in _page(landlord, path)
+
+
+def test_it_tells_both_sides_how_the_price_was_found(
+    agreement: Agreement, landlord: Client, as_owner: Client
+) -> None:
+    before = agreement.created_at - timedelta(seconds=2)
+    about = {"demand": agreement.demand, "offer": agreement.offer, "round": 1}
+    bid = Proposal.objects.create(**about, state="countered", reason="bids 0.8 GLM/h to bee, round 1")
+    asks = Proposal.objects.create(**about, issuer="bee", state="accepted", reason="asks 0.9 GLM/h")
+    Proposal.objects.filter(pk__in=[bid.pk, asks.pk]).update(created_at=before)
+    for client in (landlord, as_owner):
+        page = _page(client, f"/agreements/{agreement.pk}/")
+        assert page.index("bids 0.8 GLM/h") < page.index("asks 0.9 GLM/h")
 
 
 def test_it_leads_the_team_to_its_agreements(
