@@ -5,7 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from apps.nodes.regions import table
+
+
+@register()
+def the_region_is_known(**kwargs: Any) -> list[CheckMessage]:
+    """A slip in HIVE_REGION would have every node's region believed unchecked."""
+    if not settings.HIVE_REGION or settings.HIVE_REGION in table():
+        return []
+    return [
+        Error(
+            f"HIVE_REGION: the Hive knows no region {settings.HIVE_REGION}.",
+            hint=f"One of {', '.join(table())}; or leave it out: then the regions of nodes are not checked.",
+            id="hive.E001",
+        )
+    ]
 
 
 @register(Tags.security, deploy=True)

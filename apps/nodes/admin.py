@@ -24,12 +24,19 @@ class NodeAdmin(Shown):
         "state_label",
         "scheduling",
         "load",
+        "place",
         "last_seen_at",
         "deadline_at",
         "owner",
         "reason",
     )
-    list_filter = ("state", "scheduling", ("approved_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        "state",
+        "scheduling",
+        ("approved_at", admin.EmptyFieldListFilter),
+        "region",
+        ("region_fault", admin.EmptyFieldListFilter),
+    )
     search_fields = ("id", "name", "owner__username")
     list_select_related = ("owner",)
     inlines = (OfferRows,)
@@ -44,6 +51,10 @@ class NodeAdmin(Shown):
     @display(description="Id")
     def address(self, node: Node) -> str:
         return f"{node.id[:8]}…{node.id[-4:]}"
+
+    @display(description="Region", ordering="region")
+    def place(self, node: Node) -> str:
+        return f"{node.region} (doubted)" if node.region_fault else node.region
 
     @display(description="CPU")
     def load(self, node: Node) -> str:
@@ -76,7 +87,15 @@ class NodeAdmin(Shown):
 
 @register(NodeSession)
 class NodeSessionAdmin(Shown):
-    list_display = ("node", "peer", "opened_at", "last_seen_at", "closed_at", "close_reason")
+    list_display = (
+        "node",
+        "peer",
+        "round_trip_ms",
+        "opened_at",
+        "last_seen_at",
+        "closed_at",
+        "close_reason",
+    )
     list_filter = (("closed_at", admin.EmptyFieldListFilter),)
     search_fields = ("node__id", "node__name")
     list_select_related = ("node",)
@@ -103,6 +122,8 @@ class OfferAdmin(Shown):
         "state_label",
         "cpu_threads",
         "mem_gib",
+        "storage_gib",
+        "gpus",
         "second_glm",
         "cpu_second_glm",
         "deadline_at",

@@ -10,7 +10,10 @@ from hive_client.nouns import Node
 from hive_client.output import JSON, glm, output_option, print_json, print_table, short, when
 
 PRICE = "glm per thread and hour, from"
-COLUMNS = ("Node", "Id", "State", "Scheduling", "Runtimes", "cpu free", "gib free", "Speed", PRICE, "Seen")
+COLUMNS = (
+    *("Node", "Id", "State", "Scheduling", "Region", "Runtimes"),
+    *("cpu free", "gib free", "Speed", PRICE, "Seen"),
+)
 
 
 @click.command(
@@ -43,6 +46,7 @@ def _row(node: Node, *, full: bool) -> tuple[str, ...]:
         node.id if full else short(node.id),
         node.state if node.approved or node.state == "pending" else f"{node.state}, not approved",
         node.scheduling,
+        f"{node.region}, doubted" if node.region_fault else node.region or "–",
         " ".join(node.runtimes),
         f"{glm(node.cpu_threads - node.cpu_threads_claimed)} of {glm(node.cpu_threads)}",
         f"{glm(node.mem_gib - node.mem_gib_claimed)} of {glm(node.mem_gib)}",

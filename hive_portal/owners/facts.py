@@ -52,6 +52,8 @@ def facts_of(nodes: Sequence[Node], *, now: datetime | None = None) -> dict[str,
             lost=_lost(reputations.get(node.pk)),
             is_newcomer=node.pk not in reputations or reputations[node.pk].is_newcomer,
             reputation=reputations[node.pk].score if node.pk in reputations else NEWCOMER.score,
+            region=node.region,
+            region_fault=node.region_fault,
             measured_at=node.benchmark.at if node.benchmark else None,
         )
         for node in nodes

@@ -79,6 +79,9 @@ class Facts:
     disputes: list[str] = field(default_factory=list)
     """Why each of its disputed debit notes is."""
     measured_at: datetime | None = None
+    region: str = ""
+    region_fault: str = ""
+    """Why the region that the owner declares is not believed."""
     lost: str = ""
     """What its reputation says of agreements that were lost in the last 30 days."""
     is_newcomer: bool = False
@@ -221,6 +224,16 @@ def _is_new(facts: Facts) -> Iterator[Reason]:
         )
 
 
+def _is_doubted(facts: Facts) -> Iterator[Reason]:
+    if facts.region_fault:
+        yield Reason(
+            f"Its region, {facts.region}, is not believed: {facts.region_fault}. Teams that ask for a region "
+            "pass it by.",
+            "Correct region in bee.toml and start the agent again. If it is right, a quicker line helps: the "
+            "quickest answer of the last seven days counts, one for each link.",
+        )
+
+
 def _is_idle(facts: Facts) -> Iterator[Reason]:
     """Only where nothing above says why: an idle Bee that is in order lacks demand, or speed."""
     works = facts.state == NodeState.ONLINE and facts.approved and bool(facts.asked)
@@ -284,6 +297,7 @@ _WHYS: tuple[Callable[[Facts], Iterator[Reason]], ...] = (
     _was_away,
     _is_dear,
     _would_not,
+    _is_doubted,
     _has_lost,
     _has_faults,
     _has_disputes,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.core import checks
 from django.test import override_settings
 from django.utils import timezone
 from hypothesis import given
@@ -70,6 +71,12 @@ def test_it_knows_distances(one: str, other: str, km: float) -> None:
     known = regions.table()
     assert regions.distance_km(known[one], known[other]) == pytest.approx(km, rel=0.01)
     assert regions.distance_km(known[one], known[other]) == regions.distance_km(known[other], known[one])
+
+
+@pytest.mark.parametrize(("said", "ids"), [("", []), ("eu-west", []), ("eu-wset", ["hive.E001"])])
+def test_it_takes_no_region_of_the_queens_that_it_does_not_know(said: str, ids: list[str]) -> None:
+    with override_settings(HIVE_REGION=said):
+        assert [each.id for each in checks.run_checks() if str(each.id).startswith("hive.")] == ids
 
 
 # -- what the Queen keeps of it ---------------------------------------------------------------------------

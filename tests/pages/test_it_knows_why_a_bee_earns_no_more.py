@@ -36,6 +36,11 @@ def test_it_finds_nothing_to_mend_where_all_is_well() -> None:
         ({"approved": False, "state": NodeState.PENDING}, "waits for an operator's approval", "approve"),
         ({"state": NodeState.BANNED, "state_reason": "mines coins"}, "banned: mines coins", "operator"),
         ({"scheduling": Scheduling.CORDONED}, "cordoned", "operator"),
+        (
+            {"region": "us-east", "region_fault": "it answers within 5 ms"},
+            "us-east, is not believed",
+            "bee.toml",
+        ),
         ({"scheduling": Scheduling.DRAINING}, "drained", "operator"),
         ({"state": NodeState.OFFLINE, "state_reason": "silent: link lost"}, "silent: link lost", "agent run"),
         ({"asked": []}, "offers nothing", "hive agent status"),
