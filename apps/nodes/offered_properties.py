@@ -55,14 +55,17 @@ def _figures(offer: Offer) -> Iterator[tuple[str, Decimal | None, Decimal]]:
 def _prices(offer: Offer) -> Iterator[tuple[str, Decimal | None, Decimal]]:
     """Golem's linear model: a coefficient for each part of the usage vector, and the start price last."""
     vector, coefficients = offer.properties.get(_VECTOR), offer.properties.get(_COEFFICIENTS)
-    lists = isinstance(vector, list) and isinstance(coefficients, list)
-    if not lists or len(coefficients) != len(vector) + 1 or not set(map(str, vector)) <= _USAGE.keys():
+    if not (isinstance(vector, list) and isinstance(coefficients, list)) or not _fit(vector, coefficients):
         yield _COEFFICIENTS, None, offer.price.start_glm
         return
     told = dict(zip(vector, coefficients, strict=False))
     for usage, part in _USAGE.items():
         yield _COEFFICIENTS, _amount(told.get(usage, 0)), getattr(offer.price, part)
     yield _COEFFICIENTS, _amount(coefficients[-1]), offer.price.start_glm
+
+
+def _fit(vector: list[Any], coefficients: list[Any]) -> bool:
+    return len(coefficients) == len(vector) + 1 and {str(each) for each in vector} <= _USAGE.keys()
 
 
 def _amount(value: Any) -> Decimal | None:
