@@ -4,6 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.market.filters.advice import advice_on
 from apps.market.filters.parse import parse, together
@@ -163,6 +165,22 @@ def test_it_names_the_position_of_what_is_wrong(text: str, position: int, messag
     assert caught.value.position == position
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"at position {position}: ")
+
+
+SCRAPS = st.sampled_from(
+    ["(", ")", "&", "|", "!", "=", ">", "<", "~", "*", "\\", "\\2a", "$v", "[x]", " ", "a.b", "1", "é"]
+)
+
+
+@given(st.one_of(st.lists(SCRAPS, max_size=25).map("".join), st.text(max_size=20)))
+def test_it_reads_any_text_or_says_where_not(text: str) -> None:
+    for whole in (text, f"({text})", f"(a={text})"):
+        try:
+            tree = parse(whole)
+        except FilterError as error:
+            assert 1 <= error.position <= len(whole) + 1
+        else:
+            assert holds(tree, {}) in (True, False)
 
 
 def test_it_points_at_the_place() -> None:
