@@ -106,8 +106,7 @@ def policy_of(token: object) -> KeyPolicy | None:
     """
     if not isinstance(token, ApiToken) or not token.is_limited:
         return None
-    policy: KeyPolicy = token.policy  # type: ignore[attr-defined]  # the one-to-one's other end
-    return policy
+    return token.policy
 
 
 def _words(policy: KeyPolicy) -> list[str]:
