@@ -20,6 +20,8 @@ from agent.protocol import (
     Echo,
     FromQueen,
     OpenStream,
+    Ping,
+    Pong,
     ProtocolError,
     Refused,
     Wanted,
@@ -170,6 +172,8 @@ async def _listen(websocket: ClientConnection, bee: Bee, open_console: Callable[
                 open_console(stream)
             case Echo() as echo:
                 bee.prober.heard(echo)
+            case Ping() as ping:
+                await websocket.send(encode(Pong(ping_id=ping.ping_id)))
 
 
 async def _speak(websocket: ClientConnection, bee: Bee, wake: asyncio.Event) -> None:

@@ -360,6 +360,19 @@ class Echo(Message):
     padding: str = ""
 
 
+class Ping(Message):
+    """Queen: answer this at once, so that the way to the Bee can be timed. Rarely."""
+
+    ping_id: Millis
+    """Nobody can know it before."""
+
+
+class Pong(Message):
+    """Bee: the answer to a `Ping`."""
+
+    ping_id: Millis
+
+
 class Benchmarks(Message):
     """Bee: what it measured of itself, newest only; a figure that could not be measured is 0."""
 
@@ -429,8 +442,8 @@ class OpenStream(Message):
     generation: int
 
 
-FromBee = Hello | Offers | Answers | Observed | UsageReports | DebitNotes | Probe | Benchmarks
-FromQueen = Challenge | Welcome | Refused | Wanted | OpenStream | Echo
+FromBee = Hello | Offers | Answers | Observed | UsageReports | DebitNotes | Probe | Pong | Benchmarks
+FromQueen = Challenge | Welcome | Refused | Wanted | OpenStream | Echo | Ping
 
 M = TypeVar("M")
 

@@ -16,8 +16,10 @@ from apps.nodes import presence
 from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enrol, is_described, node_for
 from apps.nodes.links import end_replaced
 from apps.nodes.models import Node, NodeState
+from apps.nodes.places import note_round_trips
 from apps.nodes.presence import Closed, Opened
 from apps.nodes.queen import queen_address
+from hive_portal.timing import Timed
 from hive_portal.wanted import interval_s, now_ms
 
 ADDRESS = re.compile(r"0x[0-9a-f]{40}\Z")
@@ -55,6 +57,13 @@ def leave(closed: Sequence[Closed]) -> list[bool]:
     silent = set(presence.links_closed(closed))
     nodes_changed(silent)
     return [one.node_id in silent for one in closed]
+
+
+def note_times(timed: Sequence[Timed]) -> list[None]:
+    """These Bees answered quicker than they ever did on their links."""
+    by_channel = {one.channel: (one.node_id, one.round_trip_ms) for one in timed}
+    note_round_trips(by_channel)
+    return [None] * len(timed)
 
 
 def challenge(nonce: str) -> Challenge:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from apps.nodes.links import Hint
 from apps.nodes.listeners import listens, stopped_listening
-from hive_portal.admission import admit, leave
+from hive_portal.admission import admit, leave, note_times
 from hive_portal.database import in_database
 from hive_portal.doorstep import Doorstep
 from hive_portal.gathering import Gathering
@@ -49,6 +49,7 @@ class Exchange:
         self.doorstep = Doorstep()
         self.arrivals = Gathering(admit)
         self.departures = Gathering(leave)
+        self.timed = Gathering(note_times)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

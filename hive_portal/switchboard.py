@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 import secrets
 import time
@@ -17,6 +18,7 @@ from agent.protocol import (
     Hello,
     Message,
     Observed,
+    Pong,
     Probe,
     ProtocolError,
     RefusalCode,
@@ -33,6 +35,7 @@ from hive_portal.batches import Said
 from hive_portal.database import in_database
 from hive_portal.exchange import Exchange, exchange
 from hive_portal.pacing import Pace
+from hive_portal.timing import Timed, Timing
 from hive_portal.wanted import bears_something, needs_telling
 
 logger = logging.getLogger("hive.switchboard")
@@ -75,6 +78,7 @@ class Link:
         "_peer",
         "_send",
         "_sending",
+        "_timing",
         "_told_at_s",
         "_waits",
         "channel",
@@ -92,6 +96,7 @@ class Link:
         """Names this link among all of all processes."""
         self._nonce = "0x" + secrets.token_hex(32)
         self._challenged_at_s = 0.0
+        self._timing = Timing(math.inf)
         self.node_id: str | None = None
         self.close_reason: str | None = None
         self.told: Wanted | None = None
@@ -149,18 +154,21 @@ class Link:
             return await self.hang_up(MALFORMED, f"{type(message).__name__}: expected {expected}")
         if isinstance(message, Hello):
             await self.take_hello(message, heard_at_s)
+        elif isinstance(message, Pong):
+            await self.take_pong(message, heard_at_s)
         elif self.node_id is not None:
             await self.take(self.node_id, message)
 
     async def take_hello(self, hello: Hello, heard_at_s: float) -> None:
         self.stop_waiting()
         self._exchange.expect(self)
+        self._timing = Timing((heard_at_s - self._challenged_at_s) * 1000)
         knock = Knock(
             hello=hello,
             nonce=self._nonce,
             channel=self.channel,
             peer=self._peer,
-            round_trip_ms=(heard_at_s - self._challenged_at_s) * 1000,
+            round_trip_ms=self._timing.least_ms,
         )
         answer = await self._exchange.arrivals.ask(knock)
         if isinstance(answer, Refused):
@@ -170,6 +178,11 @@ class Link:
             await self.tell(answer)
             self._exchange.add(self.node_id, self)
 
+    async def take_pong(self, pong: Pong, heard_at_s: float) -> None:
+        if self.node_id is not None and self._timing.hear(pong, heard_at_s):
+            timed = Timed(self.node_id, self.channel, self._timing.least_ms)
+            await self._exchange.timed.ask(timed)
+
     async def take(self, node_id: str, message: Said | Probe) -> None:
         if isinstance(message, Probe):
             if echo := self._exchange.probing.echo(node_id, message):
@@ -177,6 +190,8 @@ class Link:
             return
         if isinstance(message, Observed):
             self._heeded = message.revision
+            if ping := self._timing.ask(time.monotonic()):
+                await self.tell(ping)
         self._exchange.inbox.put(node_id, message)
 
     async def end(self, code: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Min
 from django.utils import timezone
 
@@ -18,8 +19,20 @@ LATELY = timedelta(days=7)
 """The least of so long counts: a slow answer was a busy moment, a machine that moved is found out in time."""
 
 
+@transaction.atomic
+def note_round_trips(measured: Mapping[str, tuple[str, float]]) -> None:
+    """By channel of an open link: the node, and the least that it took. Weighs their regions anew."""
+    nodes = Node.objects.select_for_update().filter(pk__in={node_id for node_id, _ in measured.values()})
+    locked = list(nodes.order_by("pk"))
+    sessions = list(NodeSession.objects.filter(channel__in=measured, closed_at=None))
+    for session in sessions:
+        session.round_trip_ms = measured[session.channel][1]
+    NodeSession.objects.bulk_update(sessions, ["round_trip_ms"])
+    weigh_regions(locked)
+
+
 def weigh_regions(nodes: Collection[Node]) -> None:
-    """Of nodes whose links have just opened, in a fixed number of statements unless a belief changes."""
+    """Of nodes that were measured just now, in a fixed number of statements unless a belief changes."""
     measured = _least_lately([node.pk for node in nodes])
     changed = [node for node in nodes if _weigh(node, measured)]
     Node.objects.bulk_update(changed, ["round_trip_ms", "region_fault"])

@@ -230,7 +230,7 @@ def _is_doubted(facts: Facts) -> Iterator[Reason]:
             f"Its region, {facts.region}, is not believed: {facts.region_fault}. Teams that ask for a region "
             "pass it by.",
             "Correct region in bee.toml and start the agent again. If it is right, a quicker line helps: the "
-            "quickest answer of the last seven days counts, one for each link.",
+            "quickest answer of the last seven days counts.",
         )
 
 

@@ -36,6 +36,8 @@ from agent.protocol import (
     Offer,
     Offers,
     OpenStream,
+    Ping,
+    Pong,
     Price,
     RefusalCode,
     Refused,
@@ -74,6 +76,7 @@ class QueenDouble:
     observed: list[Observed] = field(default_factory=list)
     usage: dict[str, dict[int, Usage]] = field(default_factory=dict)
     notes: list[DebitNote] = field(default_factory=list)
+    pongs: list[int] = field(default_factory=list)
     closed: set[str] = field(default_factory=set)
     streams: dict[str, asyncio.Queue[ServerConnection]] = field(default_factory=dict)
     links: list[ServerConnection] = field(default_factory=list)
@@ -141,6 +144,9 @@ class QueenDouble:
         await self.links[-1].send(encode(message))
         async with asyncio.timeout(5):
             return stream_id, await self.streams[stream_id].get()
+
+    async def ping(self, ping_id: int) -> None:
+        await self.links[-1].send(encode(Ping(ping_id=ping_id)))
 
     async def cut(self) -> None:
         """As if the network went away."""
@@ -265,6 +271,8 @@ class QueenDouble:
             case Observed():
                 self.observed.append(message)
                 return True
+            case Pong():
+                self.pongs.append(message.ping_id)
             case UsageReports() if not self.is_deaf:
                 for report in message.reports:
                     self.usage.setdefault(report.agreement_id, {})[report.sequence] = report

@@ -123,6 +123,14 @@ async def test_it_does_not_run_before_it_has_joined(home: Path) -> None:
 # -- working ----------------------------------------------------------------------------------------------
 
 
+async def test_it_answers_whoever_times_the_way(queen: QueenDouble, running_bee: Any) -> None:
+    async with running_bee():
+        await queen.until(lambda: queen.observed)
+        await queen.ping(7)
+        await queen.ping(8)
+        await queen.until(lambda: queen.pongs == [7, 8])
+
+
 async def test_it_works_from_offer_to_invoice(queen: QueenDouble, running_bee: Any) -> None:
     async with running_bee():
         terms = await queen.agree()
