@@ -6,13 +6,13 @@ is done to a demand is conditional on its state, so a second worker that decides
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import OperationalError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 
 from apps.market.agreements import (
@@ -40,7 +40,6 @@ __all__ = [
     "cancel",
     "look_again",
     "need_of",
-    "negotiate",
     "negotiate_due",
     "open_demand",
     "proposals_for",
@@ -60,21 +59,20 @@ GONE = Wait("what fitted was taken in this moment", FULL_RETRY_S)
 
 def negotiate_due() -> int:
     """One batch of those that are due. Returns how many it was."""
-    return _work_off(Demand.objects.filter(retry_at__lte=timezone.now()))
-
-
-def negotiate(demand_id: UUID | str) -> None:
-    """This one now, due or not."""
-    _work_off(Demand.objects.filter(pk=demand_id))
+    demands, now = _claimed(), timezone.now()
+    if demands:
+        _work_off(demands, now=now)
+    return len(demands)
 
 
 # -- claim ------------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
-def _claimed(due: QuerySet[Demand]) -> list[Demand]:
+def _claimed() -> list[Demand]:
     """Those that nobody works on now; their `retry_at` says until when they are ours."""
-    free = due.filter(state=DemandState.OPEN).select_for_update(skip_locked=True, no_key=True, of=("self",))
+    due = Demand.objects.filter(state=DemandState.OPEN, retry_at__lte=timezone.now())
+    free = due.select_for_update(skip_locked=True, no_key=True, of=("self",))
     # What a plan has promised a place goes before what it found none for, which else would take that place.
     demands = list(
         free.select_related("team").order_by(F("planned_offer").asc(nulls_last=True), "retry_at")[:AT_ONCE]
@@ -99,10 +97,7 @@ class Deal:
     because: Sequence[str]
 
 
-def _work_off(due: QuerySet[Demand]) -> int:
-    demands, now = _claimed(due), timezone.now()
-    if not demands:
-        return 0
+def _work_off(demands: Sequence[Demand], *, now: datetime) -> None:
     outlook = Outlook(demands, now=now)
     deals, bids, waits, ends = [], dict[UUID, Propose](), [], []
     for demand in demands:
@@ -119,14 +114,20 @@ def _work_off(due: QuerySet[Demand]) -> int:
             case GiveUp(reason):
                 ends.append(Move(row=demand, state=DemandState.FAILED, actor=MARKET, reason=reason))
     if bids:
-        send_bids(bids, now=now)
+        _send(bids, now=now)
     waits += _agree(deals, now=now)
     _wait(waits, now=now)
     move_each(ends)
-    return len(demands)
 
 
 # -- apply ------------------------------------------------------------------------------------------------
+
+
+def _send(bids: Mapping[UUID, Propose], *, now: datetime) -> None:
+    try:
+        send_bids(bids, now=now)
+    except OperationalError:  # the database had to break a circle of waiting: all of it is undone
+        _decide_again(list(bids))
 
 
 def _agree(deals: Sequence[Deal], *, now: datetime) -> list[tuple[Demand, Wait]]:

@@ -17,13 +17,13 @@ from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
 from agent.protocol import ROUNDS, AgreementToSign, Answer, Price, Terms, Verdict, round_glm
+from apps.market import negotiation
 from apps.market.bargaining import OPENING
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
 from apps.market.needs import Need
 from apps.market.negotiation import (
     agreements_for,
     cancel,
-    negotiate,
     open_demand,
     proposals_for,
     take_answers,
@@ -65,7 +65,8 @@ def pending_for(node_id: str) -> tuple[list[Proposal], list[AgreementToSign]]:
 
 
 def _negotiated(demand: Demand) -> Demand:
-    negotiate(demand.id)
+    Demand.objects.filter(pk=demand.pk).update(retry_at=timezone.now())
+    negotiation.negotiate_due()
     demand.refresh_from_db()
     return demand
 
@@ -436,8 +437,9 @@ def test_demands_of_a_group_are_spread_and_then_share(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_group_that_negotiates_all_at_once_is_spread_too(
-    ask: Callable[..., Demand], two_offers: tuple[Offer, Offer]
+    ask: Callable[..., Demand], two_offers: tuple[Offer, Offer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(negotiation, "AT_ONCE", 1)  # one for each worker
     demands = [ask(group="service:web") for _ in range(2)]
     together = threading.Barrier(2)
 
@@ -445,7 +447,7 @@ def test_a_group_that_negotiates_all_at_once_is_spread_too(
         together.wait()
         try:
             while Demand.objects.get(pk=demand.pk).state == DemandState.OPEN:
-                negotiate(demand.id)
+                negotiation.negotiate_due()
         finally:
             connection.close()
 

@@ -16,7 +16,7 @@ from agent import typed_data
 from agent.protocol import Answer, Answers, Observed, Offers, Stats, Verdict, Wanted
 from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.needs import Need
-from apps.market.negotiation import negotiate, open_demand
+from apps.market.negotiation import negotiate_due, open_demand
 from apps.nodes import presence
 from apps.nodes.links import nudge
 from apps.nodes.models import Listener, Node, NodeSession, NodeState, Offer, Statistic
@@ -95,7 +95,8 @@ def test_from_offers_to_an_agreement_signed_over_the_link(
     bee.say(Offers(offers=[signed_offer(bee_key)]))
     eventually(lambda: Offer.objects.exists())
 
-    negotiate(_demand(team).id)
+    _demand(team)
+    negotiate_due()
     while not (wanted := bee.hear_a(Wanted)).agreements:
         pass
     assert wanted.revision > before.revision
