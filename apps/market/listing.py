@@ -9,7 +9,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from agent.protocol import Price
-from apps.nodes.sizes import Size
 
 
 class Listing(NamedTuple):
@@ -39,7 +38,6 @@ class Listing(NamedTuple):
     second_glm: Decimal
     egress_gib_glm: Decimal
     heard_at: datetime | None
-    has_measured: bool
     cpu_single: float | None = None
     mem_gib_s: float | None = None
     disk_write_mib_s: float | None = None
@@ -54,10 +52,6 @@ class Listing(NamedTuple):
     lost: int = 0
     """Agreements of lately, as its reputation counts them."""
     is_newcomer: bool = False
-
-    @property
-    def size(self) -> Size:
-        return Size(self.cpu_threads, self.mem_gib, self.storage_gib, self.gpus)
 
     @property
     def price(self) -> Price:

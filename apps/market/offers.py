@@ -57,7 +57,6 @@ def _columns() -> list[Any]:
         *(F(f"node__{size}") - F(f"node__{size}_claimed") for size in SIZES),
         *PRICES,
         "node__last_seen_at",
-        Q(node__benchmark__isnull=False),
         *(_figure(name) for name in FIGURES),
         # Greatest of a figure and NULL is the figure.
         Greatest(_figure("round_trip_ms"), F("node__round_trip_ms")),

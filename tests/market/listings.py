@@ -33,7 +33,6 @@ def listing(
     **fields: Any,
 ) -> Listing:
     """`per_hour` in GLM, all of it by the second; `claimed` in threads."""
-    measured = any(name in fields for name in ("cpu_single", "round_trip_ms", "down_mbit_s"))
     given = {
         "id": uuid.uuid5(uuid.NAMESPACE_URL, f"{name} {fields.get('runtime', 'process')}"),
         "node_id": node_id(name),
@@ -54,7 +53,6 @@ def listing(
         "second_glm": Decimal(per_hour) / HOUR_S,
         "egress_gib_glm": Decimal(0),
         "heard_at": timezone.now() - timedelta(seconds=heard_s_ago),
-        "has_measured": measured,
     }
     return Listing(**(given | fields))
 
