@@ -93,8 +93,8 @@ def _open_demands() -> None:
     from django.db import transaction
     from django.utils import timezone
 
-    from apps.market.demands import open_demand
     from apps.market.needs import Need
+    from apps.market.negotiating.demands import open_demand
     from apps.teams.models import Team
 
     team = Team.objects.create(slug="bench", name="Bench")
@@ -111,7 +111,7 @@ def _open_demands() -> None:
 
 
 def _offers() -> int:
-    from apps.market.offers import live_offers
+    from apps.market.placing.offers import live_offers
 
     return live_offers().count()
 

@@ -21,9 +21,9 @@ from benchmarks.placing_optimum import check, least_total_glm
 from benchmarks.queen import queen
 
 if TYPE_CHECKING:
-    from apps.market.book import Book
     from apps.market.needs import Want
-    from apps.market.placing import Placement
+    from apps.market.placing.book import Book
+    from apps.market.placing.place import Placement
 
 REPLICAS = 1000
 FEW, MANY = 10_000, 100_000
@@ -89,8 +89,8 @@ def _least(wants: list[Want]) -> tuple[float, float, Book, list[list[Placement]]
 
 
 def _once(wants: list[Want]) -> tuple[float, float, Book, list[list[Placement]]]:
-    from apps.market.offers import live_book
-    from apps.market.placing import place
+    from apps.market.placing.offers import live_book
+    from apps.market.placing.place import place
 
     gc.collect()
     begun = _computed_s()

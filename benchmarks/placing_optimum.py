@@ -16,10 +16,10 @@ import numpy as np
 from ortools.linear_solver import pywraplp
 
 if TYPE_CHECKING:
-    from apps.market.book import Book, Ints
-    from apps.market.listing import Listing
     from apps.market.needs import Want
-    from apps.market.placing import Placement
+    from apps.market.placing.book import Book, Ints
+    from apps.market.placing.listing import Listing
+    from apps.market.placing.place import Placement
 
 TIME_S = 300
 GAP = 1e-4
@@ -60,14 +60,14 @@ def _place(listing: Listing, by: str) -> object:
 
 def _most_at_a_place(book: Book, want: Want) -> int:
     """As even as possible over all places that serve."""
-    from apps.market.conditions import eligible
+    from apps.market.placing.conditions import eligible
 
     places = np.unique(book.level(want.need.spread)[eligible(book, want.need, book.free)])
     return -(-want.count // len(places))
 
 
 def _most_new(want: Want) -> int:
-    from apps.market.standing import SHARE_OF_NEWCOMERS
+    from apps.market.placing.standing import SHARE_OF_NEWCOMERS
 
     return max(1, want.count // SHARE_OF_NEWCOMERS)
 
@@ -79,7 +79,7 @@ def _add(
     replicas: int,
     on_node: dict[int, list[tuple[pywraplp.Variable, Ints]]],
 ) -> None:
-    from apps.market.book import thousandths
+    from apps.market.placing.book import thousandths
 
     among = _worth_a_variable(book, want, replicas)
     prices, size = book.per_hour(want.need.cpu_threads)[among], thousandths(want.need.size)
@@ -98,8 +98,8 @@ def _add(
 
 
 def _worth_a_variable(book: Book, want: Want, replicas: int) -> Ints:
-    from apps.market.conditions import eligible
-    from apps.market.seating import one_a_node
+    from apps.market.placing.conditions import eligible
+    from apps.market.placing.seating import one_a_node
 
     among = one_a_node(book, want.need, eligible(book, want.need, book.free))
     kind = book.is_newcomer[among].astype(np.int64)

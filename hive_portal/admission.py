@@ -11,7 +11,7 @@ from django.conf import settings
 from agent import typed_data
 from agent.protocol import PROTOCOL, Challenge, Hello, RefusalCode, Refused, Welcome
 from apps.deployments.observing import nodes_changed
-from apps.market.negotiation import look_again
+from apps.market.negotiating.negotiation import look_again
 from apps.nodes import presence
 from apps.nodes.enrolment import EnrolmentRefused, NodeBanned, UnknownNode, enrol, is_described, node_for
 from apps.nodes.links import end_replaced

@@ -10,7 +10,7 @@ from typing import TypeVar
 from agent import protocol
 from apps.billing import metering
 from apps.deployments import observing
-from apps.market import negotiation
+from apps.market.negotiating import negotiation
 from apps.nodes import benchmarks, offers, presence, statistics
 
 logger = logging.getLogger("hive.switchboard")

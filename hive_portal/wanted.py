@@ -13,7 +13,7 @@ from django.utils import timezone
 from agent.protocol import RefusalCode, Refused, Wanted
 from apps.billing.metering import note_acks, usage_acks
 from apps.deployments.assignments import wanted_assignments
-from apps.market.negotiation import agreements_for, proposals_for
+from apps.market.negotiating.negotiation import agreements_for, proposals_for
 from apps.nodes.models import Node, NodeState
 from apps.nodes.presence import online_count
 from apps.nodes.silence import heartbeat_s

@@ -22,7 +22,7 @@ from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
 from apps.deployments.spread import Quoting, need_for
 from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.needs import Need
-from apps.market.negotiation import cancel, open_demand
+from apps.market.negotiating.negotiation import cancel, open_demand
 from apps.teams.audit import Actor
 
 RECONCILE = Actor.queen("reconcile")

@@ -14,7 +14,7 @@ from apps.deployments import keyed
 from apps.deployments.funding import lease_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica
 from apps.market.models import Agreement, AgreementState
-from apps.market.negotiation import terminate
+from apps.market.negotiating.negotiation import terminate
 from apps.nodes.links import nudge
 from apps.nodes.models import NodeState
 from apps.teams.audit import Actor

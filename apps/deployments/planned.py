@@ -13,7 +13,7 @@ from agent.protocol import Price
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.replicas import Replica
 from apps.market.needs import Need
-from apps.market.offers import live_offers
+from apps.market.placing.offers import live_offers
 from apps.nodes.models import Offer
 
 

@@ -19,11 +19,11 @@ from apps.deployments import keyed
 from apps.deployments.models import Service
 from apps.deployments.needs import need_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
-from apps.market.book import Book
 from apps.market.models import Agreement, AgreementState
 from apps.market.needs import Need
-from apps.market.offers import live_book
-from apps.market.quotes import Quote, quotes
+from apps.market.placing.book import Book
+from apps.market.placing.offers import live_book
+from apps.market.placing.quotes import Quote, quotes
 
 FORGET_FAILURE = timedelta(minutes=10)
 """For so long a replica stays away from a node on which it failed, if it can."""

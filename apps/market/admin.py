@@ -5,7 +5,7 @@ from __future__ import annotations
 from unfold.decorators import display
 
 from apps.market.models import Agreement, Demand, Proposal
-from apps.market.negotiation import cancel, terminate
+from apps.market.negotiating.negotiation import cancel, terminate
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from apps.market import negotiation
-from apps.market.agreements import end_late_agreements
-from apps.market.bids import expire_late_bids
 from apps.market.history.noting import note_prices as note_prices_now
+from apps.market.negotiating import negotiation
+from apps.market.negotiating.agreements import end_late_agreements
+from apps.market.negotiating.bids import expire_late_bids
 from apps.market.reputation import gathering, reckoning
 from apps.work import taken_up
 

@@ -14,8 +14,8 @@ from apps.billing.holding import free_ended_holds
 from apps.billing.metering import store_usage
 from apps.billing.models import DebitNote, Hold, HoldState, UsageRecord
 from apps.billing.rating import rate_usage
-from apps.market.agreements import MARKET, terminate
 from apps.market.models import Agreement, FactKind, ReputationFact
+from apps.market.negotiating.agreements import MARKET, terminate
 from apps.market.reputation.dealing import note_loss
 from apps.nodes.models import Node
 from apps.teams.models import User

@@ -20,7 +20,7 @@ from apps.deployments.models import Assignment, Deployment, Replica
 from apps.deployments.observing import take_observations
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.reconcile import reconcile_due
-from apps.market.negotiation import agreements_for, take_answers
+from apps.market.negotiating.negotiation import agreements_for, take_answers
 from apps.market.tasks import negotiate_due
 from apps.nodes import presence
 from apps.nodes.models import Node, NodeState, Offer

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.market.book import Book, Place
-from apps.market.listing import Choice, Listing
 from apps.market.needs import Need
+from apps.market.placing.book import Book, Place
+from apps.market.placing.listing import Choice, Listing
 
 HOUR_S = 3600
 

@@ -12,13 +12,13 @@ from django.utils import timezone
 from agent.protocol import Benchmarks
 from apps.deployments.compose.file import Benchmarks as Asked
 from apps.deployments.manifest import parse_manifest
-from apps.market.matching import rank
 from apps.market.models import Strategy
-from apps.market.nearest import why_nothing_fits
 from apps.market.needs import Need
-from apps.market.negotiation import need_of, open_demand
-from apps.market.offers import live_book
-from apps.market.speed import MARKS
+from apps.market.negotiating.negotiation import need_of, open_demand
+from apps.market.placing.matching import rank
+from apps.market.placing.nearest import why_nothing_fits
+from apps.market.placing.offers import live_book
+from apps.market.placing.speed import MARKS
 from apps.nodes.benchmarks import store
 from apps.nodes.models import Node, NodeBenchmark, Offer
 from apps.teams.models import Team

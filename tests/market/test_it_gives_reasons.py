@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from apps.market.matching import rank
 from apps.market.needs import Want
-from apps.market.placing import Placement, place
-from apps.market.reasons import because
+from apps.market.placing.matching import rank
+from apps.market.placing.place import Placement, place
+from apps.market.placing.reasons import because
 from tests.market.listings import book, listing, names, need, node_id
 
 

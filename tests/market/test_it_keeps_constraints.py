@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.protocol import Price
-from apps.market.demands import open_demand
 from apps.market.filters.known import properties_of
 from apps.market.filters.parse import parse
 from apps.market.filters.tree import holds
 from apps.market.models import Agreement, Demand, DemandState, Spread, Strategy
 from apps.market.needs import Need
-from apps.market.negotiation import negotiate_due
+from apps.market.negotiating.demands import open_demand
+from apps.market.negotiating.negotiation import negotiate_due
 from apps.nodes.models import Node, Offer
 from apps.teams.models import Team
 from tests.cast import key_of_bee

@@ -16,9 +16,6 @@ from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
 from agent.protocol import Answer, Verdict
-from apps.market.agreements import MARKET, end_late_agreements, terminate
-from apps.market.answers import take_answers
-from apps.market.bids import expire_late_bids
 from apps.market.models import (
     Agreement,
     AgreementState,
@@ -29,6 +26,9 @@ from apps.market.models import (
     Proposal,
     ReputationFact,
 )
+from apps.market.negotiating.agreements import MARKET, end_late_agreements, terminate
+from apps.market.negotiating.answers import take_answers
+from apps.market.negotiating.bids import expire_late_bids
 from apps.market.reputation.dealing import note_loss
 from apps.market.reputation.gathering import gather, gather_drift, gather_service, gather_uptime
 from apps.market.reputation.noting import note

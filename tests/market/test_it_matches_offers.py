@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.protocol import Price
-from apps.market.matching import Choice, bid, choose, rank
-from apps.market.nearest import why_nothing_fits
+from apps.market.placing.matching import Choice, bid, choose, rank
+from apps.market.placing.nearest import why_nothing_fits
 from tests.market.listings import book, listing, names, need, node_id
 
 

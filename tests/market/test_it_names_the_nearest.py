@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.market.matching import rank
-from apps.market.nearest import nearest
 from apps.market.needs import Affinity, Want
-from apps.market.placing import place
+from apps.market.placing.matching import rank
+from apps.market.placing.nearest import nearest
+from apps.market.placing.place import place
 from tests.market.listings import book, listing, need, node_id
 
 

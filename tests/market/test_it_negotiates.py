@@ -17,11 +17,11 @@ from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
 from agent.protocol import ROUNDS, AgreementToSign, Answer, Price, Terms, Verdict, round_glm
-from apps.market import negotiation
-from apps.market.bargaining import OPENING
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
 from apps.market.needs import Need
-from apps.market.negotiation import (
+from apps.market.negotiating import negotiation
+from apps.market.negotiating.bargaining import OPENING
+from apps.market.negotiating.negotiation import (
     agreements_for,
     cancel,
     open_demand,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.market.book import Book
-from apps.market.matching import rank, within_limit
 from apps.market.needs import Affinity, Want
-from apps.market.placing import Placement, place
+from apps.market.placing.book import Book
+from apps.market.placing.matching import rank, within_limit
+from apps.market.placing.place import Placement, place
 from tests.market.listings import book, listing, need, node_id
 
 
@@ -307,7 +307,7 @@ def test_changing_places_costs_nobody_anything(
     ]
     with_changes = place(offers, wants)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("apps.market.placing.better", lambda *_: None)
+        patch.setattr("apps.market.placing.place.better", lambda *_: None)
         without = place(offers, wants)
 
     assert [len(where_known(found)) for found in with_changes] == [

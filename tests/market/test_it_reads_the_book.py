@@ -10,12 +10,12 @@ import pytest
 from django.utils import timezone
 
 from agent.protocol import Benchmarks
-from apps.market.matching import rank
 from apps.market.models import NodeReputation
 from apps.market.needs import Need, Want
-from apps.market.offers import live_book
-from apps.market.placing import place
-from apps.market.quotes import quotes
+from apps.market.placing.matching import rank
+from apps.market.placing.offers import live_book
+from apps.market.placing.place import place
+from apps.market.placing.quotes import quotes
 from apps.nodes.benchmarks import store
 from apps.nodes.capacity import claim
 from apps.nodes.models import Node, NodeState, Offer, Scheduling

@@ -10,7 +10,7 @@ from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
 from agent.protocol import Observed, Stats
-from apps.market.offers import live_offers
+from apps.market.placing.offers import live_offers
 from apps.nodes import presence
 from apps.nodes.models import Node, NodeState, Offer, OfferState
 from apps.nodes.offers import already_live, expire_offers, publish_offers

@@ -14,8 +14,8 @@ from django.utils import timezone
 from apps.billing.earnings import earnings_of
 from apps.deployments.models import Assignment, Service
 from apps.deployments.spread import group_of
-from apps.market.agreements import MARKET, refuse, terminate
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
+from apps.market.negotiating.agreements import MARKET, refuse, terminate
 from apps.nodes.models import Listener, Node, NodeSession, OfferState
 from apps.teams.audit import Actor
 from apps.teams.models import Team, User

@@ -16,7 +16,7 @@ from agent import typed_data
 from agent.protocol import Answer, Answers, Observed, Offers, Stats, Verdict, Wanted
 from apps.market.models import Agreement, AgreementState, Demand
 from apps.market.needs import Need
-from apps.market.negotiation import negotiate_due, open_demand
+from apps.market.negotiating.negotiation import negotiate_due, open_demand
 from apps.nodes import presence
 from apps.nodes.links import nudge
 from apps.nodes.models import Listener, Node, NodeSession, NodeState, Offer, Statistic

@@ -20,9 +20,9 @@ from apps.deployments.plans.replacing import in_place
 from apps.deployments.plans.risks import Spot
 from apps.market.models import NodeReputation
 from apps.market.needs import Need, Want
-from apps.market.offers import live_book
-from apps.market.placing import place
-from apps.market.quotes import Quote
+from apps.market.placing.offers import live_book
+from apps.market.placing.place import place
+from apps.market.placing.quotes import Quote
 from apps.money import ZERO, plain
 from apps.nodes.models import Node, Offer
 from apps.teams.models import Team

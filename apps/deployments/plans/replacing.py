@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from apps.deployments.models import Assignment
-from apps.market.book import Book, thousandths
 from apps.market.needs import Need, Want
-from apps.market.placing import place
-from apps.market.quotes import Quote
+from apps.market.placing.book import Book, thousandths
+from apps.market.placing.place import place
+from apps.market.placing.quotes import Quote
 
 
 def in_place(

@@ -8,7 +8,7 @@ from apps.market.board.lots import THREAD_HOUR_GLM, free
 from apps.market.filters.parse import parse
 from apps.market.filters.sql import to_q
 from apps.market.history.points import ALL
-from apps.market.offers import SIZES, believed_region, live_offers
+from apps.market.placing.offers import SIZES, believed_region, live_offers
 from apps.nodes.models import Offer
 
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from django.db.models import Count, F, Sum
 from django.db.models.functions import Least
 
-from apps.market.agreements import IN_FORCE
 from apps.market.history.points import ALL
 from apps.market.models import Agreement, Demand, DemandState
-from apps.market.offers import believed_region, live_offers
+from apps.market.negotiating.agreements import IN_FORCE
+from apps.market.placing.offers import believed_region, live_offers
 
 THREAD_HOUR_GLM = (F("second_glm") + F("cpu_second_glm")) * 3600
 """The measure of all prices here: one thread, busy for an hour; start and egress are left out."""

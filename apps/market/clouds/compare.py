@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from apps.market.models import CloudPrice, GlmRate
 from apps.market.needs import Need
-from apps.market.offers import live_book
-from apps.market.quotes import Quote, quotes
+from apps.market.placing.offers import live_book
+from apps.market.placing.quotes import Quote, quotes
 from apps.money import ZERO, round_glm
 
 HOURS_A_MONTH = 730

@@ -14,7 +14,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import NullIf
 
 from apps.market.filters.tree import Properties
-from apps.market.speed import MARKS
+from apps.market.placing.speed import MARKS
 from apps.nodes.models import Offer
 
 

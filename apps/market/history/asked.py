@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.utils import timezone
 
@@ -28,9 +27,8 @@ def asked_series(node: Node, range: PriceRange) -> Series:
     if not changes:
         instants = []
     runtimes = sorted({each.runtime for each in changes})
-    columns = {
-        name: [each and float(each) for each in steps(_of(changes, name), instants)] for name in runtimes
-    }
+    # Exact, as all money in the API; a chart makes its own numbers of them.
+    columns: dict[str, Any] = {name: steps(_of(changes, name), instants) for name in runtimes}
     return Series(range, span, since, until, [at.timestamp() for at in instants], columns)
 
 
@@ -46,8 +44,3 @@ def steps(changes: Iterable[Change], instants: Sequence[datetime]) -> list[Decim
 
 def _of(changes: Iterable[Change], runtime: str) -> list[Change]:
     return [each for each in changes if each.runtime == runtime]
-
-
-def _drawn(prices: Iterable[Decimal | None]) -> list[float | None]:
-    """A chart's numbers: nothing is reckoned with them."""
-    return [None if each is None else float(each) for each in prices]

@@ -1,0 +1,1 @@
+"""From a demand to an agreement that both sides have signed."""

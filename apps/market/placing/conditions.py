@@ -1,0 +1,240 @@
+"""What a need asks, condition by condition: how far each listing is from meeting it, and what to say of that.
+
+A gap of 0 is met. Above that it is the share by which a number falls short, so that unlike things can be
+compared; 1 and more for what is no number; infinite where nothing that the asker could change would help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from apps.market.needs import Need
+from apps.market.placing.book import Book, Floats, Ints, Mask, exact, thousandths
+from apps.market.placing.speed import MARKS
+from apps.market.placing.standing import counts, is_beside
+from apps.market.words import gib, plain
+from apps.nodes.sizes import memory
+
+ROUNDING = 1e-9
+"""The share by which a float may differ from what is exact."""
+OTHER = 1.0
+"""The gap of another region, or of a filter that is not met: as much as twice the price."""
+OTHER_RUNTIME = 2.0
+SIZES = ("cpu_threads", "mem_gib", "storage_gib", "gpus")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    gap: Floats
+    why: Callable[[Ints], str]
+    """Why none of these listings meets it, all of which meet what was asked before."""
+    relaxed: Callable[[Need, int], Need]
+    """The need as it would have to be for this listing."""
+    instead: Callable[[int], str]
+    """What that would be, in words."""
+
+    @property
+    def met(self) -> Mask:
+        return self.gap == 0
+
+
+def conditions(book: Book, need: Need, have: Ints) -> Iterator[Condition]:
+    """All but room and price. `have` is the size to compare with, of each listing."""
+    yield _runtime(book, need)
+    yield from _sizes(need, have)
+    if need.allowed_nodes is not None:
+        yield _allowed(book, need)
+    if need.regions:
+        yield _regions(book, need)
+    if need.constraints:
+        yield _constraints(book, need)
+    for name in need.benchmarks:
+        yield _benchmark(book, need, name)
+    if need.spread_required:
+        yield _apart(book, need)
+    if need.affinity and need.affinity.required:
+        yield _together(book, need)
+
+
+def eligible(book: Book, need: Need, free: Ints) -> Mask:
+    """Which listings could serve, whatever they cost; `free` as the book keeps it."""
+    met = has_room(book, need, free)
+    for condition in conditions(book, need, book.size):
+        met &= condition.met
+    return met
+
+
+def has_room(book: Book, need: Need, free: Ints) -> Mask:
+    fits: Mask = np.all(free >= thousandths(need.size), axis=1)
+    return fits[book.node]
+
+
+def is_within_limit(book: Book, need: Need) -> Mask:
+    """Exactly: where a float can't tell, the price is reckoned."""
+    limit = need.max_price_per_hour_glm
+    if limit is None:
+        return np.ones(len(book), dtype=np.bool_)
+    prices, band = book.per_hour(need.cpu_threads), float(limit) * ROUNDING
+    within = prices <= float(limit)
+    for one in np.flatnonzero(np.abs(prices - float(limit)) <= band).tolist():
+        within[one] = book.price_of(one).per_hour_glm(need.cpu_threads) <= limit
+    return within
+
+
+def _runtime(book: Book, need: Need) -> Condition:
+    def why(among: Ints) -> str:
+        offered = ", ".join(sorted(set(book.runtime[among].tolist())))
+        return f"no bee offers runtime {' or '.join(need.runtimes)}: offered are {offered}"
+
+    return Condition(
+        gap=np.where(np.isin(book.runtime, list(need.runtimes)), 0.0, OTHER_RUNTIME),
+        why=why,
+        relaxed=lambda need, one: replace(need, runtimes=[*need.runtimes, str(book.runtime[one])]),
+        instead=lambda one: f"runtime {book.runtime[one]}",
+    )
+
+
+def _sizes(need: Need, have: Ints) -> Iterator[Condition]:
+    for column, (name, asked) in enumerate(zip(SIZES, thousandths(need.size).tolist(), strict=True)):
+        if asked:
+            yield _size(name, asked, have[:, column])
+
+
+def _size(name: str, asked: int, have: Ints) -> Condition:
+    def why(among: Ints) -> str:
+        most = exact(have[among].max())
+        return f"no bee offers {told(name, exact(asked))}: the largest has {_bare(name, most)}"
+
+    def relaxed(need: Need, one: int) -> Need:
+        value = exact(have[one])
+        changed: dict[str, Any] = {name: int(value) if name == "gpus" else value}
+        return replace(need, **changed)
+
+    gap = np.maximum(asked - have, 0) / asked
+    if name in ("cpu_threads", "mem_gib"):
+        gap = np.where(have <= 0, np.inf, gap)
+    return Condition(
+        gap=gap,
+        why=why,
+        relaxed=relaxed,
+        instead=lambda one: f"{told(name, exact(have[one]))} instead of {_bare(name, exact(asked))}",
+    )
+
+
+def _allowed(book: Book, need: Need) -> Condition:
+    allowed = set(need.allowed_nodes or ())
+    numbers = [number for node_id, number in book.nodes.items() if node_id in allowed]
+    return Condition(
+        gap=np.where(np.isin(book.node, numbers), 0.0, np.inf),
+        why=lambda _: (
+            "none of the bees that the application key allows is online with an offer that would do"
+        ),
+        relaxed=lambda need, _: need,
+        instead=lambda _: "another application key",
+    )
+
+
+def _regions(book: Book, need: Need) -> Condition:
+    def why(among: Ints) -> str:
+        there = sorted({book.listings[one].region for one in among.tolist()} - {""})
+        others = f"there are {', '.join(there)}" if there else "none says where it is, and is believed"
+        return f"no bee that could is in region {' or '.join(need.regions)}: {others}"
+
+    def instead(one: int) -> str:
+        return f"region {book.listings[one].region or 'unknown'} instead of {' or '.join(need.regions)}"
+
+    def relaxed(need: Need, one: int) -> Need:
+        region = book.listings[one].region
+        return replace(need, regions=(*need.regions, region) if region else ())
+
+    right = [number for region, number in book.regions.items() if region and _is_in(region, need)]
+    gap = np.where(np.isin(book.region, right), 0.0, OTHER)
+    return Condition(gap=gap, why=why, relaxed=relaxed, instead=instead)
+
+
+def _is_in(region: str, need: Need) -> bool:
+    return any(fnmatchcase(region, pattern) for pattern in need.regions)
+
+
+def _constraints(book: Book, need: Need) -> Condition:
+    return Condition(
+        gap=np.where(book.meets(need.constraints), 0.0, OTHER),
+        why=lambda among: f"none of the {len(among)} offers that would do meets x-hive.constraints",
+        relaxed=lambda need, _: replace(need, constraints=""),
+        instead=lambda _: "no x-hive.constraints",
+    )
+
+
+def _benchmark(book: Book, need: Need, name: str) -> Condition:
+    mark, limit = MARKS[name], need.benchmarks[name]
+    have = book.figure(mark.figure)
+
+    def why(among: Ints) -> str:
+        asked = f"no bee measured {limit:.4g} {mark.unit}{' or less' if mark.at_most else ''}"
+        known = have[among][~np.isnan(have[among])]
+        if len(need.benchmarks) > 1 and (short <= 0).any():
+            return "no bee meets all of x-hive.benchmarks at once"
+        if not len(known):
+            return f"{asked}: none that could has measured itself yet"
+        return f"{asked}: the best has {known.min() if mark.at_most else known.max():.4g}"
+
+    short = (have - limit if mark.at_most else limit - have) / max(abs(limit), 1e-9)
+    return Condition(
+        gap=np.where(np.isnan(have), np.inf, np.maximum(short, 0)),
+        why=why,
+        relaxed=lambda need, one: replace(need, benchmarks={**need.benchmarks, name: float(have[one])}),
+        instead=lambda one: f"{have[one]:.4g} {mark.unit} instead of {limit:.4g}",
+    )
+
+
+def _apart(book: Book, need: Need) -> Condition:
+    taken = counts(book, need.beside_nodes, need.spread)[book.level(need.spread)] > 0
+    if need.spread == "region" and "" in book.regions:
+        # Where it is is not known: it may well be in the same region.
+        taken |= book.region == book.regions[""]
+    return Condition(
+        gap=np.where(taken, OTHER, 0.0),
+        why=lambda _: f"every {need.spread} that could has one of its group: x-hive.spread is required",
+        relaxed=lambda need, _: replace(need, spread_required=False),
+        instead=lambda _: f"sharing a {need.spread} with another of its group",
+    )
+
+
+def _together(book: Book, need: Need) -> Condition:
+    assert need.affinity is not None
+    by = need.affinity.by
+
+    def why(_: Ints) -> str:
+        if not need.near_nodes:
+            return "it waits for those beside whom it has to be: x-hive.affinity is required"
+        return f"no {by} where those are beside whom it has to be serves: x-hive.affinity is required"
+
+    return Condition(
+        gap=np.where(is_beside(book, need.near_nodes, by), 0.0, OTHER),
+        why=why,
+        relaxed=lambda need, _: replace(
+            need, affinity=replace(need.affinity, required=False) if need.affinity else None
+        ),
+        instead=lambda _: f"not on the same {by} as those beside whom it has to be",
+    )
+
+
+def told(name: str, amount: Decimal) -> str:
+    """A size in words."""
+    return {
+        "cpu_threads": lambda: f"{plain(amount)} CPU thread{'' if amount == 1 else 's'}",
+        "mem_gib": lambda: f"{memory(amount)} of memory",
+        "storage_gib": lambda: f"{gib(amount)} of storage",
+        "gpus": lambda: f"{plain(amount)} GPU{'' if amount == 1 else 's'}",
+    }[name]()
+
+
+def _bare(name: str, amount: Decimal) -> str:
+    """Beside a size in words."""
+    return {"mem_gib": memory, "storage_gib": gib}.get(name, plain)(amount)
