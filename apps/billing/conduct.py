@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.db.models import Sum
 
@@ -14,9 +13,6 @@ from apps.billing.usage import MeteringFaultKind, UsageRecord
 from apps.market.models import Agreement, FactKind
 from apps.market.reputation.noting import end_of, note
 from apps.money import ZERO
-
-if TYPE_CHECKING:
-    from apps.billing.faults import Fault
 
 WHOLE = timedelta(hours=1)
 """An agreement on which so much was run weighs as one; a shorter one in proportion."""
@@ -55,15 +51,15 @@ def note_dispute(debit_note: DebitNote) -> None:
         )
 
 
-def note_false_reports(faults: Collection[tuple[uuid.UUID, Fault]]) -> None:
-    """Reports with two faces, or with somebody else's signature: one of each agreement counts."""
-    false = {pk: fault for pk, fault in faults if fault.kind in FALSE}
+def note_false_reports(faults: Iterable[tuple[uuid.UUID, str, str]]) -> None:
+    """Agreement, MeteringFaultKind and detail of each fault. One false report of each agreement counts."""
+    false = {pk: (kind, detail) for pk, kind, detail in faults if kind in FALSE}
     for agreement in Agreement.objects.filter(pk__in=false) if false else ():
-        fault = false[agreement.pk]
+        kind, detail = false[agreement.pk]
         note(
             agreement.node_id,
             FactKind.MISREPORTED,
             reference=f"misreported:{agreement.pk}",
             agreement=agreement,
-            detail=f"{MeteringFaultKind(fault.kind).label.lower()}, {fault.detail}",
+            detail=f"{MeteringFaultKind(kind).label.lower()}, {detail}",
         )

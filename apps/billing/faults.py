@@ -43,7 +43,7 @@ def write_faults(faults: Iterable[tuple[uuid.UUID, Fault]]) -> None:
         ],
         ignore_conflicts=True,
     )
-    note_false_reports(kept)
+    note_false_reports((pk, fault.kind, fault.detail) for pk, fault in kept)
 
 
 def _within_bounds(faults: list[tuple[uuid.UUID, Fault]]) -> list[tuple[uuid.UUID, Fault]]:
