@@ -178,9 +178,8 @@ def test_a_price_holds_until_the_next_one(node: Node, make_offer: Callable[..., 
 
     told = asked_series(node, PriceRange.DAYS)
     assert len(told.at) == 4, "since when, two changes, and now"
-    before, after = float(THREAD_HOUR), float(2 * THREAD_HOUR)
-    assert told.figures["process"] == [before, after, after, after]
-    assert told.figures["wasm"] == [None, None, before, before]
+    assert told.figures["process"] == [THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR]
+    assert told.figures["wasm"] == [None, None, THREAD_HOUR, THREAD_HOUR]
     assert asked_series(node, PriceRange.QUARTER).figures["process"][0] is None
 
 
