@@ -1,8 +1,8 @@
-"""Take the pictures of the documentation from a running portal: dashboard, deployment, Bees, admin.
+"""Take the pictures of the documentation from a running portal: dashboard, deployment, market, ...
 
     .venv/bin/python scripts/screenshots.py http://localhost:8000 --user demo --password-file FILE
 
-Needs a Chromium on PATH. Writes docs/images/{dashboard,deployment,bees,admin}.png.
+Needs a Chromium on PATH. Writes docs/images/{dashboard,deployment,plan,market,bees,admin}.png.
 """
 
 from __future__ import annotations
@@ -68,6 +68,12 @@ def _take(page: Page, deployment: str) -> None:
     page.get_by_role("link", name=deployment, exact=True).first.click()
     page.wait_for_load_state("networkidle")
     _save(page, "deployment")
+    page.get_by_role("link", name="What was planned").click()
+    page.wait_for_load_state("networkidle")
+    _save(page, "plan")
+    page.get_by_role("link", name="Market", exact=True).click()
+    page.wait_for_load_state("networkidle")
+    _save(page, "market")
     page.get_by_role("link", name="My Bees").click()
     page.wait_for_load_state("networkidle")
     _save(page, "bees")
