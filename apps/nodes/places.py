@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from apps.nodes import regions
@@ -16,7 +16,8 @@ from apps.teams.audit import Actor, AuditLine
 
 PLACES = Actor.queen("places")
 LATELY = timedelta(days=7)
-"""The least of so long counts: a slow answer was a busy moment, a machine that moved is found out in time."""
+"""The least of the links of so long counts, and of those that are open: a slow answer was a busy moment, a
+machine that moved is found out in time."""
 
 
 @transaction.atomic
@@ -39,9 +40,8 @@ def weigh_regions(nodes: Collection[Node]) -> None:
 
 
 def _least_lately(node_ids: Collection[str]) -> dict[str, float]:
-    lately = NodeSession.objects.filter(
-        node__in=node_ids, opened_at__gte=timezone.now() - LATELY, round_trip_ms__isnull=False
-    )
+    of_lately = Q(closed_at=None) | Q(opened_at__gte=timezone.now() - LATELY)
+    lately = NodeSession.objects.filter(of_lately, node__in=node_ids, round_trip_ms__isnull=False)
     return dict(lately.order_by().values_list("node").annotate(Min("round_trip_ms")))
 
 

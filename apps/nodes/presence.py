@@ -265,6 +265,7 @@ def _split_sessions(silent: list[NodeSession], *, now: datetime) -> None:
             last_seen_at=now,
             channel=session.channel,
             peer=session.peer,
+            round_trip_ms=session.round_trip_ms,
         )
         for session in silent
     )

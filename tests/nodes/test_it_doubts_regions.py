@@ -12,8 +12,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.protocol import NodeInfo
-from apps.nodes import presence, regions
+from agent.protocol import NodeInfo, Observed, Stats
+from apps.nodes import places, presence, regions
 from apps.nodes.enrolment import node_for
 from apps.nodes.models import Node, NodeSession
 from apps.teams.audit import AuditLine
@@ -114,6 +114,30 @@ def test_it_forgets_how_quick_a_node_was_long_ago(node: Node) -> None:
     link(node, 20.0)
     NodeSession.objects.update(opened_at=timezone.now() - timedelta(days=8))
     assert "it took 150 ms" in link(node, 150.0).region_fault
+
+
+@pytest.mark.django_db
+@FROM_FRANKFURT
+def test_it_believes_what_it_measures_on_a_link_that_is_old(node: Node) -> None:
+    Node.objects.filter(pk=node.pk).update(region="us-east")
+    assert link(node, 20.0).region_fault
+    NodeSession.objects.update(opened_at=timezone.now() - timedelta(days=8))
+    places.note_round_trips({"20.0": (node.pk, 5.0)})
+    node.refresh_from_db()
+    assert (node.round_trip_ms, bool(node.region_fault)) == (5.0, True)
+
+
+@pytest.mark.django_db
+@FROM_FRANKFURT
+def test_a_silence_within_a_link_leaves_its_figure(node: Node) -> None:
+    link(node, 20.0)
+    old = timezone.now() - timedelta(days=8)
+    NodeSession.objects.update(opened_at=old, last_seen_at=old + timedelta(hours=1))
+    presence.heartbeats({node.pk: Observed(revision=0, at_ms=0, assignments=[], stats=Stats())})
+    places.weigh_regions([node])
+    node.refresh_from_db()
+    assert NodeSession.objects.count() == 2, "the silence cut it in two"
+    assert node.round_trip_ms == 20.0
 
 
 @pytest.mark.django_db
