@@ -158,6 +158,25 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class PlanRow:
+    """A plan in a list: see `plans.get` for where each replica would go."""
+
+    id: str
+    team: str
+    name: str
+    replicas: int
+    unplaced: int
+    """Of them, those that found no node."""
+    price_per_hour_glm: Decimal
+    created_at: datetime
+    expires_at: datetime
+    price_per_month_glm: Decimal = Decimal(0)
+    """Of 730 hours."""
+    deployment: str | None = None
+    applied_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Proof:
     """Who signed a plan, and what exactly: any Ethereum wallet library can check it."""
 

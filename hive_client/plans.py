@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from hive_client.nouns import Plan, PlanPaid, WholePlan
+from hive_client.nouns import PlanPaid, PlanRow, WholePlan
 from hive_client.reading import read
 from hive_client.session import Session
 
@@ -14,9 +14,9 @@ class Plans:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def __iter__(self) -> Iterator[Plan]:
-        """Newest first."""
-        return (read(Plan, row) for row in self._session.pages("plans/"))
+    def __iter__(self) -> Iterator[PlanRow]:
+        """Newest first, each in short. Further pages are asked for as they are needed."""
+        return (read(PlanRow, row) for row in self._session.pages("plans/"))
 
     def get(self, plan_id: str) -> WholePlan:
         """With the file, what was understood of it, and the proof of its signature."""

@@ -20,6 +20,7 @@ from apps.deployments.logs import log_of
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.plans.actual import actual_of
+from apps.deployments.plans.listing import counted
 from apps.deployments.serializers import (
     ActualSerializer,
     DeploymentSerializer,
@@ -27,6 +28,7 @@ from apps.deployments.serializers import (
     LogQuerySerializer,
     LogSerializer,
     NewPlanSerializer,
+    PlanRowSerializer,
     PlanSerializer,
     ReasonSerializer,
     ReplicaSerializer,
@@ -45,16 +47,19 @@ NAME = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH, descripti
 REPLICA = OpenApiParameter("replica", OpenApiTypes.STR, OpenApiParameter.PATH, description="`web-1`.")
 
 
-@extend_schema_view(list=extend_schema(parameters=[TEAM]))
+@extend_schema_view(
+    list=extend_schema(parameters=[TEAM], description="Newest first, each in short; its own address has all.")
+)
 class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
     """What would be placed where, at which price. A plan changes nothing until it is applied."""
 
     queryset = Plan.objects.select_related("team", "author", "deployment")
-    serializer_class = PlanSerializer
+    serializer_class = PlanRowSerializer
     reached_by_keys = True
 
     def get_queryset(self) -> QuerySet[Plan]:
-        return made_with(self.request, super().get_queryset())
+        plans = made_with(self.request, super().get_queryset())
+        return counted(plans) if self.action == "list" else plans
 
     @extend_schema(responses=WholePlanSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:

@@ -153,6 +153,37 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
         )
 
 
+class PlanRowSerializer(serializers.ModelSerializer[Plan]):
+    """Of a plan that `plans.listing.counted` gives: what a list of them needs, without the placements."""
+
+    team = serializers.SlugField(source="team.slug", read_only=True)
+    author = serializers.CharField(source="author.username", read_only=True)
+    deployment = serializers.CharField(
+        source="deployment.name", default=None, read_only=True, allow_null=True, help_text="What it changes."
+    )
+    replicas = serializers.IntegerField(read_only=True)
+    unplaced = serializers.IntegerField(read_only=True, help_text="Of them, those that found no place.")
+    price_per_hour_glm = Glm()
+    price_per_month_glm = Glm(help_text="730 hours.")
+
+    class Meta:
+        model = Plan
+        fields = (
+            "id",
+            "team",
+            "author",
+            "name",
+            "deployment",
+            "replicas",
+            "unplaced",
+            "price_per_hour_glm",
+            "price_per_month_glm",
+            "created_at",
+            "expires_at",
+            "applied_at",
+        )
+
+
 class WholePlanSerializer(PlanSerializer):
     """With the file, what was understood of it, and who signed what."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import click
 
 from hive_client.connection import connect
 from hive_client.errors import HiveError
 from hive_client.examples import examples
 from hive_client.manifests import manifest_options, read_manifest, show_plan
-from hive_client.nouns import Plan, PlanPaid, ReplicaPaid, WholePlan
+from hive_client.nouns import PlanPaid, PlanRow, ReplicaPaid, WholePlan
 from hive_client.output import JSON, clean, glm, output_option, print_json, print_table, span, when
 from hive_client.variables import read_variables
 from hive_client.verifying import faults_of
@@ -50,15 +52,20 @@ def plan(
         show_plan(drawn_up)
 
 
-@plan.command("ls", epilog=examples("hive plan ls"))
+@plan.command("ls", epilog=examples("hive plan ls", "hive plan ls --all -o json"))
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many at most.")
+@click.option("--all", "everything", is_flag=True, help="As many as there are.")
 @output_option
-def list_plans(output: str) -> None:
+def list_plans(limit: int, everything: bool, output: str) -> None:
     """List the plans of your team, newest first."""
-    found = list(connect().plans)
+    plans = iter(connect().plans)
+    found = list(plans if everything else islice(plans, limit))
     if output == JSON:
         print_json(found)
-    else:
-        print_table(PLANS, [_row(each) for each in found], empty="Nothing was planned yet.")
+        return
+    print_table(PLANS, [_row(each) for each in found], empty="Nothing was planned yet.")
+    if next(plans, None) is not None:
+        click.echo(f"These are the newest {limit}; --all lists all.", err=True)
 
 
 @plan.command(epilog=examples("hive plan show 8b6b3c3e-2f2d-4c62-9a53-3f4c5d6e7f80 --verify"))
@@ -93,9 +100,9 @@ def _verify(plan: WholePlan) -> None:
     click.echo(f"All of it is what {plan.proof.signer} signed.", err=True)
 
 
-def _row(plan: Plan) -> tuple[str, ...]:
+def _row(plan: PlanRow) -> tuple[str, ...]:
     price, applied = glm(plan.price_per_hour_glm), when(plan.applied_at) if plan.applied_at else "no"
-    return plan.id, plan.name, price, str(len(plan.placements)), when(plan.created_at), applied
+    return plan.id, plan.name, price, str(plan.replicas), when(plan.created_at), applied
 
 
 def _show_paid(paid: PlanPaid) -> None:

@@ -7,6 +7,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.billing.models import Budget
@@ -28,6 +30,8 @@ services:
     deploy: {resources: {limits: {cpus: "64", memory: 256M}}}
     x-hive: {runtime: [process]}
 """
+
+LONG = ("placements", "source", "manifest")
 
 
 def test_it_says_where_at_which_price_and_why(offer: Offer, owner: User, budget: Budget, as_: As) -> None:
@@ -83,6 +87,21 @@ def test_it_lists_many_plans_in_as_many_questions_as_one(
     _copies(plan, 5)
     with django_assert_max_num_queries(len(one)):
         assert client.get("/api/v1/plans/").json()["count"] == 6
+
+
+def test_it_lists_plans_without_what_it_says_of_each_replica(plan: Plan, owner: User, as_: As) -> None:
+    nowhere = {"replica": "web-1", "node_id": None, "reason": "no bee offers 64 CPU threads " * 10}
+    placed = nowhere | {"node_id": "0x" + "1" * 40}
+    Plan.objects.filter(pk=plan.pk).update(placements=[nowhere] * 400 + [placed] * 600)
+    client = as_(owner)
+    client.get("/api/v1/plans/")  # notes the token's use
+    with CaptureQueriesContext(connection) as asked:
+        response = client.get("/api/v1/plans/")
+    (row,) = response.json()["results"]
+    assert (row["id"], row["replicas"], row["unplaced"]) == (str(plan.pk), 1000, 400)
+    assert "placements" not in row and len(response.content) < 1000
+    read = [name for each in asked for name in LONG if f', "deployments_plan"."{name}"' in each["sql"]]
+    assert read == []
 
 
 def _copies(plan: Plan, number: int) -> None:

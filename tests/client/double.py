@@ -105,6 +105,25 @@ def plan(**fields: Any) -> dict[str, Any]:
     return given | fields
 
 
+def plan_row(**fields: Any) -> dict[str, Any]:
+    """As `GET /plans/` lists it."""
+    given = {
+        "id": "8b6b3c3e-0000-4000-8000-000000000002",
+        "team": "bakery",
+        "author": "olga",
+        "name": "hello",
+        "deployment": None,
+        "replicas": 2,
+        "unplaced": 1,
+        "price_per_hour_glm": "0.004",
+        "price_per_month_glm": "2.92",
+        "created_at": "2026-01-01T12:00:00Z",
+        "expires_at": "2026-01-01T12:10:00Z",
+        "applied_at": None,
+    }
+    return given | fields
+
+
 def replica(**fields: Any) -> dict[str, Any]:
     given = {
         "name": "web-1",

@@ -8,7 +8,7 @@ import pytest
 
 from agent import keys, typed_data
 from tests.client.conftest import Run
-from tests.client.double import DoubleOfTheHive, page, plan, refusal
+from tests.client.double import DoubleOfTheHive, page, plan, plan_row, refusal
 
 KEY = keys.key_of(b"\1" * 32)
 ID = "8b6b3c3e-0000-4000-8000-000000000002"
@@ -60,11 +60,27 @@ def actual() -> dict[str, Any]:
 
 
 def test_it_lists_plans(hive: Run, double: DoubleOfTheHive) -> None:
-    double.answers("GET", "plans/", page(plan(), plan(applied_at="2026-01-01T12:01:00Z")))
+    double.answers("GET", "plans/", page(plan_row(), plan_row(applied_at="2026-01-01T12:01:00Z")))
     head, first, second = hive("plan", "ls").stdout.splitlines()
     assert head.split()[:3] == ["PLAN", "FOR", "GLM/H"]
     assert first.split()[:4] == [ID, "hello", "0.004", "2"] and first.endswith("no")
     assert second.endswith("ago")
+
+
+def test_it_lists_the_newest_unless_all_are_asked_for(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("GET", "plans/", page(*(plan_row(name=f"number-{number}") for number in range(25))))
+    short = hive("plan", "ls")
+    assert len(short.stdout.splitlines()) == 1 + 20
+    assert short.stderr == "These are the newest 20; --all lists all.\n"
+    assert len(json.loads(hive("plan", "ls", "--limit", "3", "-o", "json").stdout)) == 3
+    whole = hive("plan", "ls", "--all")
+    assert (len(whole.stdout.splitlines()), whole.stderr) == (1 + 25, "")
+
+
+def test_it_asks_for_no_page_that_it_does_not_show(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("GET", "plans/", page(*(plan_row() for _ in range(100)), more=True))
+    hive("plan", "ls")
+    assert len(double.asked) == 1
 
 
 def test_it_shows_a_plan_beside_what_was_paid(hive: Run, double: DoubleOfTheHive) -> None:
