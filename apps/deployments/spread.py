@@ -10,6 +10,7 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
+from itertools import chain
 
 from django.db.models import Q
 from django.utils import timezone
@@ -83,8 +84,8 @@ class Quoting:
         return self._found[key]
 
 
-def _taken(replica: Replica) -> frozenset[str]:
-    """Nodes on which a sibling runs, or with which it has an agreement."""
+def _taken(replica: Replica) -> tuple[str, ...]:
+    """Nodes on which a sibling runs, or with which it has an agreement; once for each sibling."""
     return _nodes_of(Q(service=replica.service_id) & ~Q(pk=replica.pk))
 
 
@@ -93,19 +94,20 @@ def _near(replica: Replica) -> frozenset[str]:
     affinity = replica.runs.affinity
     if affinity is None:
         return frozenset()
-    return _nodes_of(Q(service__deployment=replica.service.deployment_id, service__name=affinity.service))
+    deployment = replica.service.deployment_id
+    return frozenset(_nodes_of(Q(service__deployment=deployment, service__name=affinity.service)))
 
 
-def _nodes_of(which: Q) -> frozenset[str]:
+def _nodes_of(which: Q) -> tuple[str, ...]:
+    """In order, so that siblings that ask for the same ask in the same words."""
     replicas = Replica.objects.filter(which)
     running = Assignment.objects.filter(replica__in=replicas, state=AssignmentState.ACTIVE)
     agreed = Agreement.objects.filter(
         demand__in=replicas.filter(state=ReplicaState.NEGOTIATING).values("demand"),
         state__in=[AgreementState.PROPOSED, AgreementState.APPROVED],
     )
-    return frozenset(running.values_list("node_id", flat=True)) | frozenset(
-        agreed.values_list("node_id", flat=True)
-    )
+    node_ids = (rows.values_list("node_id", flat=True) for rows in (running, agreed))
+    return tuple(sorted(chain.from_iterable(node_ids)))
 
 
 def _failed_on(replica: Replica) -> set[str]:

@@ -190,8 +190,10 @@ def _need(
     spec = manifest.services[service]
     need = need_of(spec, group=service, group_of=str, allowed_nodes=allowed_nodes)
     near = spec.affinity.service if spec.affinity else None
-    return replace(need, beside_nodes=_nodes_of(service, staying), near_nodes=_nodes_of(near, staying))
+    beside, neighbours = _nodes_of(service, staying), _nodes_of(near, staying)
+    return replace(need, beside_nodes=beside, near_nodes=frozenset(neighbours))
 
 
-def _nodes_of(service: str | None, staying: list[Placement]) -> frozenset[str]:
-    return frozenset(one["node_id"] for one in staying if one["service"] == service)
+def _nodes_of(service: str | None, staying: list[Placement]) -> tuple[str, ...]:
+    """Once for each replica."""
+    return tuple(one["node_id"] for one in staying if one["service"] == service)
