@@ -19,6 +19,7 @@ from apps.deployments.plans.signing import proof_of
 from apps.market.models import Agreement
 from apps.teams.models import AuditLine
 from apps.teams.rest import Glm
+from apps.teams.strict import StrictSerializer
 
 MAX_SOURCE = 256 * 1024
 """Characters of a Compose file."""
@@ -29,7 +30,7 @@ MAX_VARIABLE = 32 * 1024
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class NewPlanSerializer(serializers.Serializer[Any]):
+class NewPlanSerializer(StrictSerializer[Any]):
     source = serializers.CharField(  # type: ignore[assignment]  # hides Field.source, which is not used here
         allow_blank=True,  # an empty file is explained like every other fault of a file
         trim_whitespace=False,

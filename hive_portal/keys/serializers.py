@@ -10,6 +10,7 @@ from rest_framework import serializers
 from apps.market.keys.policy import RULES
 from apps.market.keys.reading import MOST, read_rules
 from apps.teams.rest import Glm
+from apps.teams.strict import StrictSerializer
 from hive_portal.keys.sheets import KeySheet
 
 LONGEST_ENTRY = 2048
@@ -37,7 +38,7 @@ def _limit(words: str) -> serializers.DecimalField:
     )
 
 
-class AllowedSerializer(serializers.Serializer[Any]):
+class AllowedSerializer(StrictSerializer[Any]):
     """What a key may. An empty list allows all."""
 
     providers = RuleField("providers", help_text="Node ids that alone may serve.")

@@ -77,6 +77,27 @@ def test_it_makes_one_and_shows_it_once(owner: User, as_: As) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"limit": {"x": 1}}, 'unknown field "limit": did you mean "limit_glm"?'),
+        ({"limitglm": "1"}, 'unknown field "limitglm": did you mean "limit_glm"?'),
+        ({"team": "bakery"}, 'unknown field "team": the address says which, with ?team='),
+        ({"zzz": 1}, 'unknown field "zzz": known are providers, images,'),
+    ],
+)
+def test_it_refuses_a_rule_that_it_does_not_know(
+    asked: dict[str, Any], words: str, owner: User, make_key: MakeKey, as_: As
+) -> None:
+    policy, _ = make_key(name="other")
+    made = as_(owner).post(KEYS, {"name": "a"} | asked, format="json")
+    changed = as_(owner).patch(f"{KEYS}{policy.token_id}/", asked, format="json")
+    assert (made.status_code, changed.status_code) == (400, 400)
+    assert made.json()["error"]["message"].startswith(words)
+    assert changed.json()["error"]["message"].startswith(words)
+    assert not ApiToken.objects.filter(name="a").exists()
+
+
+@pytest.mark.parametrize(
     ("asked", "place", "words"),
     [
         (
