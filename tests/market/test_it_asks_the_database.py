@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.market.filters import ids_meeting
+from apps.market.filters import FilterError, Inquiry, ids_meeting
 from apps.market.filters.known import KNOWN, properties_of
 from apps.market.filters.parse import parse
 from apps.market.filters.sql import to_q
@@ -150,7 +150,9 @@ def test_it_asks_what_was_written(offer: Offer, name: str, value: str, pattern: 
 
 def test_it_lets_nobody_meet_what_cannot_be_read(offer: Offer) -> None:
     assert ids_meeting("") == {offer.pk}
-    assert ids_meeting("(golem.runtime.name=process") == set()
+    assert Inquiry()("(golem.runtime.name=process") == set()
+    with pytest.raises(FilterError):
+        ids_meeting("(golem.runtime.name=process")
 
 
 def test_it_trusts_its_own_columns_more_than_what_an_offer_says(offer: Offer) -> None:

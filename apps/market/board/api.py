@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
@@ -21,6 +22,7 @@ from apps.market.board.lots import lets, lots, of_place, wanted
 from apps.market.board.rows import rows
 from apps.market.clouds.compare import compare, newest_rates
 from apps.market.filters import FilterError
+from apps.market.filters.patience import in_time
 from apps.market.history.asked import asked_series
 from apps.market.history.changes import price_changes
 from apps.market.history.series import PriceRange, price_series
@@ -50,9 +52,10 @@ class MarketViewSet(GenericViewSet[Offer]):
     @action(detail=False)
     def offers(self, request: Request) -> Response:
         """The offers that can be taken now, the cheapest first, filtered in Golem's language."""
-        found = _found(_asked(written.WhichOffersSerializer, request))
-        page = self.paginate_queryset(found)
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        asked = _asked(written.WhichOffersSerializer, request)
+        with _told(), in_time(asked["constraints"]):
+            page = self.paginate_queryset(listed(**asked))
+            return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(parameters=[written.WhichSerializer], responses=written.DepthSerializer)
     @action(detail=False)
@@ -115,8 +118,10 @@ def _node(request: Request, node: str) -> Node:
     return found
 
 
-def _found(asked: dict[str, Any]) -> QuerySet[Offer]:
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with a filter, as the field's fault."""
     try:
-        return listed(**asked)
+        yield
     except FilterError as error:
         raise ValidationError({"constraints": str(error)}) from None

@@ -106,23 +106,18 @@ class _Comparison(Func):
 
 def _any(value: Sql, tree: Like | Compare) -> Sql:
     """By the type of what is there; of a list one member is enough."""
-    member: Sql = ("member", [])
     arms = [
         ("number", _number(value, tree)),
         ("string", _text(value, tree)),
         ("boolean", _truth(value, tree)),
     ]
-    if not _is_ordering(tree):
-        scalars = [
-            ("number", _number(member, tree)),
-            ("string", _text(member, tree)),
-            ("boolean", _truth(member, tree)),
-        ]
-        meets, found = _case(member, scalars)
+    if isinstance(tree, Compare):
+        arms.append(("array", _FALSE if tree.operator.is_ordering else _has_member(value, tree)))
+    else:
+        member: Sql = ("member", [])
+        meets, found = _case(member, [("string", _text(member, tree))])
         sql = f"EXISTS (SELECT 1 FROM jsonb_array_elements({value[0]}) AS of_list(member) WHERE {meets})"
         arms.append(("array", (sql, [*value[1], *found])))
-    else:
-        arms.append(("array", _FALSE))
     return _case(value, [*arms, ("object", _FALSE)])
 
 
@@ -133,8 +128,15 @@ def _case(value: Sql, arms: list[tuple[str, Sql]]) -> Sql:
     return f"(CASE jsonb_typeof({value[0]}) {whens} END)", [*value[1], *parameters]
 
 
-def _is_ordering(tree: Like | Compare) -> bool:
-    return isinstance(tree, Compare) and tree.operator.is_ordering
+def _has_member(value: Sql, tree: Compare) -> Sql:
+    """By containment, which PostgreSQL answers without a row for each member."""
+    asked = [("to_jsonb(%s::text)", [tree.value])]
+    if (number := number_of(tree.value)) is not None:
+        asked.append(("to_jsonb(%s::numeric)", [str(number)]))
+    if tree.value in ("true", "false"):
+        asked.append((f"'{tree.value}'::jsonb", []))
+    sql = " OR ".join(f"({value[0]}) @> {one}" for one, _ in asked)
+    return f"({sql})", [parameter for _, found in asked for parameter in (*value[1], *found)]
 
 
 def _number(value: Sql, tree: Like | Compare) -> Sql:

@@ -9,7 +9,7 @@ from django.db.models import Case, F, FloatField, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Greatest, NullIf
 from django.utils import timezone
 
-from apps.market.filters import ids_meeting
+from apps.market.filters import Inquiry
 from apps.market.placing.book import Book, Place
 from apps.market.placing.listing import Listing
 from apps.market.reputation.weighing import PRIOR_MEAN
@@ -23,7 +23,7 @@ FIGURES = ("cpu_single", "mem_gib_s", "disk_write_mib_s", "disk_read_mib_s", "up
 def live_book() -> Book:
     """Of nodes that are approved, online and open, each with its benchmark and its reputation."""
     rows = live_offers().values_list(*_columns())
-    return Book(map(Listing._make, rows), meeting=ids_meeting, where=places)
+    return Book(map(Listing._make, rows), meeting=Inquiry(), where=places)
 
 
 def live_offers() -> QuerySet[Offer]:
