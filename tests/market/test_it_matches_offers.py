@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.protocol import Price
-from apps.market.placing.matching import Choice, bid, choose, rank
+from apps.market.negotiating.bargaining import bid
+from apps.market.placing.listing import Choice
+from apps.market.placing.matching import choose, rank
 from apps.market.placing.nearest import why_nothing_fits
 from tests.market.listings import book, listing, names, need, node_id
 
@@ -42,6 +44,24 @@ def test_beside_a_sibling_is_better_than_where_it_failed() -> None:
 
     asked = need(avoid_nodes={node_id("failed")}, beside_nodes={node_id("beside")})
     assert names(rank(offers, asked)) == ["free", "beside", "failed"]
+
+
+def test_a_price_that_was_put_before_stays_when_another_is_put() -> None:
+    a, b, c = listing("a", per_hour="0.03"), listing("b", per_hour="0.03"), listing("c", per_hour="0.02")
+    second = Decimal("0.01") / 3600
+    offers = (
+        book([a, b, c])
+        .at({str(a.id): Price(second_glm=second)})
+        .at({str(b.id): Price(second_glm=second * 2)})
+    )
+
+    found = rank(offers, need(), bargained={str(c.id): Price(second_glm=second * 4)})
+
+    assert [(one.offer.name, float(one.per_hour_glm)) for one in found] == [
+        ("a", 0.01),
+        ("b", 0.02),
+        ("c", 0.04),
+    ]
 
 
 def test_the_better_runtime_wins_at_the_same_price() -> None:

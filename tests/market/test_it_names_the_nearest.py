@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.market.needs import Affinity, Want
+from apps.market.needs import Affinity, Need, Want
 from apps.market.placing.matching import rank
-from apps.market.placing.nearest import nearest
+from apps.market.placing.nearest import Near, nearest
 from apps.market.placing.place import place
 from tests.market.listings import book, listing, need, node_id
 
@@ -91,7 +92,7 @@ def test_who_found_no_place_is_told_the_nearest_after_all_others_are_placed() ->
 
 
 SIZE = st.sampled_from(["0.5", "1", "2", "4", "8"])
-PRICE = st.sampled_from(["0.004", "0.01", "0.02", "0.05"])
+PRICE = st.sampled_from(["0.004", "0.01", "0.02", "0.05", "0.020000049", "0.0200001", "0.12345649"])
 LISTINGS = st.lists(
     st.fixed_dictionaries(
         {
@@ -101,7 +102,7 @@ LISTINGS = st.lists(
             "region": st.sampled_from(["", "eu-west", "us-east"]),
             "runtime": st.sampled_from(["process", "docker"]),
             "gpus": st.integers(0, 2),
-            "cpu_single": st.sampled_from([None, 10.0, 30.0]),
+            "cpu_single": st.sampled_from([None, 10.0, 29.9999, 30.0]),
         }
     ),
     min_size=1,
@@ -115,9 +116,21 @@ NEEDS = st.fixed_dictionaries(
         "regions": st.sampled_from([(), ("eu-*",), ("ap-*", "us-*")]),
         "runtimes": st.sampled_from([["process"], ["docker", "process"], ["wasm"]]),
         "max_price_per_hour_glm": st.none() | PRICE.map(Decimal),
-        "benchmarks": st.sampled_from([{}, {"cpu": 20.0}]),
+        "benchmarks": st.sampled_from([{}, {"cpu": 20.0}, {"cpu": 30.0}]),
     }
 )
+
+
+def as_told(near: Near) -> Need:
+    """What somebody would ask for who goes by the words."""
+    asked = near.need
+    for words in near.instead:
+        number = words.split(" ")[0]
+        if " GLM/h instead of" in words:
+            asked = replace(asked, max_price_per_hour_glm=Decimal(number))
+        elif " CPU units a thread instead of" in words:
+            asked = replace(asked, benchmarks={"cpu": float(number)})
+    return asked
 
 
 @settings(deadline=None)
@@ -131,9 +144,9 @@ def test_the_nearest_would_really_do(drawn: list[dict[str, Any]], asked: dict[st
     if fits:
         assert near is None
     elif near:
-        found = rank(offers, near.need, affordable=True)
-        assert near.choice in found
         assert near.instead
+        for would_do in (near.need, as_told(near)):
+            assert near.choice in rank(offers, would_do, affordable=True)
     else:
         # Only a speed that nobody has measured can't be asked for less.
         assert asked["benchmarks"]

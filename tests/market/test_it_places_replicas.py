@@ -42,6 +42,23 @@ def test_one_above_the_limit_is_told_with_both_prices() -> None:
     assert one.reason == "the cheapest fitting offer is 0.036 GLM/h, above the limit of 0.001 GLM/h"
 
 
+def test_the_cheapest_that_is_told_is_the_cheapest_and_not_the_most_wanted() -> None:
+    offers = book([listing("failed", per_hour="0.02"), listing("wanted", per_hour="0.09")])
+    asked = need(max_price_per_hour_glm=Decimal("0.001"), avoid_nodes={node_id("failed")})
+
+    [[one]] = place(offers, [Want(asked)])
+
+    assert one.reason == "the cheapest fitting offer is 0.02 GLM/h, above the limit of 0.001 GLM/h"
+
+
+def test_a_price_above_the_limit_never_looks_like_it() -> None:
+    offers = book([listing("a", per_hour="0.12345649")])
+
+    [[one]] = place(offers, [Want(need(max_price_per_hour_glm=Decimal("0.123456")))])
+
+    assert one.reason == "the cheapest fitting offer is 0.123457 GLM/h, above the limit of 0.123456 GLM/h"
+
+
 def test_what_one_service_takes_the_next_cannot_have() -> None:
     offers = book([listing("a", cpu="1"), listing("b", cpu="1", per_hour="0.02")])
 

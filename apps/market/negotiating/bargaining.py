@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
 from agent.protocol import ROUNDS, Price
 from apps.market.needs import Need
-from apps.market.placing.matching import Choice, bid
+from apps.market.placing.listing import Choice
 
 OPENING = Decimal("0.8")
 """Of the limit: the first bid."""
@@ -35,6 +35,20 @@ def price_bid(choice: Choice, need: Need, round: int) -> Price:
     return bid(choice, replace(need, max_price_per_hour_glm=bid_in(round, need.max_price_per_hour_glm)))
 
 
+def bid(choice: Choice, need: Need) -> Price:
+    """The offer's price scaled down to the limit, rounded in our favour; start and egress stay."""
+    limit = need.max_price_per_hour_glm
+    if limit is None or choice.per_hour_glm == 0:
+        return choice.price
+    share = min(limit / choice.per_hour_glm, Decimal(1))
+    return Price(
+        start_glm=choice.price.start_glm,
+        cpu_second_glm=_floor(choice.price.cpu_second_glm * share),
+        second_glm=_floor(choice.price.second_glm * share),
+        egress_gib_glm=choice.price.egress_gib_glm,
+    )
+
+
 def leads_nowhere(asks_glm: Sequence[Decimal], limit_glm: Decimal) -> bool:
     """Whether a Bee that goes on giving way as it did will still ask more than the limit in the last round.
 
@@ -45,3 +59,7 @@ def leads_nowhere(asks_glm: Sequence[Decimal], limit_glm: Decimal) -> bool:
     if rounds >= ROUNDS or step_glm <= 0:
         return True
     return rounds > 1 and asks_glm[-1] - step_glm * (ROUNDS - rounds) > limit_glm * (1 + SLACK)
+
+
+def _floor(amount_glm: Decimal) -> Decimal:
+    return amount_glm.quantize(Decimal(1).scaleb(-18), rounding=ROUND_FLOOR)

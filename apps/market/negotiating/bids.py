@@ -19,7 +19,7 @@ from apps.market.negotiating.agreements import MARKET, locked_in, negotiate_soon
 from apps.market.negotiating.bargaining import SHUN_S, leads_nowhere
 from apps.market.negotiating.decide import Propose
 from apps.market.reputation.dealing import note_silence
-from apps.market.words import plain
+from apps.market.words import six_digits
 from apps.money import price_columns
 from apps.nodes.links import nudge
 from apps.nodes.models import Offer
@@ -59,7 +59,7 @@ def send_bids(bids: Mapping[UUID, Propose], *, now: datetime) -> None:
 
 
 def _proposal(demand: Demand, bid: Propose, offer: Offer, *, now: datetime) -> Proposal:
-    bidden = plain(bid.price.per_hour_glm(demand.cpu_threads))
+    bidden = six_digits(bid.price.per_hour_glm(demand.cpu_threads))
     return Proposal(
         demand=demand,
         offer=offer,
@@ -126,7 +126,7 @@ def _to_counter(proposal: Proposal, price: Price, asks_before: Collection[Decima
     """Whether what a Bee asks is taken, goes into the next round or ends the bargain; with the words."""
     limit, threads = proposal.demand.max_price_per_hour_glm, proposal.demand.cpu_threads
     asked = price.per_hour_glm(threads)
-    words = f"asks {plain(asked)} GLM/h"
+    words = f"asks {six_digits(asked)} GLM/h"
     if limit is None or asked <= limit:
         return ProposalState.ACCEPTED, words
     above = f"{words}, above the limit"  # which is not for the owner of the Bee, who reads this too

@@ -9,7 +9,7 @@ from apps.market.placing.listing import Choice
 from apps.market.placing.matching import rank
 from apps.market.placing.reasons import because
 from apps.market.placing.strategies.base import percent_cheaper
-from apps.market.words import plain
+from apps.market.words import six_digits
 
 
 def why(choice: Choice, situation: Situation) -> list[str]:
@@ -23,8 +23,8 @@ def _before(choice: Choice, situation: Situation) -> Iterator[str]:
     if offer == situation.planned_offer:
         yield "the plan put it here"
     if rounds := situation.rounds.get(offer):
-        asked = plain(choice.offer.price.per_hour_glm(situation.need.cpu_threads))
-        got, times = plain(choice.per_hour_glm), "1 round" if rounds == 1 else f"{rounds} rounds"
+        asked = six_digits(choice.offer.price.per_hour_glm(situation.need.cpu_threads))
+        got, times = six_digits(choice.per_hour_glm), "1 round" if rounds == 1 else f"{rounds} rounds"
         yield f"bargained from {asked} to {got} GLM/h in {times}"
 
 

@@ -174,14 +174,17 @@ class Book:
         return self._numbers_by_id.get(str(offer_id))
 
     def at(self, prices: Mapping[str, Price]) -> Book:
-        """The same book with other prices, by offer id; offers that it does not list are passed over."""
+        """The same book with other prices, by offer id; offers that it does not list are passed over.
+
+        Prices that were put before stay, where no others are put instead of them.
+        """
         found = ((self.find(offer), price) for offer, price in prices.items())
         numbers = {number: price for number, price in found if number is not None}
         if not numbers:
             return self
         _ = self.size, self.silence, self.node, self.runtime, self.is_newcomer  # reckoned once, for all twins
         twin = copy(self)
-        twin._figures, twin._prices = dict(self._figures), numbers
+        twin._figures, twin._prices = dict(self._figures), {**self._prices, **numbers}
         for name in ("second_glm", "cpu_second_glm"):
             column = self.figure(name).copy()
             for number, price in numbers.items():

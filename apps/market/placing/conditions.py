@@ -18,7 +18,7 @@ from apps.market.needs import Need
 from apps.market.placing.book import Book, Floats, Ints, Mask, exact, thousandths
 from apps.market.placing.speed import MARKS
 from apps.market.placing.standing import counts, is_beside
-from apps.market.words import gib, plain
+from apps.market.words import figure, gib, six_digits
 from apps.nodes.sizes import memory
 
 ROUNDING = 1e-9
@@ -176,20 +176,21 @@ def _benchmark(book: Book, need: Need, name: str) -> Condition:
     have = book.figure(mark.figure)
 
     def why(among: Ints) -> str:
-        asked = f"no bee measured {limit:.4g} {mark.unit}{' or less' if mark.at_most else ''}"
+        asked = f"no bee measured {limit:.15g} {mark.unit}{' or less' if mark.at_most else ''}"
         known = have[among][~np.isnan(have[among])]
         if len(need.benchmarks) > 1 and (short <= 0).any():
             return "no bee meets all of x-hive.benchmarks at once"
         if not len(known):
             return f"{asked}: none that could has measured itself yet"
-        return f"{asked}: the best has {known.min() if mark.at_most else known.max():.4g}"
+        best = known.min() if mark.at_most else known.max()
+        return f"{asked}: the best has {figure(best, at_most=mark.at_most)}"
 
     short = (have - limit if mark.at_most else limit - have) / max(abs(limit), 1e-9)
     return Condition(
         gap=np.where(np.isnan(have), np.inf, np.maximum(short, 0)),
         why=why,
         relaxed=lambda need, one: replace(need, benchmarks={**need.benchmarks, name: float(have[one])}),
-        instead=lambda one: f"{have[one]:.4g} {mark.unit} instead of {limit:.4g}",
+        instead=lambda one: f"{figure(have[one], at_most=mark.at_most)} {mark.unit} instead of {limit:.15g}",
     )
 
 
@@ -228,13 +229,13 @@ def _together(book: Book, need: Need) -> Condition:
 def told(name: str, amount: Decimal) -> str:
     """A size in words."""
     return {
-        "cpu_threads": lambda: f"{plain(amount)} CPU thread{'' if amount == 1 else 's'}",
+        "cpu_threads": lambda: f"{six_digits(amount)} CPU thread{'' if amount == 1 else 's'}",
         "mem_gib": lambda: f"{memory(amount)} of memory",
         "storage_gib": lambda: f"{gib(amount)} of storage",
-        "gpus": lambda: f"{plain(amount)} GPU{'' if amount == 1 else 's'}",
+        "gpus": lambda: f"{six_digits(amount)} GPU{'' if amount == 1 else 's'}",
     }[name]()
 
 
 def _bare(name: str, amount: Decimal) -> str:
     """Beside a size in words."""
-    return {"mem_gib": memory, "storage_gib": gib}.get(name, plain)(amount)
+    return {"mem_gib": memory, "storage_gib": gib}.get(name, six_digits)(amount)

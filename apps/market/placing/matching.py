@@ -1,23 +1,23 @@
-"""Which offers serve a need, best first, and what to bid: plain functions over a book, without a database."""
+"""Which offers serve a need, best first: plain functions over a book, without a database."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
 
 from agent.protocol import Price
 from apps.market.models import Spread
-from apps.market.needs import Need as Need
+from apps.market.needs import Need
 from apps.market.placing.book import Book, Ints
 from apps.market.placing.conditions import eligible, is_within_limit
-from apps.market.placing.listing import Choice as Choice
-from apps.market.placing.nearest import why_nothing_fits as why_nothing_fits
+from apps.market.placing.listing import Choice
 from apps.market.placing.standing import Standing, standing
 from apps.market.placing.strategies import strategy_of
-from apps.market.words import plain as plain
+from apps.market.words import enough
+from apps.money import plain
 
 AT_MOST = 50
 """So many choices are worth having: who finds all of them gone looks again."""
@@ -77,23 +77,19 @@ def within_limit(choice: Choice, need: Need) -> bool:
     return need.max_price_per_hour_glm is None or choice.per_hour_glm <= need.max_price_per_hour_glm
 
 
-def bid(choice: Choice, need: Need) -> Price:
-    """The offer's price scaled down to the limit, rounded in our favour; start and egress stay."""
-    limit = need.max_price_per_hour_glm
-    if limit is None or choice.per_hour_glm == 0:
-        return choice.price
-    share = min(limit / choice.per_hour_glm, Decimal(1))
-    return Price(
-        start_glm=choice.price.start_glm,
-        cpu_second_glm=_floor(choice.price.cpu_second_glm * share),
-        second_glm=_floor(choice.price.second_glm * share),
-        egress_gib_glm=choice.price.egress_gib_glm,
-    )
+def cheapest(book: Book, need: Need) -> Choice | None:
+    """Of all that fit, whatever it asks: what a limit is compared with. None when nothing fits."""
+    fit = np.flatnonzero(eligible(book, need, book.free))
+    if not len(fit):
+        return None
+    least = fit[book.per_hour(need.cpu_threads)[fit].argmin()]
+    return book.choice(int(least), need.cpu_threads)
 
 
 def why_too_dear(cheapest: Choice, need: Need) -> str:
+    """The limit exactly and the price rounded up, so that they never look the same."""
     limit = plain(need.max_price_per_hour_glm or Decimal(0))
-    asked = plain(cheapest.per_hour_glm)
+    asked = enough(cheapest.per_hour_glm)
     return f"the cheapest fitting offer is {asked} GLM/h, above the limit of {limit} GLM/h"
 
 
@@ -103,7 +99,3 @@ def _preference(book: Book, need: Need) -> Ints:
     for number, runtime in reversed(list(enumerate(need.runtimes))):
         behind[book.runtime == runtime] = number
     return behind
-
-
-def _floor(amount_glm: Decimal) -> Decimal:
-    return amount_glm.quantize(Decimal(1).scaleb(-18), rounding=ROUND_FLOOR)

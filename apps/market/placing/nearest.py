@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import numpy as np
 
@@ -11,7 +12,8 @@ from apps.market.needs import Need
 from apps.market.placing.book import HOUR_S, THOUSANDTHS, Book, Ints, exact
 from apps.market.placing.conditions import ROUNDING, SIZES, Condition, conditions, has_room, told
 from apps.market.placing.listing import Choice
-from apps.market.words import plain
+from apps.market.words import enough
+from apps.money import plain
 
 LEAST_GLM = 1e-18
 """A limit of nothing is not divided by."""
@@ -28,7 +30,7 @@ class Near:
     """The difference, in words: `2 CPU threads instead of 4`."""
 
     def __str__(self) -> str:
-        offer, price = self.choice.offer, plain(self.choice.per_hour_glm)
+        offer, price = self.choice.offer, enough(self.choice.per_hour_glm)
         return f"with {' and '.join(self.instead)} it fits bee {offer.name} ({offer.short}) at {price} GLM/h"
 
 
@@ -83,13 +85,19 @@ def _price(book: Book, need: Need, have: Ints) -> Iterator[Condition]:
     threads = np.minimum(float(need.cpu_threads), have[:, 0] / THOUSANDTHS)
     asked = (book.figure("second_glm") + book.figure("cpu_second_glm") * threads) * HOUR_S
     over = asked / max(float(limit), LEAST_GLM) - 1
+
+    def exactly(one: int) -> Decimal:
+        return book.price_of(one).per_hour_glm(min(need.cpu_threads, exact(have[one, 0])))
+
+    for one in np.flatnonzero(np.abs(over) <= ROUNDING).tolist():  # a float can't tell
+        over[one] = ROUNDING if exactly(one) > limit else 0.0
     yield Condition(
-        gap=np.where(over <= ROUNDING, 0.0, over),
+        gap=np.maximum(over, 0.0),
         why=lambda _: "every offer that fits is above the limit",
         relaxed=lambda need, one: replace(
-            need, max_price_per_hour_glm=book.listings[one].price.per_hour_glm(need.cpu_threads)
+            need, max_price_per_hour_glm=book.price_of(one).per_hour_glm(need.cpu_threads)
         ),
-        instead=lambda one: f"{asked[one]:.6g} GLM/h instead of at most {plain(limit)}",
+        instead=lambda one: f"{enough(exactly(one))} GLM/h instead of at most {plain(limit)}",
     )
 
 

@@ -17,7 +17,7 @@ from apps.market.placing.bettering import better
 from apps.market.placing.book import Book, Ints
 from apps.market.placing.conditions import eligible
 from apps.market.placing.listing import Choice
-from apps.market.placing.matching import rank, why_too_dear
+from apps.market.placing.matching import cheapest, why_too_dear, within_limit
 from apps.market.placing.nearest import Near, nearest, why_nothing_fits
 from apps.market.placing.reasons import Reasons
 from apps.market.placing.seating import Seats, beside
@@ -103,6 +103,7 @@ def _missing(book: Book, seats: Seats, free: Ints) -> Placement:
     taken = [book.listings[one].node_id for one in seats.listings]
     need = beside(seats.need, taken, [])
     left = book.with_free(free)
-    dear = rank(left, need, at_most=1)
-    reason = why_too_dear(dear[0], need) if dear else why_nothing_fits(left, need)
+    dear = cheapest(left, need)
+    too_dear = dear is not None and not within_limit(dear, need)
+    reason = why_too_dear(dear, need) if dear and too_dear else why_nothing_fits(left, need)
     return Placement(reason=reason, nearest=nearest(left, need))

@@ -14,7 +14,7 @@ from apps.market.placing.listing import Choice
 from apps.market.placing.standing import Standing, standing
 from apps.market.placing.strategies import strategy_of
 from apps.market.placing.strategies.base import percent_below
-from apps.market.words import plain
+from apps.market.words import six_digits
 
 LOOKED_AT = 12
 """So many of the cheapest that were passed over are looked at,"""
@@ -44,7 +44,7 @@ class Reasons:
     def of(self, choice: Choice) -> list[str]:
         """The choice's own merit first, then what cheaper ones lacked."""
         passed = self._passed_over(choice)
-        price, number = plain(choice.per_hour_glm), len(self._by_price)
+        price, number = six_digits(choice.per_hour_glm), len(self._by_price)
         merit = f"the {strategy_of(self._need).praise(choice, self._need)}{' left' if passed else ''}"
         if passed.pop("", None):
             merit = "one"
