@@ -18,6 +18,7 @@ from apps.billing.posting import ledger_sum
 from apps.billing.proof import PROVEN, latest_proof
 from apps.deployments.models import Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
+from apps.money import plain
 from apps.nodes.models import Node, NodeState
 from apps.teams.models import AuditLine
 from apps.teams.states import Stateful
@@ -87,7 +88,7 @@ def _money() -> list[Figure]:
     return [
         Figure(
             "Ledger sum",
-            f"{total.normalize():f}",
+            plain(total),
             "zero, as it must be" if not total else "must be zero",
             _list("billing_transfer"),
             not total,

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.money import GlmField
+from apps.money import GlmField, plain
 from apps.nodes.models import ADDRESS, Node
 from apps.teams.models import Team
 from apps.teams.states import Stateful, has_deadline
@@ -98,7 +98,7 @@ class ChainTransfer(Stateful):
         )
 
     def __str__(self) -> str:
-        return f"{self.amount.normalize():f} GLM in {self.tx_hash[:10]}…"
+        return f"{plain(self.amount)} GLM in {self.tx_hash[:10]}…"
 
     @property
     def audit_team_id(self) -> int | None:
@@ -154,4 +154,4 @@ class Payment(Stateful):
         )
 
     def __str__(self) -> str:
-        return f"{self.amount.normalize():f} GLM to {self.recipient[:10]}…"
+        return f"{plain(self.amount)} GLM to {self.recipient[:10]}…"

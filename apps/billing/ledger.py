@@ -14,7 +14,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
-from apps.money import ZERO, GlmField
+from apps.money import ZERO, GlmField, plain
 from apps.nodes.models import Node
 from apps.teams.models import Team
 
@@ -127,4 +127,4 @@ class Transfer(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.amount.normalize():f} GLM"
+        return f"{self.kind} {plain(self.amount)} GLM"

@@ -18,7 +18,7 @@ from apps.billing.models import Budget, Hold, UsageRecord, UsageState
 from apps.billing.posting import InsufficientFunds
 from apps.deployments.manifest import ServiceSpec
 from apps.market.models import Agreement
-from apps.money import round_glm
+from apps.money import plain, round_glm
 
 LEAST_GLM = Decimal(1).scaleb(-18)
 """A hold of nothing can't be made; a free offer holds this."""
@@ -55,8 +55,4 @@ def shortage(budget: Budget, error: InsufficientFunds) -> str:
     """ "budget demo/main has 0.1 GLM available, needs 0.5": for the person who can change it."""
     if isinstance(error, KeyExhausted):
         return str(error)
-    return f"budget {budget} has {_plain(error.available)} GLM available, needs {_plain(error.needed)} GLM"
-
-
-def _plain(amount_glm: Decimal) -> str:
-    return f"{amount_glm.normalize():f}"
+    return f"budget {budget} has {plain(error.available)} GLM available, needs {plain(error.needed)} GLM"

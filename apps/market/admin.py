@@ -6,6 +6,7 @@ from unfold.decorators import display
 
 from apps.market.models import Agreement, Demand, Proposal
 from apps.market.negotiating.negotiation import cancel, terminate
+from apps.money import plain
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -71,7 +72,7 @@ class AgreementAdmin(Shown):
 
     @display(description="GLM per hour")
     def per_hour(self, agreement: Agreement) -> str:
-        return f"{agreement.price_per_hour_glm.normalize():f}"
+        return plain(agreement.price_per_hour_glm)
 
     @verb("Terminate")
     def terminate(self, agreement: Agreement, actor: Actor) -> None:

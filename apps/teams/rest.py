@@ -14,6 +14,7 @@ from rest_framework.exceptions import NotFound, PermissionDenied, ValidationErro
 from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
+from apps.money import plain
 from apps.teams.models import ApiToken, Role, Team
 from apps.teams.reach import reachable_teams
 
@@ -34,8 +35,7 @@ class Glm(serializers.Field):
         super().__init__(**({"read_only": True} | kwargs))
 
     def to_representation(self, value: Decimal) -> str:
-        text = f"{value:f}"
-        return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+        return plain(value)
 
 
 class TeamScoped(GenericViewSet[M]):

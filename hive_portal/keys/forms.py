@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 
 from apps.market.keys.policy import LIMITS, RULES, KeyPolicy
 from apps.market.keys.reading import read_lines
+from apps.money import plain
 
 
 class Lines(forms.CharField):
@@ -59,7 +61,7 @@ class AllowedForm(forms.Form):
     def of(cls, policy: KeyPolicy) -> AllowedForm:
         """Filled in with what it may now."""
         initial = {name: getattr(policy, name) for name in (*RULES, *LIMITS)}
-        return cls(initial={name: _plain(value) for name, value in initial.items()})
+        return cls(initial={name: _typed(value) for name, value in initial.items()})
 
 
 class NewKeyForm(AllowedForm):
@@ -73,6 +75,6 @@ class NewKeyForm(AllowedForm):
     field_order = ("name", "valid_days")
 
 
-def _plain(value: Any) -> Any:
-    """Without closing zeros, where it is an amount."""
-    return f"{value.normalize():f}" if hasattr(value, "normalize") else value
+def _typed(value: Any) -> Any:
+    """As somebody would type it: saving the form as it came changes nothing."""
+    return plain(value) if isinstance(value, Decimal) else value

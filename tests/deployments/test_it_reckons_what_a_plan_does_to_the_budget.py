@@ -8,6 +8,8 @@ from decimal import Decimal
 import pytest
 
 from apps.billing.models import Budget
+from apps.billing.posting import InsufficientFunds
+from apps.deployments.funding import shortage
 from apps.deployments.models import Deployment
 from apps.deployments.planning import draw_up_plan
 from apps.deployments.plans.effect import Effect
@@ -18,6 +20,14 @@ from tests.deployments.conftest import COMPOSE, Hive
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PER_HOUR = Decimal("0.000002") * 3600 + Decimal("0.000001") * 3600 / 4
 START = Decimal("0.0001")
+
+
+def test_it_tells_a_shortage_to_the_last_digit() -> None:
+    error = InsufficientFunds(
+        available=Decimal("12345678901234567890.012345678901234567"), needed=Decimal("1E+2")
+    )
+    told = shortage(Budget(team=Team(name="demo", slug="demo"), name="main"), error)
+    assert "has 12345678901234567890.012345678901234567 GLM available, needs 100 GLM" in told
 
 
 def test_it_lasts_until_the_funds_are_gone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.test import Client
 from agent.rules.signers import written
 from apps.market.models import KeyPolicy
 from apps.teams.models import ApiToken, AuditLine, Member, Team, User
+from hive_portal.keys.forms import AllowedForm
 from tests.agent.test_it_lets_in_only_what_the_owner_trusts import pem
 from tests.pages.conftest import signed_in
 from tests.pages.scenery import Scenery
@@ -66,6 +68,25 @@ def test_it_says_what_is_wrong_and_keeps_what_was_typed(
     assert words in page
     assert 'value="7"' in page
     assert not KeyPolicy.objects.exists()
+
+
+def test_it_changes_no_limit_by_saving_the_form_as_it_came(team: Team, owner: User, as_owner: Client) -> None:
+    whole = Decimal("12345678901234567890.123456789012345678")
+    policy, _ = KeyPolicy.issue(
+        team=team,
+        user=owner,
+        name="ci",
+        valid=timedelta(days=1),
+        limit_glm=whole,
+        limit_per_day_glm=Decimal(7),
+    )
+    as_it_came = AllowedForm.of(policy).initial
+    as_owner.post(
+        f"/keys/{policy.token_id}/change/",
+        {name: "" if value is None else value for name, value in as_it_came.items()},
+    )
+    policy.refresh_from_db()
+    assert (policy.limit_glm, policy.limit_per_day_glm) == (whole, 7)
 
 
 def test_it_shows_what_a_key_may_and_has_spent(scenery: Scenery, as_owner: Client) -> None:

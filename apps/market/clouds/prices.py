@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.money import plain
+
 CURRENCY = RegexValidator(r"^[A-Z]{3}$", "three capital letters, as USD")
 
 
@@ -76,4 +78,4 @@ class GlmRate(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"1 GLM = {self.price.normalize():f} {self.currency} on {self.as_of}"
+        return f"1 GLM = {plain(self.price)} {self.currency} on {self.as_of}"
