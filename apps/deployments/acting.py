@@ -17,7 +17,7 @@ from apps.deployments import assignments, funding, keyed
 from apps.deployments.conduct import note_failure, note_start
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
 from apps.deployments.edge import publish_edge
-from apps.deployments.planned import planned_price
+from apps.deployments.planned import planned_price, within_plan
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
 from apps.deployments.spread import Quoting, need_for
 from apps.market.models import Agreement, AgreementState, Demand
@@ -64,7 +64,7 @@ def _reserve(replica: Replica, now: datetime, quoting: Quoting) -> None:
     budget = deployment.budget
     if why_not := keyed.why_not_placed(replica, now=now):
         return _wait(replica, Step(action=Action.WAIT, reason=why_not, retry_s=BROKE_RETRY_S), now)
-    need = need_for(replica)
+    need = within_plan(replica, need_for(replica))
     price_per_hour_glm, reason = _expected_price(replica, need, quoting)
     if price_per_hour_glm is None:  # nothing is held while nobody offers
         return _wait(replica, Step(action=Action.WAIT, reason=reason, retry_s=BROKE_RETRY_S), now)
@@ -139,7 +139,8 @@ def fund(hold: Hold, agreement: Agreement, *, until: datetime) -> Hold:
 def _pass(replica: Replica, step: Step, now: datetime) -> None:
     assignment = replica.assignment
     assert assignment is not None
-    _move(replica, ReplicaState.HEALTHY, step.reason, now, deadline_at=assignment.lease_until)
+    well = {"deadline_at": assignment.lease_until, "planned_per_hour_glm": None}
+    _move(replica, ReplicaState.HEALTHY, step.reason, now, **well)
     note_start(replica, assignment)
 
 

@@ -72,6 +72,8 @@ class ServiceSpec(BaseModel):
     runtimes: list[str] = ["docker"]
     replicas: int = 1
     max_price_per_hour_glm: Decimal | None = None
+    max_start_glm: Decimal | None = None
+    max_egress_gib_glm: Decimal | None = None
     benchmarks: dict[str, float] = {}
     constraints: str = ""
     regions: list[str] = []
@@ -93,6 +95,8 @@ class ServiceSpec(BaseModel):
         elsewhere = {
             "replicas",
             "max_price_per_hour_glm",
+            "max_start_glm",
+            "max_egress_gib_glm",
             "benchmarks",
             "spread",
             "spread_required",
@@ -252,6 +256,8 @@ def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSp
         runtimes=hive.runtime or defaults.runtime or ["docker"],
         replicas=service.deploy.replicas,
         max_price_per_hour_glm=hive.max_price_per_hour or defaults.max_price_per_hour,
+        max_start_glm=hive.max_start_price or defaults.max_start_price,
+        max_egress_gib_glm=hive.max_egress_price or defaults.max_egress_price,
         benchmarks=defaults.benchmarks.asked | hive.benchmarks.asked,
         constraints=together([defaults.constraints, hive.constraints]),
         regions=hive.region or defaults.region or [],

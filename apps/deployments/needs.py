@@ -27,6 +27,8 @@ def need_of(
         storage_gib=spec.storage_gib,
         gpus=spec.gpus,
         max_price_per_hour_glm=spec.max_price_per_hour_glm,
+        max_start_glm=spec.max_start_glm,
+        max_egress_gib_glm=spec.max_egress_gib_glm,
         constraints=spec.constraints,
         regions=tuple(spec.regions),
         benchmarks=spec.benchmarks,

@@ -6,7 +6,9 @@ Once: what is asked for again, after a failure or a scaling, is asked of the mar
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from agent.protocol import Price
@@ -14,19 +16,23 @@ from apps.deployments.models import Deployment, Plan
 from apps.deployments.replicas import Replica
 from apps.market.needs import Need
 from apps.market.placing.offers import live_offers
+from apps.money import round_glm
 from apps.nodes.models import Offer
+
+LEEWAY: Final = Decimal("1.1")
+"""By so much prices may have risen since the plan."""
 
 
 def remember(plan: Plan, deployment: Deployment) -> None:
     """Of the replicas that the plan placed anew; those that it left where they are keep their agreements."""
-    planned = {
-        one["replica"]: one["offer_id"] for one in plan.placements if one["offer_id"] and not one.get("stays")
-    }
-    offers = _offers_now(set(planned.values()))
+    planned = {one["replica"]: one for one in plan.placements if one["offer_id"] and not one.get("stays")}
+    offers = _offers_now({one["offer_id"] for one in planned.values()})
     replicas = list(Replica.objects.filter(service__deployment=deployment).select_related("service"))
     for replica in replicas:
-        replica.planned_offer_id = offers.get(planned.get(replica.name, ""))
-    Replica.objects.bulk_update(replicas, ["planned_offer"])
+        one = planned.get(replica.name)
+        replica.planned_offer_id = offers.get(one["offer_id"]) if one else None
+        replica.planned_per_hour_glm = Decimal(one["price_per_hour_glm"]) if one else None
+    Replica.objects.bulk_update(replicas, ["planned_offer", "planned_per_hour_glm"])
 
 
 def _offers_now(offer_ids: Collection[str]) -> dict[str, UUID]:
@@ -44,6 +50,16 @@ def _offers_now(offer_ids: Collection[str]) -> dict[str, UUID]:
 
 def _terms(offer: Offer) -> tuple[str, str, Price]:
     return offer.node_id, offer.runtime, offer.price
+
+
+def within_plan(replica: Replica, need: Need) -> Need:
+    """Without a limit of the file's own, what the plan said is one until the replica first runs well.
+
+    Else a Bee could be cheap in the plan and dear a moment later, and nobody would be asked.
+    """
+    if need.max_price_per_hour_glm is not None or replica.planned_per_hour_glm is None:
+        return need
+    return replace(need, max_price_per_hour_glm=round_glm(replica.planned_per_hour_glm * LEEWAY))
 
 
 def planned_price(replica: Replica, need: Need) -> Decimal | None:

@@ -14,6 +14,7 @@ from agent.protocol import RunState
 from apps.billing.models import Hold
 from apps.deployments.manifest import ServiceSpec
 from apps.market.models import Agreement, Demand
+from apps.money import GlmField
 from apps.nodes.models import Node, Offer
 from apps.teams.states import Stateful, has_deadline
 
@@ -82,6 +83,9 @@ class Replica(Stateful):
         on_delete=models.SET_NULL,
         related_name="+",
         help_text="Where the applied plan put its next generation, until that is asked for.",
+    )
+    planned_per_hour_glm = GlmField(
+        null=True, blank=True, help_text="What the applied plan said it would cost, until it first runs well."
     )
 
     class Meta:

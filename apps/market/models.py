@@ -82,6 +82,8 @@ class Demand(Sized, Stateful):
     runtimes = models.JSONField(default=list, help_text="Acceptable runtimes, best first.")
     image = models.CharField(max_length=300)
     max_price_per_hour_glm = GlmField(null=True, blank=True)
+    max_start_glm = GlmField(null=True, blank=True)
+    max_egress_gib_glm = GlmField(null=True, blank=True)
     benchmarks = models.JSONField(
         default=dict, blank=True, help_text="What a node must have measured of itself: see speed.MARKS."
     )

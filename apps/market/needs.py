@@ -31,6 +31,10 @@ class Need:
     storage_gib: Decimal = Decimal(0)
     gpus: int = 0
     max_price_per_hour_glm: Decimal | None = None
+    max_start_glm: Decimal | None = None
+    """To begin with, once; None: what an hour may cost, see `start_limit_glm`."""
+    max_egress_gib_glm: Decimal | None = None
+    """A GiB sent to visitors; None: `EGRESS_LIMIT_GLM`."""
     constraints: str = ""
     """A filter over an offer's properties, as `filters` reads it."""
     regions: Sequence[str] = ()

@@ -140,3 +140,29 @@ def test_it_waits_for_no_plan_when_free_of_charge(hive: Hive, deploy: Callable[.
     Replica.objects.update(planned_offer=None, retry_at=timezone.now())
     hive.turn(2)
     assert len(active(deployment)) == 3
+
+
+def relist(factor: Decimal) -> None:
+    """Every Bee takes its offer back and makes another at so many times the price."""
+    for offer in list(Offer.objects.all()):
+        Offer.objects.filter(pk=offer.pk).update(state=OfferState.WITHDRAWN, deadline_at=None)
+        offer.pk, offer.second_glm = uuid4(), offer.second_glm * factor
+        offer.cpu_second_glm *= factor
+        offer.save(force_insert=True)
+
+
+def test_it_waits_rather_than_pay_much_more_than_the_plan_said(hive: Hive, plan: Plan) -> None:
+    relist(Decimal(2))
+    deployment = apply_plan(plan, actor=TESTER)
+    hive.turn(2)
+    assert active(deployment) == [] and not Agreement.objects.exists()
+    planned = {Decimal(one["price_per_hour_glm"]) for one in plan.placements}
+    limits = set(Demand.objects.values_list("max_price_per_hour_glm", flat=True))
+    assert limits == {price * Decimal("1.1") for price in planned}
+
+
+def test_it_takes_what_is_little_dearer_than_the_plan_said(hive: Hive, plan: Plan) -> None:
+    relist(Decimal("1.05"))
+    deployment = apply_plan(plan, actor=TESTER)
+    hive.turn(2)
+    assert len(active(deployment)) == len(plan.placements)

@@ -198,6 +198,8 @@ class HiveDefaults(Section):
 
     runtime: Annotated[list[str] | None, PlainValidator(_runtimes)] = None
     max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
+    max_start_price: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
+    max_egress_price: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
     benchmarks: Benchmarks = Benchmarks()
     constraints: Annotated[str, PlainValidator(wishes.constraints)] = ""
     region: Annotated[list[str] | None, PlainValidator(wishes.regions)] = None

@@ -184,7 +184,7 @@ def _size_gib(value: Any) -> Decimal:
 
 
 def price_glm(value: Any) -> Decimal:
-    price = decimal(value, what='GLM per hour such as "0.05"')
+    price = decimal(value, what='GLM such as "0.05"')
     if not 0 < price < 10**9:
         raise expected("a price above 0", value)
     exponent = price.as_tuple().exponent

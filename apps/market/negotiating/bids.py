@@ -18,7 +18,7 @@ from apps.market.models import Demand, DemandState, Issuer, Proposal, ProposalSt
 from apps.market.negotiating.agreements import MARKET, locked_in, negotiate_soon
 from apps.market.negotiating.bargaining import SHUN_S, leads_nowhere
 from apps.market.negotiating.decide import Propose
-from apps.market.reputation.dealing import note_silence
+from apps.market.reputation.dealing import note_silences
 from apps.market.words import six_digits
 from apps.money import price_columns
 from apps.nodes.links import nudge
@@ -95,9 +95,9 @@ def expire_late_bids() -> None:
     expired = _settle(
         {one: Reply(ProposalState.EXPIRED, "gave no answer in time") for one in silent}, actor=MARKET
     )
-    for one in silent:
-        if one.demand_id in expired:
-            note_silence(one.offer.node_id, asked_at=one.created_at)
+    # By the first that each node left unanswered.
+    silent.sort(key=lambda one: one.created_at, reverse=True)
+    note_silences({one.offer.node_id: one.created_at for one in silent if one.demand_id in expired})
 
 
 def reply_to(proposal: Proposal, answer: Answer, asks_before: Collection[Decimal]) -> Reply:
@@ -107,7 +107,7 @@ def reply_to(proposal: Proposal, answer: Answer, asks_before: Collection[Decimal
     price = answer.counter_price
     if answer.verdict == Verdict.REJECTED or price is None:
         return Reply(ProposalState.REJECTED, answer.reason or "would not at this price")
-    if fault := fault_of_price(price):
+    if fault := fault_of_price(price) or _bait(price, proposal.offer.price):
         return Reply(ProposalState.REJECTED, f"counter-proposal: {fault}")
     state, reason = _to_counter(proposal, price, asks_before)
     counter = Proposal(
@@ -120,6 +120,17 @@ def reply_to(proposal: Proposal, answer: Answer, asks_before: Collection[Decimal
         **price_columns(price),
     )
     return Reply(ProposalState.COUNTERED, reason, counter)
+
+
+def _bait(asked: Price, offered: Price) -> str:
+    """A bargain is about the rate: what it costs to begin and to send may only fall."""
+    if asked.start_glm > offered.start_glm:
+        asks, offers = six_digits(asked.start_glm), six_digits(offered.start_glm)
+        return f"asks {asks} GLM to begin with, its offer {offers}"
+    if asked.egress_gib_glm > offered.egress_gib_glm:
+        asks, offers = six_digits(asked.egress_gib_glm), six_digits(offered.egress_gib_glm)
+        return f"asks {asks} GLM a GiB sent, its offer {offers}"
+    return ""
 
 
 def _to_counter(proposal: Proposal, price: Price, asks_before: Collection[Decimal]) -> tuple[str, str]:

@@ -18,11 +18,15 @@ from apps.market.needs import Need
 from apps.market.placing.book import Book, Floats, Ints, Mask, exact, thousandths
 from apps.market.placing.speed import MARKS
 from apps.market.placing.standing import counts, is_beside
-from apps.market.words import figure, gib, six_digits
+from apps.market.words import enough, figure, gib, six_digits
 from apps.nodes.sizes import memory
 
 ROUNDING = 1e-9
 """The share by which a float may differ from what is exact."""
+HOURS_OF_A_START = 24
+"""Where a file names no limit at all, what it costs to begin is at most the rate of so many hours."""
+EGRESS_LIMIT_GLM = Decimal(1)
+"""For a GiB, where a file names none: the rate by which offers are compared says nothing of it."""
 OTHER = 1.0
 """The gap of another region, or of a filter that is not met: as much as twice the price."""
 OTHER_RUNTIME = 2.0
@@ -48,6 +52,8 @@ def conditions(book: Book, need: Need, have: Ints) -> Iterator[Condition]:
     """All but room and price. `have` is the size to compare with, of each listing."""
     yield _runtime(book, need)
     yield from _sizes(need, have)
+    yield _start_price(book, need)
+    yield _egress_price(book, need)
     if need.allowed_nodes is not None:
         yield _allowed(book, need)
     if need.regions:
@@ -85,6 +91,47 @@ def is_within_limit(book: Book, need: Need) -> Mask:
     for one in np.flatnonzero(np.abs(prices - float(limit)) <= band).tolist():
         within[one] = book.price_of(one).per_hour_glm(need.cpu_threads) <= limit
     return within
+
+
+def start_limits(book: Book, need: Need) -> Floats:
+    """The most that beginning may cost, of each listing, in GLM: nobody baits with a low rate alone.
+
+    As the file says, else what an hour may cost, else what a day at the offer's own rate does.
+    """
+    limit = need.max_start_glm if need.max_start_glm is not None else need.max_price_per_hour_glm
+    if limit is not None:
+        return np.full(len(book), float(limit))
+    return book.per_hour(need.cpu_threads) * HOURS_OF_A_START
+
+
+def _start_price(book: Book, need: Need) -> Condition:
+    return _price(book, "start_glm", start_limits(book, need), "to begin with", "max_start_price")
+
+
+def _egress_price(book: Book, need: Need) -> Condition:
+    limit = EGRESS_LIMIT_GLM if need.max_egress_gib_glm is None else need.max_egress_gib_glm
+    limits = np.full(len(book), float(limit))
+    return _price(book, "egress_gib_glm", limits, "for a GiB that is sent", "max_egress_price")
+
+
+def _price(book: Book, name: str, limits: Floats, what: str, key: str) -> Condition:
+    asked = book.figure(name)
+
+    def told(one: int) -> str:
+        return f"x-hive.{key} of {enough(getattr(book.listings[one], name))} GLM"
+
+    def why(among: Ints) -> str:
+        one = int(among[np.argmin(asked[among])])
+        least = six_digits(getattr(book.listings[one], name))
+        return f"every bee that could asks {least} GLM or more {what}: too much without x-hive.{key}"
+
+    field = {"start_glm": "max_start_glm"}.get(name, "max_egress_gib_glm")
+    return Condition(
+        gap=np.where(asked <= limits * (1 + ROUNDING), 0.0, OTHER),
+        why=why,
+        relaxed=lambda need, one: replace(need, **{field: getattr(book.listings[one], name)}),
+        instead=told,
+    )
 
 
 def _runtime(book: Book, need: Need) -> Condition:
