@@ -8,7 +8,18 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from agent.protocol import MAX_FRAME_BYTES, Assignment, Wanted, Workload, decode_from_queen, encode
+from agent.protocol import (
+    MAX_FRAME_BYTES,
+    AgreementToSign,
+    Assignment,
+    Price,
+    Proposal,
+    Terms,
+    Wanted,
+    Workload,
+    decode_from_queen,
+    encode,
+)
 from hive_portal import switchboard
 from hive_portal.exchange import Exchange
 from hive_portal.framing import fitting, frame_bytes
@@ -42,6 +53,26 @@ def wanted(*sizes: int) -> Wanted:
     )
 
 
+def terms(number: int, *, image_bytes: int) -> Terms:
+    return Terms(
+        agreement_id=str(number),
+        requestor="r",
+        provider="p",
+        offer_id="o",
+        runtime="process",
+        image="i" * image_bytes,
+        cpu_threads=Decimal(1),
+        mem_gib=Decimal(1),
+        price=Price(),
+        valid_from_ms=0,
+        expires_at_ms=1,
+    )
+
+
+def asked(number: int) -> Proposal:
+    return Proposal(proposal_id=str(number), round=1, terms=terms(number, image_bytes=600))
+
+
 def ids(wanted: Wanted) -> list[str]:
     return [one.assignment_id for one in wanted.assignments]
 
@@ -58,6 +89,32 @@ def test_it_leaves_out_the_newest(caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(decode_from_queen(encode(fitted)), Wanted)
     assert f"node {NODE}: its wanted set has 120" in caplog.text
     assert "3 of 20 assignments are left out" in caplog.text
+
+
+def test_leases_go_out_however_much_is_asked(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks a thousand tiny things of a Bee must not make it deaf."""
+    caplog.set_level(logging.ERROR, logger="hive.switchboard")
+    to_sign = [
+        AgreementToSign(terms=terms(number, image_bytes=60_000), requestor_signature="")
+        for number in range(10)
+    ]
+    flooded = msgspec.structs.replace(
+        wanted(*[100_000] * 3), proposals=[asked(number) for number in range(1300)], agreements=to_sign
+    )
+
+    fitted = fitting(flooded, node_id=NODE, before=None)
+
+    assert isinstance(decode_from_queen(encode(fitted)), Wanted)
+    assert ids(fitted) == ["0", "1", "2"]
+    assert fitted.agreements == to_sign
+    assert 0 < len(fitted.proposals) < 1300
+    assert fitted.proposals == flooded.proposals[: len(fitted.proposals)], "the oldest"
+    assert f"{1300 - len(fitted.proposals)} of 1300 proposals are left out" in caplog.text
+
+
+def test_proposals_alone_are_thinned_too() -> None:
+    flooded = msgspec.structs.replace(wanted(), proposals=[asked(number) for number in range(2000)])
+    assert 0 < len(fitting(flooded, node_id=NODE, before=None).proposals) < 2000
 
 
 def test_it_takes_nothing_back_that_was_sent() -> None:

@@ -25,23 +25,23 @@ logger = logging.getLogger("hive.market")
 
 
 def proposals_for(node_ids: Collection[str]) -> dict[str, list[protocol.Proposal]]:
-    """The proposals that these nodes should answer, in one query."""
+    """The proposals that these nodes should answer, the oldest first; in one query."""
     asked = Proposal.objects.filter(
         offer__node__in=node_ids, state=ProposalState.SENT, deadline_at__gt=timezone.now()
     )
     questions = defaultdict[str, list[protocol.Proposal]](list)
-    for proposal in asked.select_related("offer", "demand__team"):
+    for proposal in asked.select_related("offer", "demand__team").order_by("created_at", "pk"):
         questions[proposal.offer.node_id].append(_question(proposal))
     return questions
 
 
 def agreements_for(node_ids: Collection[str]) -> dict[str, list[protocol.AgreementToSign]]:
-    """The agreements that these nodes should sign, in one query."""
+    """The agreements that these nodes should sign, the oldest first; in one query."""
     drawn_up = Agreement.objects.filter(
         node__in=node_ids, state=AgreementState.PROPOSED, deadline_at__gt=timezone.now()
     )
     to_sign = defaultdict[str, list[protocol.AgreementToSign]](list)
-    for one in drawn_up.select_related("team"):
+    for one in drawn_up.select_related("team").order_by("created_at", "pk"):
         to_sign[one.node_id].append(
             protocol.AgreementToSign(terms=one.terms, requestor_signature=one.requestor_signature)
         )
