@@ -8,6 +8,7 @@ Source: https://eips.ethereum.org/EIPS/eip-712
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -196,6 +197,9 @@ def for_wallets(name: str, message: dict[str, Any], *, chain_id: int) -> dict[st
     }
 
 
+_SIGNATURE = re.compile(r"0x[0-9a-f]{130}")
+
+
 def sign(message: SignableMessage, key: Signer) -> str:
     """65-byte signature, hex with 0x."""
     return "0x" + keys.sign(message.digest, key).hex()
@@ -207,9 +211,14 @@ def digest(message: SignableMessage) -> str:
 
 
 def is_signed_by(message: SignableMessage, signature: str, address: str) -> bool:
-    """False for a signature of somebody else and for one that is no signature at all."""
+    """False for a signature of somebody else and for one that is no signature at all.
+
+    It has one form, that of `sign`: `bytes.fromhex` alone would skip blanks, any number of them.
+    """
+    if not _SIGNATURE.fullmatch(signature):
+        return False
     try:
-        signer = keys.signer_of(message.digest, bytes.fromhex(signature.removeprefix("0x")))
+        signer = keys.signer_of(message.digest, bytes.fromhex(signature[2:]))
     except Exception:  # libsecp256k1's wrapper raises kinds of its own for numbers that are no signature
         return False
     return signer == address.lower()

@@ -129,6 +129,17 @@ def test_what_is_no_signature_is_nobodys(signature: str) -> None:
     assert not typed_data.is_signed_by(message, signature, KEY.address)
 
 
+def test_a_signature_has_one_form_alone() -> None:
+    """What is stored of it, and shown, is no longer than a signature, and the same each time."""
+    message = typed_data.login(node=KEY.address, queen=KEY.address, nonce="0x" + "22" * 32, chain_id=1)
+    signature = typed_data.sign(message, KEY)
+    digits = signature[2:]
+    assert typed_data.is_signed_by(message, signature, KEY.address)
+    others = ["0x" + " " * 200 + digits, f"{signature}\n", f"0x{digits[:64]} {digits[64:]}", digits]
+    for other in [*others, signature.upper(), "0x" + digits.upper()]:
+        assert not typed_data.is_signed_by(message, other, KEY.address), other
+
+
 @pytest.mark.parametrize(
     "wrong", [{"nonce": "0x12"}, {"nonce": "0x" + "zz" * 32}, {"node": "0x12"}, {"node": "12" * 21}]
 )
