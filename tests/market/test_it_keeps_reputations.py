@@ -29,6 +29,7 @@ from apps.market.models import (
 from apps.market.negotiating.agreements import MARKET, end_late_agreements, terminate
 from apps.market.negotiating.answers import take_answers
 from apps.market.negotiating.bids import expire_late_bids
+from apps.market.reputation import reckoning
 from apps.market.reputation.dealing import note_loss
 from apps.market.reputation.gathering import gather, gather_drift, gather_service, gather_uptime
 from apps.market.reputation.noting import note
@@ -183,12 +184,16 @@ def test_silence_counts_once_a_day_while_the_node_is_there(
     node: Node,
     bee_key: LocalAccount,
     team: Team,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    offer = make_offer(node)
-    for _ in range(3):
+    offer, noon = make_offer(node), timezone.now().replace(hour=12)
+    for hours, times in ((0, 1), (1, 1), (2, 1), (24, 2)):
+        now = noon + timedelta(hours=hours)
+        monkeypatch.setattr(timezone, "now", lambda now=now: now)
+        Node.objects.filter(pk=node.pk).update(last_seen_at=now)
         unsigned(make_agreement, offer, bee_key, team)
-    end_late_agreements()
-    assert kinds(node) in ([FactKind.UNANSWERED], [FactKind.UNANSWERED] * 2)  # at midnight
+        end_late_agreements()
+        assert kinds(node) == [FactKind.UNANSWERED] * times
 
 
 def test_a_node_that_is_not_heard_is_not_called_rude(
@@ -309,6 +314,28 @@ def test_it_makes_up_for_days_in_which_nobody_gathered(node: Node, day: datetime
     assert kinds(node) == [FactKind.UPTIME] * 7
 
 
+def test_a_day_of_many_agreements_is_noted_in_a_few_statements(
+    make_agreement: Callable[..., Agreement],
+    make_offer: Callable[..., Offer],
+    make_node: Callable[..., Node],
+    bee_key: LocalAccount,
+    day: datetime,
+    keeper: User,
+    stranger: User,
+    team: Team,
+) -> None:
+    others, own = make_node(owner=stranger), make_node(owner=keeper)
+    Member.objects.create(team=team, user=keeper, role=Role.VIEWER)
+    for offer in [make_offer(others), make_offer(own)]:
+        for _ in range(3):
+            make_agreement(offer, bee_key, approved_at=day - DAY)
+    with CaptureQueriesContext(connection) as queries:
+        gather_service(day)
+    assert len(queries) <= 4, "what was in force, and one statement with its savepoint"
+    told = ReputationFact.objects.order_by("pk").values_list("node", "weight", "at")
+    assert sorted(told) == sorted([(others.pk, 0.25, day + DAY)] * 3 + [(own.pk, 0.0, day + DAY)] * 3)
+
+
 def measured(node: Node, days_ago: float, cpu_single: float) -> None:
     at = timezone.now() - timedelta(days=days_ago)
     node.benchmark = NodeBenchmark.objects.create(node=node, at=at, cpu_single=cpu_single, mem_gib_s=9.0)
@@ -336,6 +363,18 @@ def test_a_fifth_more_or_less_and_too_few_to_compare_are_no_drift(
     assert not ReputationFact.objects.exists()
 
 
+def test_many_machines_are_compared_in_a_few_queries(make_node: Callable[..., Node]) -> None:
+    nodes = [make_node() for _ in range(4)]
+    for each in nodes:
+        for days_ago, speed in ((20, 1000.0), *((days, 20.0) for days in range(2, 12)), (0.1, 10.0)):
+            measured(each, days_ago, speed)
+    with CaptureQueriesContext(connection) as queries:
+        gather_drift(now=timezone.now())
+    assert len(queries) <= 5
+    told = {each.node_id: each.detail for each in ReputationFact.objects.all()}
+    assert told == {each.pk: "one thread 50 % below its usual 20" for each in nodes}
+
+
 # -- the row ----------------------------------------------------------------------------------------------
 
 
@@ -353,6 +392,35 @@ def test_it_computes_only_what_has_news_or_is_a_day_old(node: Node, make_node: C
     NodeReputation.objects.filter(node=other).update(computed_at=timezone.now() - timedelta(hours=25))
     assert reckon_due() >= 1
     assert NodeReputation.objects.get(node=other).computed_at > timezone.now() - timedelta(hours=1)
+
+
+def test_who_has_news_all_the_time_keeps_nobody_waiting(
+    make_node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reckoning, "IN_ONE_RUN", 2)
+    nodes = sorted((make_node() for _ in range(4)), key=lambda each: each.pk)
+    long_ago = timezone.now() - timedelta(minutes=5)
+    reckon([each.pk for each in nodes], now=long_ago)
+    for each in nodes:
+        note(each.pk, FactKind.SLOWED, reference=f"slowed:{each.pk}")
+    for run in range(2):
+        for each in nodes[:2]:
+            note(each.pk, FactKind.REFUSED, reference=f"refused:{run}:{each.pk}")
+        assert reckon_due() == 2
+    assert not NodeReputation.objects.filter(computed_at=long_ago).exists()
+    make_node()
+    reckon_due()
+    assert not Node.objects.filter(reputation=None).exists(), "who has no row comes first"
+
+
+def test_who_it_concerns_is_reckoned_in_the_same_run(
+    node: Node, make_node: Callable[..., Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reckoning, "IN_ONE_RUN", 1)
+    note(node.pk, FactKind.START_FAILED, reference="failed:1", subject="web")
+    reckon([node.pk], now=timezone.now() + timedelta(minutes=2))
+    note(make_node().pk, FactKind.STARTED, reference="started:1", subject="web")
+    assert reputation(node).score < NEWCOMER.score
 
 
 def test_a_new_key_takes_the_owners_record_along(

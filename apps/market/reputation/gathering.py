@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from apps.market.models import Agreement, AgreementState
 from apps.market.reputation.drifting import EARLIER, drift
-from apps.market.reputation.noting import WEIGHTS, note, note_all
+from apps.market.reputation.noting import WEIGHTS, fact, note_all, of_own_team
 from apps.market.reputation.records import FactKind, ReputationFact
 from apps.nodes.listeners import unheard_ms
 from apps.nodes.models import Node, NodeBenchmark, NodeSession, NodeState
@@ -52,9 +55,9 @@ def gather_service(day: datetime) -> None:
     whole_day = Agreement.objects.filter(~Exists(known), approved_at__lte=day).filter(
         Q(state=AgreementState.APPROVED) | Q(ended_at__gte=end)
     )
-    for agreement in whole_day.iterator():
-        reference = f"served:{agreement.pk}:{day:%Y-%m-%d}"
-        note(agreement.node_id, FactKind.SERVED, reference=reference, at=end, agreement=agreement)
+    served = whole_day.annotate(is_own=of_own_team()).order_by("pk").iterator()
+    while some := list(islice(served, AT_ONCE)):
+        note_all(_served(agreement, day, own_team=agreement.is_own) for agreement in some)
 
 
 def gather_drift(*, now: datetime) -> None:
@@ -63,11 +66,40 @@ def gather_drift(*, now: datetime) -> None:
     newest = NodeBenchmark.objects.filter(
         ~Exists(known), at__gt=now - DAY, pk__in=Node.objects.values("benchmark")
     )
-    for one in newest.iterator():
-        earlier = NodeBenchmark.objects.filter(node=one.node_id, at__lt=one.at).order_by("-at")[:EARLIER]
-        if slower := drift(one, list(earlier)):
-            reference = f"slowed:{one.node_id}:{one.at:%Y-%m-%d}"
-            note(one.node_id, FactKind.SLOWED, reference=reference, at=one.at, detail=slower)
+    measured = newest.order_by("pk").iterator()
+    while some := list(islice(measured, AT_ONCE)):
+        earlier = _earlier([one.node_id for one in some])
+        slower = [
+            (one, drift(one, [past for past in earlier[one.node_id] if past.at < one.at])) for one in some
+        ]
+        note_all(_slowed(one, words) for one, words in slower if words)
+
+
+def _earlier(node_ids: Collection[str]) -> dict[str, list[NodeBenchmark]]:
+    """What each measured before its newest, the last few. One query."""
+    place = Window(RowNumber(), partition_by=F("node"), order_by=F("at").desc())
+    past = NodeBenchmark.objects.filter(node__in=node_ids, at__lt=F("node__benchmark__at"))
+    earlier = defaultdict[str, list[NodeBenchmark]](list)
+    for one in past.annotate(place=place).filter(place__lte=EARLIER):
+        earlier[one.node_id].append(one)
+    return earlier
+
+
+def _slowed(newest: NodeBenchmark, words: str) -> ReputationFact:
+    reference = f"slowed:{newest.node_id}:{newest.at:%Y-%m-%d}"
+    return fact(newest.node_id, FactKind.SLOWED, reference=reference, at=newest.at, detail=words)
+
+
+def _served(agreement: Agreement, day: datetime, *, own_team: bool) -> ReputationFact:
+    reference = f"served:{agreement.pk}:{day:%Y-%m-%d}"
+    return fact(
+        agreement.node_id,
+        FactKind.SERVED,
+        reference=reference,
+        at=day + DAY,
+        agreement=agreement,
+        own_team=own_team,
+    )
 
 
 def _note_uptime(starts: Mapping[str, datetime], end: datetime) -> None:
@@ -79,9 +111,9 @@ def _note_uptime(starts: Mapping[str, datetime], end: datetime) -> None:
 def _uptime(node_id: str, start: datetime, end: datetime, unheard: timedelta) -> ReputationFact:
     expected = end - start
     heard = expected - unheard
-    return ReputationFact(
-        node_id=node_id,
-        kind=FactKind.UPTIME,
+    return fact(
+        node_id,
+        FactKind.UPTIME,
         at=end,
         weight=WEIGHTS[FactKind.UPTIME] * (expected / DAY),
         merit=max(heard / expected, 0.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from apps.market.models import Agreement
@@ -45,21 +46,54 @@ def note(
     detail: str = "",
 ) -> None:
     """Write it down, unless a fact with this reference is there already: the first word stands."""
-    weight = WEIGHTS[kind] if weight is None else weight
-    if agreement is not None and kind in IN_A_TEAMS_HANDS and _is_own_team(agreement, node_id):
-        weight, detail = 0.0, f"with its owner's own team; {detail}".removesuffix("; ")
-    fact = ReputationFact(
-        node_id=node_id,
-        kind=kind,
+    own = agreement is not None and kind in IN_A_TEAMS_HANDS and _is_own_team(agreement, node_id)
+    told = fact(
+        node_id,
+        kind,
         reference=reference,
         at=at or timezone.now(),
         weight=weight,
+        merit=merit,
+        agreement=agreement,
+        subject=subject,
+        detail=detail,
+        own_team=own,
+    )
+    note_all([told])
+
+
+def fact(
+    node_id: str,
+    kind: FactKind,
+    *,
+    reference: str,
+    at: datetime,
+    weight: float | None = None,
+    merit: float | None = None,
+    agreement: Agreement | None = None,
+    subject: str = "",
+    detail: str = "",
+    own_team: bool = False,
+) -> ReputationFact:
+    """Not written down yet: for who has many. With a team of its owner's own it weighs nothing."""
+    if own_team:
+        weight, detail = 0.0, f"with its owner's own team; {detail}".removesuffix("; ")
+    return ReputationFact(
+        node_id=node_id,
+        kind=kind,
+        reference=reference,
+        at=at,
+        weight=WEIGHTS[kind] if weight is None else weight,
         merit=float(kind in FOR_THE_NODE) if merit is None else merit,
         agreement=agreement,
         subject=subject,
         detail=detail[:300],
     )
-    note_all([fact])
+
+
+def of_own_team() -> Exists:
+    """Of agreements: whether the node's owner is a member of the team."""
+    return Exists(Member.objects.filter(team=OuterRef("team"), user__nodes=OuterRef("node")))
 
 
 def note_all(facts: Iterable[ReputationFact]) -> None:

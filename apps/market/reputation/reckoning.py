@@ -36,7 +36,8 @@ def reckon_due() -> int:
     Two workers at once come to the same: what they write depends on the facts alone.
     """
     now = timezone.now()
-    due = sorted(_due(now))[:IN_ONE_RUN]
+    due = _due(now)
+    due += _concerned(due, now=now) - set(due)
     return sum(reckon(due[start : start + AT_ONCE], now=now) for start in range(0, len(due), AT_ONCE))
 
 
@@ -125,19 +126,19 @@ def _before(sums: Sequence[tuple[datetime, Record]], at: datetime) -> Record:
     return sums[bisect_left(sums, at, key=lambda each: each[0]) - 1][1]
 
 
-def _due(now: datetime) -> set[str]:
-    """Nodes without a row, with one of yesterday, with news, or with news of what they failed to start."""
-    unknown = Node.objects.filter(reputation=None).values_list("pk", flat=True)
+def _due(now: datetime) -> list[str]:
+    """Nodes without a row, then those with one of yesterday, or with news: who has waited longest first."""
+    unknown = Node.objects.filter(reputation=None).order_by("pk").values_list("pk", flat=True)
     news = ReputationFact.objects.filter(
         node=OuterRef("node"), noted_at__gt=OuterRef("computed_at") - SETTLES
     )
     stale = NodeReputation.objects.filter(Q(computed_at__lte=now - ANEW) | Exists(news))
-    due = {*unknown, *stale.values_list("node_id", flat=True)}
-    return due | _concerned(due, now=now)
+    known = stale.order_by("computed_at", "pk").values_list("pk", flat=True)
+    return [*unknown[:IN_ONE_RUN], *known[:IN_ONE_RUN]][:IN_ONE_RUN]
 
 
 def _concerned(node_ids: Collection[str], *, now: datetime) -> set[str]:
-    """Who failed lately to start what one of these has started by now."""
+    """Who failed lately to start what one of these has started by now: later that would be no news."""
     lately = ReputationFact.objects.filter(at__gt=now - ANEW)
     started = lately.filter(node__in=node_ids, kind=FactKind.STARTED).exclude(subject="").values("subject")
     failed = lately.filter(kind=FactKind.START_FAILED, subject__in=started)
