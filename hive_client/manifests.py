@@ -53,7 +53,7 @@ def read_manifest(file: str) -> tuple[str, str]:
 
 
 def show_plan(plan: Plan, *, err: bool = False) -> None:
-    what = f"changes {plan.deployment}" if plan.deployment else "a new deployment"
+    what = "a change of what is deployed" if plan.changes else "a new deployment"
     expires = "expires" if plan.expires_at > datetime.now(UTC) else "expired"
     click.echo(clean(f"Plan for {plan.name}, {what}; {expires} {when(plan.expires_at)}"), err=err)
     print_table(

@@ -52,6 +52,8 @@ class Key:
     limit_per_day_glm: Decimal | None = None
     limit_per_hour_glm: Decimal | None = None
     requests_per_minute: int | None = None
+    in_words: str = ""
+    """What it may, for people."""
     spent_glm: Decimal = Decimal(0)
     """In all, with what is held for leases, as `spent_today_glm`."""
     spent_today_glm: Decimal = Decimal(0)
@@ -137,6 +139,9 @@ class Plan:
     first_leases_glm: Decimal = Decimal(0)
     """What the budget must have for the replicas that find a place to start."""
     deployment: str | None = None
+    """What it became; None until it is applied."""
+    changes: bool = False
+    """Whether there was a deployment of this name when it was drawn up."""
     notes: list[str] = field(default_factory=list)
     """What was left out of the file, and why that does no harm."""
     price_per_month_glm: Decimal = Decimal(0)

@@ -89,6 +89,12 @@ class Plan(models.Model):
         return [placement for placement in self.placements if not placement["node_id"]]
 
     @property
+    def changes(self) -> bool:
+        """Whether there was a deployment of its name already when it was drawn up."""
+        before = Deployment.objects.filter(created_at__lt=self.created_at)
+        return before.filter(team=self.team_id, name=self.name).exists()
+
+    @property
     def price_per_month_glm(self) -> Decimal:
         return self.price_per_hour_glm * HOURS_PER_MONTH
 

@@ -50,6 +50,7 @@ def plan(
         print_json(drawn_up)
     else:
         show_plan(drawn_up)
+        click.echo(f"hive plan show {drawn_up.id} shows it again.")
 
 
 @plan.command("ls", epilog=examples("hive plan ls", "hive plan ls --all -o json"))

@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing.models import Budget
@@ -116,3 +118,26 @@ def _copies(plan: Plan, number: int) -> None:
             price_per_hour_glm=0,
             expires_at=timezone.now() - timedelta(minutes=1),
         )
+
+
+def test_it_says_whether_it_makes_or_changes_a_deployment(
+    offer: Offer, owner: User, team: Team, budget: Budget, as_: As
+) -> None:
+    client = as_(owner)
+    first = client.post("/api/v1/plans/", {"source": COMPOSE}, format="json").json()
+    client.post(f"/api/v1/plans/{first['id']}/apply/")
+    second = client.post("/api/v1/plans/", {"source": COMPOSE}, format="json").json()
+    assert (first["changes"], second["changes"]) == (False, True)
+    again = client.get(f"/api/v1/plans/{first['id']}/").json()
+    assert (again["changes"], again["deployment"]) == (False, "hello")
+    browser = Client()
+    browser.force_login(owner)
+    page = browser.get(reverse("deployments:plan", args=[second["id"]])).content.decode()
+    assert "It changes what is deployed; nothing is changed yet." in page
+
+
+def test_it_refuses_what_it_would_not_read(owner: User, team: Team, as_: As) -> None:
+    refused = as_(owner).post("/api/v1/plans/", {"source": COMPOSE, "team": "nope"}, format="json")
+    assert refused.status_code == 400
+    words = 'unknown field "team": the address says which, with ?team='
+    assert refused.json()["error"]["message"] == words

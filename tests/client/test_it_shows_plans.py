@@ -171,3 +171,17 @@ def test_it_tells_risks_reasons_and_what_is_nearest(hive: Run, double: DoubleOfT
     assert "0.004 GLM per hour, 2.92 per month" in told
     assert "until 2026-04-15 16:00 UTC" in told
     assert "All that runs then costs 1 per hour." in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"), [(True, "hello, a change of what is deployed"), (False, "hello, a new deployment")]
+)
+def test_it_says_whether_it_makes_or_changes_and_which_plan_it_is(
+    hive: Run, double: DoubleOfTheHive, changes: bool, told: str
+) -> None:
+    double.answers("POST", "plans/", (201, plan(changes=changes)))
+    shown = hive("plan", "-f", "-", stdin="x").stdout
+    assert f"Plan for {told}" in shown
+    assert f"hive plan show {ID} shows it again." in shown
+    double.answers("GET", WHOLE, (200, whole(changes=changes)))
+    assert f"Plan for {told}" in hive("plan", "show", ID).stdout
