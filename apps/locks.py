@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection
+from django.db import OperationalError, connection
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 
 @contextmanager
@@ -17,6 +18,14 @@ def only_one(name: str) -> Iterator[bool]:
     finally:
         if got:
             _ask("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", name)
+
+
+def was_sacrificed(error: OperationalError) -> bool:
+    """Whether the database undid this transaction to let others go on: the same may be tried again.
+
+    A lost connection or a time-out is an OperationalError too, and is nobody's to try again at once.
+    """
+    return isinstance(error.__cause__, DeadlockDetected | SerializationFailure)
 
 
 def queue_for(name: str) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from multiprocessing.process import BaseProcess
 
 from django.conf import settings
@@ -47,17 +48,18 @@ def work_until_killed(seed: int) -> None:
     dice = random.Random(seed)
     while True:
         with suppress(StaleState):
-            dice.choice((negotiate_due, negotiate_due, answer_all, end_some, look_again, expire_late_bids))()
+            answer = partial(answer_all, dice)
+            dice.choice((negotiate_due, negotiate_due, answer, end_some, look_again, expire_late_bids))()
 
 
-def answer_all() -> None:
+def answer_all(dice: random.Random) -> None:
     """Every Bee answers: it bargains by the agent's rule, signs mostly, refuses or forges now and then."""
     ids = list(Node.objects.values_list("id", flat=True))
     said: dict[str, list[Answer]] = {node_id: [] for node_id in ids}
     for node_id, proposals in proposals_for(ids).items():
         said[node_id] += map(_bargain, proposals)
     for node_id, to_sign in agreements_for(ids).items():
-        said[node_id] += [_sign(one.terms, random.random()) for one in to_sign]
+        said[node_id] += [_sign(one.terms, dice.random()) for one in to_sign]
     take_all_answers(said)
 
 
@@ -101,6 +103,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._seed = 0
+        self._dice = random.Random(self._seed)
         self.running: list[BaseProcess] = []
         self.killed = 0
 
@@ -112,7 +115,7 @@ class Workers:
         self.running.append(process)
 
     def kill_one(self) -> None:
-        victim = random.choice(self.running)
+        victim = self._dice.choice(self.running)
         self.running.remove(victim)
         assert victim.is_alive(), "a worker ended by itself: see its traceback above"
         assert victim.pid
@@ -168,9 +171,10 @@ def _faults_of_demands() -> Iterator[str]:
 
 def settle() -> None:
     """Everybody does what is theirs until nothing lies with a Bee any more."""
+    dice = random.Random(0)
     while True:
         Demand.objects.filter(state=DemandState.OPEN).update(retry_at=timezone.now())
         negotiate_due()
         if not Demand.objects.filter(state=DemandState.NEGOTIATING).exists():
             return
-        answer_all()
+        answer_all(dice)

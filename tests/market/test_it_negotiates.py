@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
+from psycopg.errors import DeadlockDetected
 
 from agent import protocol, typed_data
 from agent.protocol import ROUNDS, AgreementToSign, Answer, Price, Terms, Verdict, round_glm
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
 from apps.market.needs import Need
 from apps.market.negotiating import negotiation
+from apps.market.negotiating.agreements import put_before_nodes
 from apps.market.negotiating.bargaining import OPENING
+from apps.market.negotiating.decide import decide
 from apps.market.negotiating.negotiation import (
     agreements_for,
     cancel,
@@ -290,6 +294,82 @@ def test_a_price_that_no_bee_accepts_waits_with_its_reason_and_gives_up_in_the_e
     _negotiated(demand)
     assert demand.state == DemandState.FAILED
     assert demand.reason.startswith("gave up after ") and "above the limit of 0.001" in demand.reason
+
+
+def test_many_that_wait_are_told_in_as_many_questions_as_one(
+    ask: Callable[..., Demand], offer: Offer
+) -> None:
+    def asked() -> int:
+        Demand.objects.update(retry_at=timezone.now())
+        with CaptureQueriesContext(connection) as queries:
+            assert negotiation.negotiate_due() == Demand.objects.count()
+        return len(queries)
+
+    ask(cpu_threads=Decimal(64))
+    alone = asked()
+    for _ in range(10):
+        ask(cpu_threads=Decimal(64))
+    assert asked() == alone
+    assert (
+        Demand.objects.filter(reason__startswith="no bee offers", retry_at__gt=timezone.now()).count() == 11
+    )
+
+
+def test_a_wait_falls_when_the_market_changed_while_it_was_decided(
+    ask: Callable[..., Demand], offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demand = ask(cpu_threads=Decimal(64))
+
+    def decided(situation: Any, *, now: Any) -> Any:
+        negotiation.look_again()
+        return decide(situation, now=now)
+
+    monkeypatch.setattr(negotiation, "decide", decided)
+    _negotiated(demand)
+    assert demand.retry_at <= timezone.now()
+
+
+def test_a_batch_that_the_database_undid_is_tried_one_by_one(
+    ask: Callable[..., Demand], offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demands = [ask() for _ in range(2)]
+
+    def undone_together(drafts: list[Any]) -> Any:
+        if len(drafts) > 1:
+            raise OperationalError("deadlock detected") from DeadlockDetected()
+        return put_before_nodes(drafts)
+
+    monkeypatch.setattr(negotiation, "put_before_nodes", undone_together)
+    negotiation.negotiate_due()
+    assert Agreement.objects.filter(demand__in=demands).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_database_can_not_do_is_told_not_tried_again(
+    ask: Callable[..., Demand], offer: Offer
+) -> None:
+    """Somebody holds the node's row for longer than the database lets anybody wait."""
+    demand, held, over = ask(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            Node.objects.select_for_update().get(pk=offer.node_id)
+            held.set()
+            over.wait(60)
+        connection.close()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(hold)
+        try:
+            assert held.wait(60)
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(OperationalError, match="lock timeout"):
+                negotiation.negotiate_due()
+        finally:
+            connection.close()
+            over.set()
+    assert not Agreement.objects.filter(demand=demand).exists()
 
 
 def test_more_cpu_than_any_bee_has_waits_with_its_reason(ask: Callable[..., Demand], offer: Offer) -> None:

@@ -256,7 +256,11 @@ def reopen(demand: Demand, *, reason: str) -> None:
 
 @transaction.atomic
 def look_again() -> None:
-    """The market has changed: open demands look again now. Those that are being worked on are passed over."""
+    """The market has changed: open demands look again now.
+
+    Also those that a worker claimed and decides on as the market was: its deal stands if it comes first, its
+    wait falls, since their `retry_at` is another by then. Rows that are being written now are passed over.
+    """
     now = timezone.now()
     waiting = Demand.objects.filter(state=DemandState.OPEN, retry_at__gt=now)
     free = waiting.select_for_update(skip_locked=True).values("pk")

@@ -6,6 +6,7 @@ is done to a demand is conditional on its state, so a second worker that decides
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,12 +16,14 @@ from django.db import OperationalError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.locks import was_sacrificed
 from apps.market.models import Demand, DemandState
 from apps.market.negotiating.agreements import (
     MARKET,
     Draft,
     Outcome,
     draw_up,
+    locked_in,
     look_again,
     negotiate_soon,
     put_before_nodes,
@@ -34,6 +37,7 @@ from apps.market.negotiating.explaining import why
 from apps.market.negotiating.outlook import Outlook
 from apps.market.placing.listing import Choice
 from apps.teams.states import Move, move_each
+from apps.teams.storing import store_each
 
 __all__ = [
     "agreements_for",
@@ -47,6 +51,8 @@ __all__ = [
     "take_answers",
     "terminate",
 ]
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 250
 """Demands in a batch."""
@@ -126,7 +132,10 @@ def _work_off(demands: Sequence[Demand], *, now: datetime) -> None:
 def _send(bids: Mapping[UUID, Propose], *, now: datetime) -> None:
     try:
         send_bids(bids, now=now)
-    except OperationalError:  # the database had to break a circle of waiting: all of it is undone
+    except OperationalError as error:  # all of it is undone
+        if not was_sacrificed(error):
+            raise
+        log.info("%s bids gave way to others, and are decided on again", len(bids))
         _decide_again(list(bids))
 
 
@@ -146,7 +155,10 @@ def _put(deals: Sequence[Deal], *, now: datetime) -> dict[UUID, Outcome]:
     """All together; one by one when the database had to break a circle of waiting."""
     try:
         return put_before_nodes([_draft(deal, now=now) for deal in deals])
-    except OperationalError:
+    except OperationalError as error:
+        if not was_sacrificed(error):
+            raise
+        log.info("%s deals gave way to others", len(deals))
         if len(deals) == 1:
             return {}  # it comes due again
     return {pk: outcome for deal in deals for pk, outcome in _put([deal], now=now).items()}
@@ -164,12 +176,20 @@ def _next(deal: Deal) -> Deal:
 
 def _decide_again(demand_ids: Collection[UUID]) -> None:
     if demand_ids:
-        Demand.objects.filter(pk__in=demand_ids, state=DemandState.OPEN).update(retry_at=timezone.now())
+        with transaction.atomic():
+            open_ones = locked_in(DemandState.OPEN, demand_ids)
+            Demand.objects.filter(pk__in=open_ones).update(retry_at=timezone.now())
         negotiate_soon()
 
 
+@transaction.atomic
 def _wait(waits: Collection[tuple[Demand, Wait]], *, now: datetime) -> None:
     """Unless the market changed meanwhile, and somebody had them look again."""
-    for demand, wait in waits:
-        still_ours = Demand.objects.filter(pk=demand.pk, state=DemandState.OPEN, retry_at=demand.retry_at)
-        still_ours.update(reason=wait.reason[:500], retry_at=now + timedelta(seconds=wait.retry_s))
+    open_ones = locked_in(DemandState.OPEN, (demand.pk for demand, _ in waits)) if waits else {}
+    still_ours = []
+    for claimed, wait in waits:
+        demand = open_ones.get(claimed.pk)
+        if demand is not None and demand.retry_at == claimed.retry_at:
+            demand.reason, demand.retry_at = wait.reason[:500], now + timedelta(seconds=wait.retry_s)
+            still_ours.append(demand)
+    store_each(still_ours, ["reason", "retry_at"])

@@ -1,5 +1,6 @@
-"""The market as one batch of demands finds it: read in a fixed number of queries, however many they are.
+"""The market as one batch of demands finds it: read in a fixed number of queries, and one for each filter.
 
+Demands with the same filter share its query, so that a service's replicas cost what one of them does.
 What one demand of the batch takes the next no longer sees, so that a thousand that look at once do not all
 run to the same node.
 """
