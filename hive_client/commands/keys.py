@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hive_client.connection import connect
+from hive_client.errors import HiveError
 from hive_client.examples import examples
 from hive_client.nouns import Key
 from hive_client.output import JSON, clean, glm, output_option, print_json, print_table, when
@@ -20,7 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 COLUMNS = ("Key", "id", "State", "spent glm", "glm today", "Last used", "Expires", "May")
 ALL = "all"
 NONE = "none"
-UNITS = {"limit_glm": "GLM in all", "limit_per_day_glm": "GLM a day", "limit_per_hour_glm": "GLM an hour"}
+PEM = "-----BEGIN PUBLIC KEY-----"
+LEAST_KEY = 32
+"""Bytes: of an Ed25519 key, without the DER around it."""
 EXAMPLES = examples(
     "hive keys",
     "hive keys make ci --image sha256:9f86… --limit-per-day 5 --requests-per-minute 60",
@@ -96,7 +100,8 @@ def make(name: str, valid_days: int, output: str, **said: Any) -> None:
         print_json(key)
         return
     click.echo(
-        f"It may: {_may(key)}. It expires {when(key.expires_at)}. Keep it: it is shown this once.", err=True
+        f"It may: {clean(key.in_words)}. It expires {when(key.expires_at)}. Keep it: it is shown this once.",
+        err=True,
     )
     click.echo(key.key)
 
@@ -145,7 +150,8 @@ def _found(hive: Hive, wanted: str) -> Key:
         told = (
             f"is the name of {len(chosen)} keys: give the id of one" if chosen else "is no key of your team"
         )
-        raise click.ClickException(f"{clean(wanted)} {told} (hive keys lists them)")
+        message = f"{clean(wanted)} {told} (hive keys lists them)"
+        raise click.UsageError(message) if chosen else HiveError(message, code="not_found", status=404)
     return chosen[0]
 
 
@@ -166,27 +172,39 @@ def _lifted(value: Any) -> Any:
 
 
 def _public_key(text: str) -> str:
+    """As it was given, or of the file of that name. A file that holds none is not sent, nor shown."""
+    if text in (ALL, NONE) or text.lstrip().startswith(PEM):
+        return text
     path = Path(text).expanduser()
     try:
-        return path.read_text() if text != ALL and path.is_file() else text
+        if path.is_file():
+            return _key_in_file(path)
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--signer: {path} can't be read ({error})") from None
+    if not _is_base64(text):
+        raise click.UsageError(f"--signer: there is no file {path}, and it is no public key either")
+    return text
+
+
+def _key_in_file(path: Path) -> str:
+    text = path.read_text().strip()
+    if text.startswith(PEM) or _is_base64(text):
+        return text
+    raise click.UsageError(f"--signer: {path} holds no public key (PEM, or base64 of DER); it was not sent")
+
+
+def _is_base64(text: str) -> bool:
+    """Of as many bytes as a public key has at least."""
+    try:
+        return len(base64.b64decode(text, validate=True)) >= LEAST_KEY
+    except ValueError:
+        return False
 
 
 def _row(key: Key) -> tuple[str, ...]:
     used = when(key.last_used_at) if key.last_used_at else "never"
     spent, today = glm(key.spent_glm), glm(key.spent_today_glm)
-    return key.name, str(key.id), key.state, spent, today, used, when(key.expires_at), _may(key)
-
-
-def _may(key: Key) -> str:
-    lists = {"providers": key.providers, "images": key.images, "signers": key.signers}
-    words = [f"{len(each)} {name if len(each) > 1 else name[:-1]}" for name, each in lists.items() if each]
-    limits = {unit: getattr(key, name) for name, unit in UNITS.items()}
-    words += [f"{glm(limit)} {unit}" for unit, limit in limits.items() if limit is not None]
-    if key.requests_per_minute is not None:
-        words.append(f"{key.requests_per_minute} requests a minute")
-    return "; ".join(words) or "everything"
+    return key.name, str(key.id), key.state, spent, today, used, when(key.expires_at), clean(key.in_words)
 
 
 def _whole(key: Key) -> None:

@@ -80,6 +80,7 @@ class KeySerializer(serializers.Serializer[Any]):
     limit_per_day_glm = Glm(source="policy.limit_per_day_glm", allow_null=True)
     limit_per_hour_glm = Glm(source="policy.limit_per_hour_glm", allow_null=True)
     requests_per_minute = serializers.IntegerField(source="policy.requests_per_minute", allow_null=True)
+    in_words = serializers.CharField(source="policy.in_words", help_text="What it may, for people.")
     spent_glm = Glm(source="spend.total_glm")
     spent_today_glm = Glm(source="spend.today_glm")
     held_glm = Glm(source="spend.held_glm", help_text="Of both: reserved for leases in force.")

@@ -20,6 +20,7 @@ from apps.deployments.models import Deployment, Plan
 from apps.market.keys.pace import wait_ms
 from apps.market.models import KeyPolicy
 from apps.nodes.models import Offer
+from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role, Team, User
 from tests.agent.test_it_lets_in_only_what_the_owner_trusts import pem
 from tests.api.addresses import Address, addresses
@@ -76,6 +77,15 @@ def test_it_makes_one_and_shows_it_once(owner: User, as_: As) -> None:
     assert stored.expires_at - timezone.now() < timedelta(days=7)
 
 
+def test_it_makes_no_second_key_of_a_name_in_force(owner: User, make_key: MakeKey, as_: As) -> None:
+    policy, _ = make_key(name="ci")
+    again = as_(owner).post(KEYS, {"name": "ci"}, format="json")
+    assert again.status_code == 400
+    assert 'name: there is a key "ci" already' in again.json()["error"]["message"]
+    policy.revoke(actor=Actor.user(owner), reason="rotated")
+    assert as_(owner).post(KEYS, {"name": "ci"}, format="json").status_code == 201
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
@@ -130,6 +140,12 @@ def test_it_changes_what_is_mentioned_and_nothing_else(owner: User, as_: As, mak
     told = as_(owner).patch(f"{KEYS}{policy.token_id}/", asked, format="json").json()
     assert (told["limit_glm"], told["providers"]) == (None, [NODE.lower()])
     assert (told["images"], told["requests_per_minute"]) == ([DIGEST], 60)
+
+
+def test_it_says_in_words_what_each_may(owner: User, as_: As, make_key: MakeKey) -> None:
+    policy, _ = make_key(limit_glm=Decimal("12345678901234567890.012345678901234567"), requests_per_minute=60)
+    told = as_(owner).get(f"{KEYS}{policy.token_id}/").json()["in_words"]
+    assert told == "12345678901234567890.012345678901234567 GLM in all; 60 requests a minute"
 
 
 def test_it_shows_what_was_spent_and_what_runs(

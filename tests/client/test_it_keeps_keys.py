@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.client.conftest import Run
 from tests.client.double import DoubleOfTheHive, page, refusal
 
@@ -30,6 +32,7 @@ def key(**fields: Any) -> dict[str, Any]:
         "limit_per_day_glm": None,
         "limit_per_hour_glm": None,
         "requests_per_minute": 60,
+        "in_words": "1 provider; 20 GLM in all; 60 requests a minute",
         "spent_glm": "1.25",
         "spent_today_glm": "0.5",
         "held_glm": "0.1",
@@ -39,11 +42,11 @@ def key(**fields: Any) -> dict[str, Any]:
 
 
 def test_it_lists_what_each_may(hive: Run, double: DoubleOfTheHive) -> None:
-    double.answers("GET", "keys/", page(key(), key(id=8, name="all", providers=[], limit_glm=None)))
+    double.answers("GET", "keys/", page(key(), key(id=8, name="all", in_words="everything")))
     _, first, second = hive("keys").stdout.splitlines()
     assert first.split()[:6] == ["ci", "7", "issued", "1.25", "0.5", "never"]
     assert first.endswith("1 provider; 20 GLM in all; 60 requests a minute")
-    assert second.endswith("60 requests a minute")
+    assert second.endswith("everything")
 
 
 def test_it_makes_one_and_writes_the_secret_alone(hive: Run, double: DoubleOfTheHive, home: Path) -> None:
@@ -60,7 +63,7 @@ def test_it_makes_one_and_writes_the_secret_alone(hive: Run, double: DoubleOfThe
         "name": "ci",
         "valid_days": 90,
         "providers": [PROVIDER],
-        "signers": [PEM],
+        "signers": [PEM.strip()],
         "limit_glm": "20",
         "limit_per_day_glm": "2.5",
         "requests_per_minute": "60",
@@ -90,8 +93,9 @@ def test_it_revokes_by_name(hive: Run, double: DoubleOfTheHive) -> None:
 
 def test_it_names_what_it_does_not_find(hive: Run, double: DoubleOfTheHive) -> None:
     double.answers("GET", "keys/", page(key(), key(id=8)))
-    assert "is the name of 2 keys: give the id of one" in hive("keys", "show", "ci").stderr
-    assert "shop is no key of your team" in hive("keys", "show", "shop").stderr
+    several, none = hive("keys", "show", "ci"), hive("keys", "revoke", "99")
+    assert "is the name of 2 keys: give the id of one" in several.stderr and several.exit_code == 2
+    assert "99 is no key of your team" in none.stderr and none.exit_code == 4
 
 
 def test_it_refuses_what_is_no_amount(hive: Run) -> None:
@@ -108,3 +112,22 @@ def test_it_exits_as_refused_where_a_key_forbids(hive: Run, double: DoubleOfTheH
     refused = hive("plan")
     assert refused.exit_code == 6
     assert words in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "there is no file cosign.pub"),
+        ("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n", "holds no public key"),
+        ("password=secret", "holds no public key"),
+    ],
+)
+def test_it_sends_no_file_that_is_no_public_key(
+    hive: Run, double: DoubleOfTheHive, home: Path, text: str | None, told: str
+) -> None:
+    if text is not None:
+        (home / "cosign.pub").write_text(text)
+    refused = hive("keys", "make", "ci", "--signer", "cosign.pub")
+    assert refused.exit_code == 2
+    assert told in refused.stderr and "secret" not in refused.stderr
+    assert not double.asked
