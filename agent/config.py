@@ -14,11 +14,11 @@ import msgspec
 from agent.bee_toml import render
 from agent.config_faults import in_words
 from agent.errors import AgentError
+from agent.protocol import RUNTIMES as RUNTIMES
 from agent.protocol import Price, round_glm
 from agent.rules.digests import read_digest
 from agent.rules.hours import Span, read_span
 
-RUNTIMES = ("docker", "process", "qemu", "wasm")
 _LEAST, _MOST = Decimal("1e-9"), Decimal("1e9")
 """Of a figure in bee.toml, so that sums of them have a place for every digit; zero may stand where it can."""
 _MOST_GLM = 1_000_000

@@ -23,6 +23,10 @@ from agent.price import round_glm as round_glm
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 1 << 20
+RUNTIMES = ("docker", "process", "qemu", "wasm")
+"""All that there are."""
+MAX_OFFERS = 16
+"""In a frame: one for each runtime, and room for more runtimes."""
 ROUNDS = 5
 """Bids in one bargain; the last says the most, and its answer the least. See `agent/conceding.py`."""
 
@@ -133,7 +137,7 @@ class Offer(Part):
 class Offers(Message):
     """Bee: the complete set of its offers; one that is missing is withdrawn."""
 
-    offers: list[Offer]
+    offers: Annotated[list[Offer], Meta(max_length=MAX_OFFERS)]
 
 
 class Terms(Part):

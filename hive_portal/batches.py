@@ -80,8 +80,11 @@ class Batch:
 def take(batch: Batch) -> None:
     """Tell it to the rooms. What fails is logged and left out: the Bees say it again until it is acked.
 
-    Usage comes before what was observed, so that the last report of a replica finds its agreement open.
+    Heartbeats come first: whatever else one Bee says, it takes no other's time to be heard. Usage comes
+    before what was observed, so that the last report of a replica finds its agreement open.
     """
+    if batch.observed:
+        _together(batch.observed, _take_heartbeats)
     if batch.offers:
         _together(batch.offers, _take_offers)
     if batch.answers:
@@ -90,7 +93,6 @@ def take(batch: Batch) -> None:
     _each(batch.notes, _take_notes)
     _each(batch.benchmarks, _take_benchmarks)
     if batch.observed:
-        _together(batch.observed, _take_heartbeats)
         for measured in [*batch.earlier, batch.observed]:
             _together(measured, statistics.record)
         _together(batch.observed, observing.take_observations)

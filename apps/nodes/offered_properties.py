@@ -13,6 +13,8 @@ from apps.money import round_glm
 
 MOST_BYTES = 32 << 10
 """As JSON. A machine with eight GPUs and as many network cards has 4 KiB to say."""
+MOST_MEMBERS = 256
+"""Of a list: a filter's wildcards look at each. A processor has about 150 flags."""
 _SIZES = {
     "golem.inf.cpu.threads": "cpu_threads",
     "golem.inf.mem.gib": "mem_gib",
@@ -29,6 +31,9 @@ def fault_of_properties(offer: Offer) -> str | None:
     if size > MOST_BYTES:
         return f"properties: expected at most {MOST_BYTES} bytes, got {size}"
     said = offer.properties
+    for name, value in said.items():
+        if isinstance(value, list) and len(value) > MOST_MEMBERS:
+            return f"{name[:60]}: expected at most {MOST_MEMBERS} members, got {len(value)}"
     for name, told, signed in _figures(offer):
         if told != signed:
             return f"{name}: says {_shown(said.get(name))}, but {signed} is signed"

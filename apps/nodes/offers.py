@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 
 from django.conf import settings
 from django.db import transaction
@@ -29,6 +30,8 @@ logger = logging.getLogger("hive.nodes")
 MOST = Decimal(1_000_000)
 """Threads, GiB, GLM per unit: whatever is above is a mistake and would not fit its column."""
 LONGEST_VALID_S = 365 * 24 * 3600
+MOST_OFF_S = 3600
+"""An offer is dated by the Queen's clock when it is made, and sent at once (see `agent/clock.py`)."""
 
 
 def publish_offers(*, node_id: str, offers: Iterable[protocol.Offer]) -> list[str]:
@@ -36,14 +39,22 @@ def publish_offers(*, node_id: str, offers: Iterable[protocol.Offer]) -> list[st
 
     An offer that is live already stays as it is: sending it again does not extend it.
     """
-    offers = list(offers)
-    faults = {offer.offer_id: fault(offer, node_id=node_id) for offer in offers}
-    good = {uuid.UUID(offer.offer_id): offer for offer in offers if faults[offer.offer_id] is None}
+    faults = dict[str, str | None]()
+    good = dict[uuid.UUID, protocol.Offer]()
+    for offer in islice(offers, protocol.MAX_OFFERS):
+        taken = {one.runtime for one in good.values()}
+        faults[offer.offer_id] = wrong = _fault_of_runtime(offer, taken) or fault(offer, node_id=node_id)
+        if wrong is None:
+            good[uuid.UUID(offer.offer_id)] = offer
     with transaction.atomic():
         node = Node.objects.select_for_update().get(pk=node_id)
         live = _withdraw_others(node, keep=set(good))
         for offer_id, offer in good.items():
-            if offer_id not in live:
+            if offer_id in live:
+                continue
+            if wrong := _fault_of_date(offer):
+                faults[offer.offer_id] = wrong
+            else:
                 _store(node, offer)
         _measure(node)
     complaints = [f"offer {offer_id}: {what}" for offer_id, what in faults.items() if what]
@@ -70,6 +81,21 @@ def expire_offers() -> int:
             offer.move_to(OfferState.EXPIRED, actor=Actor.queen("sweep"), reason="its time ran out")
             expired += 1
     return expired
+
+
+def _fault_of_runtime(offer: protocol.Offer, taken: Collection[str]) -> str | None:
+    """Asked before any signature is looked at, which is dear."""
+    if offer.runtime not in protocol.RUNTIMES:
+        return f"runtime: expected one of {', '.join(protocol.RUNTIMES)}, got {offer.runtime[:40]!r}"
+    return f"runtime: {offer.runtime} is offered twice" if offer.runtime in taken else None
+
+
+def _fault_of_date(offer: protocol.Offer) -> str | None:
+    """Of one that is new: one that is live is sent again as long as it lasts."""
+    off_s = offer.issued_at_ms / 1000 - timezone.now().timestamp()
+    if abs(off_s) <= MOST_OFF_S:
+        return None
+    return f"issued_at_ms: expected an instant within {MOST_OFF_S} s of the Hive's, is off by {off_s:.0f} s"
 
 
 def fault(offer: protocol.Offer, *, node_id: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from agent.offers import make_offers
 from agent.protocol import Offer, Price
 from apps.nodes.models import Node
 from apps.nodes.models import Offer as Stored
-from apps.nodes.offered_properties import MOST_BYTES, fault_of_properties
+from apps.nodes.offered_properties import MOST_BYTES, MOST_MEMBERS, fault_of_properties
 from apps.nodes.offers import publish_offers
 from tests.cast import signed_offer
 
@@ -54,6 +55,13 @@ def offer(**properties: Any) -> Offer:
         signature="",
         properties=TRUE | properties,
     )
+
+
+def test_a_list_has_few_members() -> None:
+    flags = [f"flag{number}" for number in range(MOST_MEMBERS)]
+    assert fault_of_properties(offer(**{"golem.inf.cpu.capabilities": flags})) is None
+    fault = fault_of_properties(offer(**{"golem.inf.cpu.capabilities": [*flags, "one more"]}))
+    assert fault == "golem.inf.cpu.capabilities: expected at most 256 members, got 257"
 
 
 def test_it_takes_what_says_the_same_or_nothing() -> None:
@@ -132,7 +140,7 @@ def test_what_a_bee_says_of_its_own_machine_stands(node: Node, bee_key: LocalAcc
         machine=machine,
         key=bee_key,
         chain_id=settings.HIVE_CHAIN_ID,
-        now_ms=1,
+        now_ms=int(time.time() * 1000),
     )
     assert publish_offers(node_id=node.id, offers=offers) == []
     said = Stored.objects.get().properties

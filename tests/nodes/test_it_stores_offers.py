@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
+from agent import protocol, typed_data
 from agent.protocol import Price
 from apps.nodes import capacity
 from apps.nodes.models import Node, NodeState, Offer, OfferState
@@ -138,6 +139,67 @@ def test_an_offer_that_makes_no_sense_is_left_out_and_the_field_named(
     [complaint] = publish_offers(node_id=node.id, offers=[broken])
 
     assert place in complaint
+
+
+def hours_away(hours: float) -> int:
+    return int((timezone.now() + timedelta(hours=hours)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize("hours", [-1.1, 1.1, 24 * 365 * 1000])
+def test_an_offer_is_dated_when_it_was_made(node: Node, bee_key: LocalAccount, hours: float) -> None:
+    [complaint] = publish_offers(
+        node_id=node.id, offers=[signed_offer(bee_key, issued_at_ms=hours_away(hours))]
+    )
+
+    assert "issued_at_ms" in complaint
+    assert not Offer.objects.exists()
+    assert (
+        publish_offers(node_id=node.id, offers=[signed_offer(bee_key, issued_at_ms=hours_away(-0.9))]) == []
+    )
+
+
+def test_what_is_live_stays_so_though_it_was_issued_long_ago(
+    node: Node, bee_key: LocalAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = signed_offer(bee_key, valid_s=7200.0)
+    publish_offers(node_id=node.id, offers=[offer])
+    later = timezone.now() + timedelta(hours=1.5)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    assert publish_offers(node_id=node.id, offers=[offer]) == []
+    assert Offer.objects.get().state == OfferState.LIVE
+
+
+def test_a_node_offers_each_runtime_once_and_none_that_nobody_knows(
+    node: Node, bee_key: LocalAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it cost a signature each."""
+    looked_at = list[str]()
+    is_signed_by = typed_data.is_signed_by
+
+    def counting(message: Any, signature: str, address: str) -> bool:
+        looked_at.append(signature)
+        return is_signed_by(message, signature, address)
+
+    monkeypatch.setattr(typed_data, "is_signed_by", counting)
+    runtimes = ["process", "process", "docker", "r1", "r2"]
+    complaints = publish_offers(
+        node_id=node.id, offers=[signed_offer(bee_key, runtime=runtime) for runtime in runtimes]
+    )
+
+    assert sorted(Offer.objects.values_list("runtime", flat=True)) == ["docker", "process"]
+    assert [complaint.split(": runtime: ")[1] for complaint in complaints] == [
+        "process is offered twice",
+        "expected one of docker, process, qemu, wasm, got 'r1'",
+        "expected one of docker, process, qemu, wasm, got 'r2'",
+    ]
+    assert len(looked_at) == 2
+
+
+def test_a_set_that_never_ends_is_no_frame(bee_key: LocalAccount) -> None:
+    offers = [signed_offer(bee_key)] * protocol.MAX_OFFERS
+    assert protocol.decode_from_bee(protocol.encode(protocol.Offers(offers=offers)))
+    with pytest.raises(protocol.ProtocolError, match="offers"):
+        protocol.decode_from_bee(protocol.encode(protocol.Offers(offers=[*offers, offers[0]])))
 
 
 def test_a_node_never_shrinks_below_what_is_claimed_of_it(node: Node, bee_key: LocalAccount) -> None:

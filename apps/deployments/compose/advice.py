@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-RUNTIMES: Final = ("docker", "process", "qemu", "wasm")
+from agent.protocol import RUNTIMES as RUNTIMES
+
 STRATEGIES: Final = ("cheapest", "best_value", "spread", "nearest")
 
 _OWN_NAMES = "left out: each replica has a name of its own, such as web-1"
