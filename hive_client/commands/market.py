@@ -10,8 +10,8 @@ import click
 
 from hive_client.connection import connect
 from hive_client.examples import examples
-from hive_client.nouns import Comparison, CostThere, MarketOffer, MarketRow
-from hive_client.output import JSON, glm, output_option, print_json, print_table, when
+from hive_client.nouns import Comparison, CostHere, CostThere, MarketOffer, MarketRow
+from hive_client.output import JSON, clean, glm, output_option, print_json, print_table, when
 
 ALL = "*"
 BOOK = ("Runtime", "Region", "nodes", "cpu free", "gib free", "let", "glm from", "median", "paid", "looking")
@@ -56,6 +56,10 @@ def market(
     runtime: str | None, region: str | None, constraints: str | None, what: What | None, output: str
 ) -> None:
     """Show what is on offer, by runtime and region. Prices are GLM for one CPU thread, busy for an hour."""
+    if what is not None and (constraints is not None or region is not None):
+        raise click.UsageError(
+            "--cost looks at all regions and takes no filter: leave --filter and --region out"
+        )
     hive = connect()
     if what is not None:
         told = hive.market.compare(**what._asdict(), runtime=runtime or "docker")
@@ -64,17 +68,28 @@ def market(
         found = list(hive.market.offers(constraints=constraints, runtime=runtime, region=region))
         print_json(found) if output == JSON else _offers(found)
     else:
-        book = [row for row in hive.market.book() if _asked_for(row, runtime, region)]
-        print_json(book) if output == JSON else _book(book)
+        whole = hive.market.book()
+        book = [row for row in whole if _asked_for(row, runtime, region)]
+        print_json(book) if output == JSON else _book(book, of=whole)
 
 
 def _asked_for(row: MarketRow, runtime: str | None, region: str | None) -> bool:
     return runtime in (None, row.runtime) and region in (None, row.region)
 
 
-def _book(rows: list[MarketRow]) -> None:
+def _book(rows: list[MarketRow], *, of: list[MarketRow]) -> None:
     offered = [row for row in rows if row.offers or row.agreements or row.demands]
-    print_table(BOOK, [_row(row) for row in offered], empty="Nobody offers anything now.")
+    print_table(BOOK, [_row(row) for row in offered], empty=_what_there_is(of))
+
+
+def _what_there_is(whole: list[MarketRow]) -> str:
+    """Beside what was asked for."""
+    runtimes = dict.fromkeys(row.runtime for row in whole if row.offers and row.runtime != ALL)
+    regions = dict.fromkeys(row.region or "not known" for row in whole if row.offers and row.region != ALL)
+    if not runtimes:
+        return "Nobody offers anything now."
+    there = f"runtimes: {', '.join(runtimes)}; regions: {', '.join(regions) or 'not known'}"
+    return clean(f"Nobody offers this now. There are {there}.")
 
 
 def _row(row: MarketRow) -> tuple[str, ...]:
@@ -118,20 +133,23 @@ def _offers(found: list[MarketOffer]) -> None:
 
 def _costs(told: Comparison) -> None:
     here = told.here
-    ours = (
-        "this Hive",
-        f"{here.replicas} replicas",
-        f"{glm(here.per_hour_glm)} GLM",
-        f"{glm(here.per_month_glm)} GLM",
-    )
-    print_table(
-        COSTS, [(*ours, glm(here.per_hour_glm), "now"), *(_there(each) for each in told.there)], empty=""
-    )
+    print_table(COSTS, [_here(here), *(_there(each) for each in told.there)], empty="")
     if here.placed < here.replicas:
         click.echo(f"Only {here.placed} of {here.replicas} would find a place now: {here.reason}.", err=True)
-    for worth in told.worth:
+    for worth in told.worth if here.placed else ():
         about = f"{glm(worth.per_hour)} {worth.currency} an hour, {glm(worth.per_month)} a month"
         click.echo(f"Here that is about {about}, by the rate of {worth.as_of}.")
+
+
+def _here(cost: CostHere) -> tuple[str, ...]:
+    """The price is that of those that find a place, and of nothing else."""
+    what = f"{cost.replicas} replica{'s' if cost.replicas != 1 else ''}"
+    if not cost.placed:
+        return "this Hive", what, "–", "–", "–", "now"
+    if cost.placed < cost.replicas:
+        what = f"{cost.placed} of {what}"
+    per_hour, per_month = glm(cost.per_hour_glm), glm(cost.per_month_glm)
+    return "this Hive", what, f"{per_hour} GLM", f"{per_month} GLM", per_hour, "now"
 
 
 def _there(cost: CostThere) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def test_it_compares_with_clouds(hive: Run, double: DoubleOfTheHive) -> None:
         "replicas": "3", "cpu_threads": "2", "mem_gib": "4.5", "runtime": "process"
     }  # fmt: skip
     ours, small, old = result.stdout.splitlines()[1:4]
-    assert ours.startswith("this Hive") and "14.6 GLM" in ours
+    assert ours.startswith("this Hive") and "2 of 3 replicas" in ours and "14.6 GLM" in ours
     assert small.split() == ["Small", "3", "x", "small", "0.15", "USD", "109.5", "USD", "0.6", "2026-04-17"]
     assert old.split()[-2:] == ["-", "2026-04-17"]
     assert "about 0.005 USD an hour" in result.stdout
@@ -117,3 +117,26 @@ def test_it_says_how_a_size_is_written(hive: Run, what: str) -> None:
     refused = hive("market", "--cost", what)
     assert refused.exit_code == 2
     assert "as 3x2x4" in refused.stderr
+
+
+def test_it_shows_no_price_where_nothing_fits(hive: Run, double: DoubleOfTheHive) -> None:
+    here = {"replicas": 3, "placed": 0, "per_hour_glm": "0", "per_month_glm": "0", "reason": "all full"}
+    worth = {"currency": "USD", "as_of": "2026-11-01", "per_hour": "0", "per_month": "0"}
+    double.answers("GET", "market/compare/", (200, {"here": here, "worth": [worth], "there": []}))
+    result = hive("market", "--cost", "3x2x4")
+    assert result.stdout.splitlines()[1].split() == ["this", "Hive", "3", "replicas", "–", "–", "–", "now"]
+    assert "Here that is about" not in result.stdout
+    assert "Only 0 of 3" in result.stderr
+
+
+def test_it_says_what_there_is_instead(hive: Run, book: None) -> None:
+    for asked in (("--runtime", "nonsense"), ("--region", "eu-central")):
+        said = hive("market", *asked).stderr
+        assert said == "Nobody offers this now. There are runtimes: docker; regions: eu-west.\n"
+
+
+@pytest.mark.parametrize("other", [("--filter", "(a=1)"), ("--region", "eu-west")])
+def test_it_ignores_nothing_beside_a_cost(hive: Run, other: tuple[str, str]) -> None:
+    refused = hive("market", "--cost", "3x2x4", *other)
+    assert refused.exit_code == 2
+    assert "--cost looks at all regions and takes no filter" in refused.stderr
