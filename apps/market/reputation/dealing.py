@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
 from apps.market.models import Agreement, AgreementState
-from apps.market.reputation.noting import end_of, note
+from apps.market.reputation.noting import end_of, fact, note, note_all
 from apps.market.reputation.records import FactKind
 from apps.nodes.models import Node, NodeState
 
@@ -50,12 +51,19 @@ def note_unsigned(agreement: Agreement, *, forged: bool = False) -> None:
 
 
 def note_silence(node_id: str, *, asked_at: datetime) -> None:
-    """It was asked and did not answer, though it was heard a heartbeat later: once a day, however often.
+    note_silences({node_id: asked_at})
+
+
+def note_silences(asked_at: Mapping[str, datetime]) -> None:
+    """By node: it was asked and did not answer, though it was heard a heartbeat later. Once a day for each.
 
     One that was not heard is silent altogether, which its uptime tells; and what the Queen was too busy to
     take in, or to ask, is not its fault.
     """
-    heard_since = asked_at + timedelta(seconds=settings.HIVE_HEARTBEAT_S)
-    if Node.objects.filter(pk=node_id, last_seen_at__gt=heard_since).exists():
-        reference = f"unanswered:{node_id}:{timezone.now():%Y-%m-%d}"
-        note(node_id, FactKind.UNANSWERED, reference=reference)
+    now, grace = timezone.now(), timedelta(seconds=settings.HIVE_HEARTBEAT_S)
+    heard = Node.objects.filter(pk__in=asked_at, last_seen_at__isnull=False).values_list("pk", "last_seen_at")
+    silent = [node_id for node_id, heard_at in heard if heard_at > asked_at[node_id] + grace]
+    note_all(
+        fact(node_id, FactKind.UNANSWERED, reference=f"unanswered:{node_id}:{now:%Y-%m-%d}", at=now)
+        for node_id in silent
+    )
