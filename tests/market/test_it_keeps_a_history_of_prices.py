@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
@@ -33,6 +35,11 @@ def point(runtime: str = ALL, region: str = ALL, span_s: int = PriceSpan.FIVE_MI
 
 def keep(at: datetime, *, span_s: int = PriceSpan.FIVE_MINUTES, **figures: Any) -> PricePoint:
     return PricePoint.objects.create(runtime="docker", region="eu-west", span_s=span_s, at=at, **figures)
+
+
+def look(at: datetime) -> None:
+    """The line of everything, as each look leaves it."""
+    PricePoint.objects.create(runtime=ALL, region=ALL, span_s=PriceSpan.FIVE_MINUTES, at=at)
 
 
 def long_ago(**back: float) -> datetime:
@@ -88,9 +95,10 @@ def test_it_averages_into_hours_and_days() -> None:
         asked = Decimal(price) if price else None
         at = day + timedelta(minutes=minute)
         keep(at, least_glm=asked, median_glm=asked, mean_glm=asked, cpu_threads=threads, demands=threads)
+        look(at)
 
-    assert roll_up() == 3, "two hours and a day"
-    first, second = PricePoint.objects.filter(span_s=PriceSpan.HOUR).order_by("at")
+    assert roll_up() == 6, "two hours and a day, and the same of everything"
+    first, second = PricePoint.objects.filter(span_s=PriceSpan.HOUR, runtime="docker").order_by("at")
     assert (first.least_glm, first.median_glm, first.mean_glm) == (
         Decimal("0.01"),
         Decimal("0.02"),
@@ -98,9 +106,23 @@ def test_it_averages_into_hours_and_days() -> None:
     )
     assert (first.cpu_threads, first.demands, first.samples, first.paid_glm) == (6, 6, 2, None)
     assert (second.least_glm, second.median_glm, second.cpu_threads) == (None, None, 0)
-    whole = PricePoint.objects.get(span_s=PriceSpan.DAY)
+    whole = PricePoint.objects.get(span_s=PriceSpan.DAY, runtime="docker")
     assert (whole.at, whole.median_glm, whole.cpu_threads, whole.samples) == (day, Decimal("0.02"), 4, 3)
     assert roll_up() == 0
+
+
+def test_who_is_there_at_one_look_of_twelve_is_a_twelfth_of_the_hour() -> None:
+    day = long_ago(days=1, hours=12)
+    for minute in (*range(0, 60, 5), 60):
+        look(day + timedelta(minutes=minute))
+    keep(day, median_glm=THREAD_HOUR, cpu_threads=24, nodes=6)
+    keep(day + timedelta(minutes=60), nodes=12)
+
+    roll_up()
+    hour, _ = PricePoint.objects.filter(span_s=PriceSpan.HOUR, runtime="docker").order_by("at")
+    assert (hour.nodes, hour.cpu_threads, hour.median_glm) == (0.5, 2, THREAD_HOUR)
+    whole = PricePoint.objects.get(span_s=PriceSpan.DAY, runtime="docker")
+    assert whole.nodes == pytest.approx((6 + 12) / 13), "of thirteen looks on that day"
 
 
 def test_an_hour_that_is_not_over_is_not_averaged() -> None:
@@ -110,11 +132,13 @@ def test_an_hour_that_is_not_over_is_not_averaged() -> None:
 
 def test_it_forgets_what_is_too_old_but_not_before_it_is_averaged() -> None:
     keep(long_ago(days=3), least_glm=THREAD_HOUR)
+    look(long_ago(days=3))
     keep(long_ago(days=2000), span_s=PriceSpan.DAY)
     roll_up()
     assert not PricePoint.objects.filter(span_s=PriceSpan.FIVE_MINUTES).exists()
-    assert [each.least_glm for each in PricePoint.objects.filter(span_s=PriceSpan.HOUR)] == [THREAD_HOUR]
-    assert [each.at for each in PricePoint.objects.filter(span_s=PriceSpan.DAY)] == [long_ago(days=3)]
+    of_docker = PricePoint.objects.filter(runtime="docker")
+    assert [each.least_glm for each in of_docker.filter(span_s=PriceSpan.HOUR)] == [THREAD_HOUR]
+    assert [each.at for each in of_docker.filter(span_s=PriceSpan.DAY)] == [long_ago(days=3)]
 
 
 def test_it_tells_a_series_with_gaps() -> None:
@@ -181,6 +205,23 @@ def test_a_price_holds_until_the_next_one(node: Node, make_offer: Callable[..., 
     assert told.figures["process"] == [THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR]
     assert told.figures["wasm"] == [None, None, THREAD_HOUR, THREAD_HOUR]
     assert asked_series(node, PriceRange.QUARTER).figures["process"][0] is None
+
+
+def test_what_held_at_the_beginning_is_drawn_however_often_it_changed_since(
+    node: Node, make_offer: Callable[..., Offer]
+) -> None:
+    now, dearer = timezone.now(), Price(second_glm=Decimal("0.000006"))
+    noon = beginning(now - timedelta(days=10), PriceSpan.DAY) + timedelta(hours=12)
+    make_offer(node, issued_at=now - timedelta(days=100), state=OfferState.EXPIRED, deadline_at=None)
+    for minute in range(30):
+        price, at = (PRICE, dearer)[minute % 2], noon + timedelta(minutes=minute)
+        make_offer(node, price=price, issued_at=at, state=OfferState.EXPIRED, deadline_at=None)
+
+    with CaptureQueriesContext(connection) as queries:
+        told = asked_series(node, PriceRange.QUARTER)
+    assert len(queries) == 2
+    assert told.figures["process"] == [THREAD_HOUR, 2 * THREAD_HOUR, 2 * THREAD_HOUR]
+    assert told.at[1] == (noon + timedelta(minutes=29)).timestamp(), "the last of its hour"
 
 
 def test_a_node_without_offers_asked_nothing(node: Node) -> None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
 
-from apps.market.history.changes import Change, price_changes
+from apps.market.history.changes import Change, prices_since
 from apps.market.history.points import KEPT
 from apps.market.history.series import SPANS, PriceRange
 from apps.nodes.models import Node
 from apps.nodes.series import Series
 
-MOST = 2000
-"""Changes that are drawn; a Bee whose price follows its load may make dozens a day."""
-
 
 def asked_series(node: Node, range: PriceRange) -> Series:
-    """One figure per runtime: GLM for one thread, busy for an hour; None before its first price."""
+    """One figure per runtime: GLM for one thread, busy for an hour; None before its first price.
+
+    A Bee whose price follows its load may change it dozens of times a day: of each span the last is drawn.
+    """
     span, until = SPANS[range], timezone.now()
     since = until - KEPT[span]
-    changes = price_changes(node, most=MOST)[::-1]
+    changes = prices_since(node, since, each=timedelta(seconds=span))
     instants = sorted({since, *(each.at for each in changes if since < each.at < until), until})
     if not changes:
         instants = []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import F, Q, Window
+from django.db.models import DateTimeField, F, Func, Q, Value, Window
 from django.db.models.functions import Lag
 
 from agent.protocol import Price
@@ -48,6 +49,33 @@ def price_changes(node: Node, *, most: int = MOST) -> list[Change]:
     same = Q(**{name: F(f"{name}_before") for name in AMOUNTS})
     changed = offers.filter(~same | Q(second_glm_before=None)).order_by("-issued_at")
     return [_change(offer) for offer in changed[:most]]
+
+
+def prices_since(node: Node, since: datetime, *, each: timedelta) -> list[Change]:
+    """What it asked from then on, the oldest first: of each span of this length the last price, and before
+    them the one that held at `since`, if there was one. Two queries, however often it changed its mind."""
+    offers = Offer.objects.filter(node=node).order_by("runtime", "-issued_at", "-id")
+    held = offers.filter(issued_at__lte=since).distinct("runtime")
+    begins = Func(
+        Value(each),
+        F("issued_at"),
+        template="date_bin(%(expressions)s, 'epoch')",
+        output_field=DateTimeField(),
+    )
+    recent = offers.filter(issued_at__gt=since).annotate(begins=begins)
+    last = recent.order_by("runtime", "begins", "-issued_at", "-id").distinct("runtime", "begins")
+    return _steps(sorted([*held, *last], key=lambda offer: offer.issued_at))
+
+
+def _steps(offers: Iterable[Offer]) -> list[Change]:
+    """Without those that say what their runtime asked already."""
+    asked, told = dict[str, Price](), list[Change]()
+    for offer in offers:
+        before = asked.get(offer.runtime)
+        if offer.price != before:
+            told.append(Change(at=offer.issued_at, runtime=offer.runtime, price=offer.price, before=before))
+            asked[offer.runtime] = offer.price
+    return told
 
 
 def _earlier(name: str) -> Window:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Min
@@ -59,8 +60,12 @@ def _average(fine: PriceSpan, coarse: PriceSpan, *, now: datetime) -> int:
     if since is None or since >= until:
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_AVERAGE, {"fine": fine, "coarse": coarse, "since": since, "until": until})
+        cursor.execute(_AVERAGE, _spans(fine, coarse) | {"since": since, "until": until})
         return cursor.rowcount
+
+
+def _spans(fine: PriceSpan, coarse: PriceSpan) -> dict[str, Any]:
+    return {"fine": fine, "coarse": coarse, "width": timedelta(seconds=coarse), "all": ALL}
 
 
 def _not_averaged(fine: PriceSpan, coarse: PriceSpan) -> datetime | None:
@@ -73,6 +78,12 @@ def _not_averaged(fine: PriceSpan, coarse: PriceSpan) -> datetime | None:
 
 
 _AVERAGE = """
+WITH looks AS (
+    -- The line of everything is written at each look: whoever has none at one of them was not there.
+    SELECT at, samples, sum(samples) OVER (PARTITION BY date_bin(%(width)s, at, 'epoch')) AS of_all
+    FROM market_pricepoint
+    WHERE span_s = %(fine)s AND at >= %(since)s AND at < %(until)s AND runtime = %(all)s AND region = %(all)s
+)
 INSERT INTO market_pricepoint (
     runtime, region, span_s, at, samples,
     least_glm, median_glm, mean_glm, paid_glm,
@@ -82,20 +93,21 @@ SELECT
     runtime,
     region,
     %(coarse)s,
-    date_bin(make_interval(secs => %(coarse)s), at, 'epoch') AS begins,
-    sum(samples),
+    date_bin(%(width)s, at, 'epoch') AS begins,
+    sum(point.samples),
     min(least_glm),
-    sum(median_glm * samples) / sum(samples) FILTER (WHERE median_glm IS NOT NULL),
-    sum(mean_glm * samples) / sum(samples) FILTER (WHERE mean_glm IS NOT NULL),
-    sum(paid_glm * samples) / sum(samples) FILTER (WHERE paid_glm IS NOT NULL),
-    sum(cpu_threads * samples) / sum(samples),
-    sum(cpu_threads_free * samples) / sum(samples),
-    sum(cpu_threads_let * samples) / sum(samples),
-    sum(nodes * samples) / sum(samples),
-    sum(offers * samples) / sum(samples),
-    sum(agreements * samples) / sum(samples),
-    sum(demands * samples) / sum(samples)
-FROM market_pricepoint
+    sum(median_glm * point.samples) / sum(point.samples) FILTER (WHERE median_glm IS NOT NULL),
+    sum(mean_glm * point.samples) / sum(point.samples) FILTER (WHERE mean_glm IS NOT NULL),
+    sum(paid_glm * point.samples) / sum(point.samples) FILTER (WHERE paid_glm IS NOT NULL),
+    sum(cpu_threads * looks.samples) / min(of_all),
+    sum(cpu_threads_free * looks.samples) / min(of_all),
+    sum(cpu_threads_let * looks.samples) / min(of_all),
+    sum(nodes * looks.samples) / min(of_all),
+    sum(offers * looks.samples) / min(of_all),
+    sum(agreements * looks.samples) / min(of_all),
+    sum(demands * looks.samples) / min(of_all)
+FROM market_pricepoint AS point
+JOIN looks USING (at)
 WHERE span_s = %(fine)s AND at >= %(since)s AND at < %(until)s
 GROUP BY runtime, region, begins
 ON CONFLICT DO NOTHING

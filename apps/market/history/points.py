@@ -42,9 +42,10 @@ def _threads() -> models.DecimalField:
 
 
 class PricePoint(models.Model):
-    """What one runtime cost in one region over the span that begins at `at`; counts are averages of it.
+    """What one runtime cost in one region over the span that begins at `at`.
 
-    Prices are those of one thread, busy for an hour. NULL: there was none.
+    Counts are averages of the whole span, prices of the looks at which there was one. Prices are those of
+    one thread, busy for an hour. NULL: there was none.
     """
 
     pk = models.CompositePrimaryKey("runtime", "region", "span_s", "at")

@@ -43,12 +43,6 @@ def price_series(*, runtime: str = ALL, region: str = ALL, range: PriceRange) ->
     return Series(range, span, since, until, [row[0] for row in told], columns)
 
 
-def known_places() -> list[tuple[str, str]]:
-    """Runtimes and regions of which there is a history."""
-    places = PricePoint.objects.order_by().values_list("runtime", "region").distinct()
-    return sorted(places)
-
-
 def _percent(let: Decimal | None, of: Decimal | None) -> float | None:
     """More may be let than is on offer, where it runs on while its node takes nothing new: that is all."""
     return min(float(100 * let / of), 100.0) if let is not None and of else None
