@@ -194,6 +194,17 @@ def test_a_service_of_one_may_start_on_a_newcomer() -> None:
     assert where(found) == ["new"]
 
 
+@pytest.mark.parametrize("replicas", [2, 3, 4])
+def test_no_service_of_several_stands_on_newcomers_alone(replicas: int) -> None:
+    """However much cheaper they are, and one that is added to a newcomer goes to a proven node."""
+    fresh = [listing(f"new{n}", is_newcomer=True, per_hour="0.001") for n in range(4)]
+    offers = book([*fresh, *(listing(f"old{n}", per_hour="0.02") for n in range(4))])
+    [found] = place(offers, [Want(need(), replicas)])
+    assert sorted(name[:3] for name in where(found) if name) == ["new", *["old"] * (replicas - 1)]
+    [added] = place(offers, [Want(need(beside_nodes={node_id("new0")}))])
+    assert [name[:3] for name in where(added) if name] == ["old"]
+
+
 def test_siblings_that_run_already_count() -> None:
     offers = book([listing("a", per_hour="0.01"), listing("b", per_hour="0.02")])
     [found] = place(offers, [Want(need(beside_nodes={node_id("a")}), 1)])
