@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import F, Func, IntegerField, JSONField, QuerySet, Value
 
 from apps.deployments.models import Plan
@@ -17,5 +19,5 @@ def counted(plans: QuerySet[Plan]) -> QuerySet[Plan]:
     return plans.defer(*LONG).annotate(replicas=_length(F("placements")), unplaced=_length(nowhere))
 
 
-def _length(array: F | Func) -> Func:
+def _length(array: F | Func[Any]) -> Func:
     return Func(array, function="jsonb_array_length", output_field=IntegerField())

@@ -61,8 +61,8 @@ def note_silences(asked_at: Mapping[str, datetime]) -> None:
     take in, or to ask, is not its fault.
     """
     now, grace = timezone.now(), timedelta(seconds=settings.HIVE_HEARTBEAT_S)
-    heard = Node.objects.filter(pk__in=asked_at, last_seen_at__isnull=False).values_list("pk", "last_seen_at")
-    silent = [node_id for node_id, heard_at in heard if heard_at > asked_at[node_id] + grace]
+    heard = Node.objects.filter(pk__in=asked_at).values_list("pk", "last_seen_at")
+    silent = [node_id for node_id, heard_at in heard if heard_at and heard_at > asked_at[node_id] + grace]
     note_all(
         fact(node_id, FactKind.UNANSWERED, reference=f"unanswered:{node_id}:{now:%Y-%m-%d}", at=now)
         for node_id in silent
