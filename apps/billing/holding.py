@@ -20,14 +20,13 @@ from apps.billing.key_limits import locked_policy, must_be_within
 from apps.billing.ledger import TransferKind
 from apps.billing.posting import exact, transfer
 from apps.billing.usage import UsageRecord, UsageState
-from apps.market.models import AgreementState, KeyPolicy
+from apps.market.models import IN_FORCE, KeyPolicy
 from apps.money import ZERO
 from apps.teams.audit import Actor
 from apps.teams.models import ApiToken
 from apps.teams.states import StateError
 
 CLOSING = Actor.queen("closing")
-IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
 
 
 @transaction.atomic

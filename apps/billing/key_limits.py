@@ -18,11 +18,11 @@ from django.utils import timezone
 from apps.billing.budgets import Hold, HoldState
 from apps.billing.posting import InsufficientFunds
 from apps.billing.usage import UsageRecord, UsageState
-from apps.market.models import AgreementState, KeyPolicy
+from apps.market.models import IN_FORCE, KeyPolicy
 from apps.money import ZERO, plain
 
 HELD = Q(state=HoldState.HELD)
-RUNS = HELD & (Q(agreement=None) | Q(agreement__state__in=[AgreementState.PROPOSED, AgreementState.APPROVED]))
+RUNS = HELD & (Q(agreement=None) | Q(agreement__state__in=IN_FORCE))
 """A hold that waits for the last usage of an agreement that is over costs no hour any more."""
 
 

@@ -13,7 +13,7 @@ from agent import protocol
 from apps.deployments import keyed
 from apps.deployments.funding import lease_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica
-from apps.market.models import Agreement, AgreementState
+from apps.market.models import IN_FORCE, Agreement
 from apps.market.negotiating.negotiation import terminate
 from apps.nodes.links import nudge
 from apps.nodes.models import NodeState
@@ -108,5 +108,5 @@ def _lose(assignment: Assignment) -> bool:
 
 def end_agreement(agreement: Agreement, *, actor: Actor, reason: str) -> None:
     agreement.refresh_from_db(fields=["state"])
-    if agreement.state in {AgreementState.PROPOSED, AgreementState.APPROVED}:
+    if agreement.state in IN_FORCE:
         terminate(agreement, actor=actor, reason=reason)

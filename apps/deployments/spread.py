@@ -20,7 +20,7 @@ from apps.deployments import keyed
 from apps.deployments.models import Service
 from apps.deployments.needs import need_of
 from apps.deployments.replicas import Assignment, AssignmentState, Replica, ReplicaState
-from apps.market.models import Agreement, AgreementState
+from apps.market.models import IN_FORCE, Agreement
 from apps.market.needs import Need
 from apps.market.placing.book import Book
 from apps.market.placing.offers import live_book
@@ -104,7 +104,7 @@ def _nodes_of(which: Q) -> tuple[str, ...]:
     running = Assignment.objects.filter(replica__in=replicas, state=AssignmentState.ACTIVE)
     agreed = Agreement.objects.filter(
         demand__in=replicas.filter(state=ReplicaState.NEGOTIATING).values("demand"),
-        state__in=[AgreementState.PROPOSED, AgreementState.APPROVED],
+        state__in=IN_FORCE,
     )
     node_ids = (rows.values_list("node_id", flat=True) for rows in (running, agreed))
     return tuple(sorted(chain.from_iterable(node_ids)))
@@ -122,5 +122,5 @@ def _waiting(replica: Replica) -> list[int]:
         service=replica.service_id,
         index__lte=replica.service.replicas_wanted,
         state__in=[ReplicaState.PENDING, ReplicaState.NEGOTIATING],
-    ).exclude(demand__agreements__state__in=[AgreementState.PROPOSED, AgreementState.APPROVED])
+    ).exclude(demand__agreements__state__in=IN_FORCE)
     return sorted({*waiting.values_list("index", flat=True), replica.index})

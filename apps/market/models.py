@@ -206,6 +206,10 @@ class AgreementState(models.TextChoices):
     """Ended by one side, with a reason; capacity is free again."""
 
 
+IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
+"""Agreements that claim capacity."""
+
+
 class Agreement(Sized, Priced, Stateful):
     """A contract between the Queen and a node; both signatures are over the same EIP-712 `Agreement`."""
 

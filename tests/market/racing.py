@@ -21,8 +21,15 @@ from eth_account.signers.local import LocalAccount
 from agent import protocol, typed_data
 from agent.conceding import asked_in
 from agent.protocol import Answer, Verdict
-from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal, ProposalState
-from apps.market.negotiating.agreements import IN_FORCE
+from apps.market.models import (
+    IN_FORCE,
+    Agreement,
+    AgreementState,
+    Demand,
+    DemandState,
+    Proposal,
+    ProposalState,
+)
 from apps.market.negotiating.bids import expire_late_bids
 from apps.market.negotiating.negotiation import (
     agreements_for,

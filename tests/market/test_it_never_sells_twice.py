@@ -13,9 +13,8 @@ import pytest
 from django.utils import timezone
 
 from agent.protocol import Price
-from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal
+from apps.market.models import IN_FORCE, Agreement, AgreementState, Demand, DemandState, Proposal
 from apps.market.needs import Need
-from apps.market.negotiating.agreements import IN_FORCE
 from apps.market.negotiating.demands import open_demand
 from apps.nodes.models import Node, Offer
 from apps.teams.models import Team

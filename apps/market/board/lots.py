@@ -12,8 +12,7 @@ from django.db.models import Count, F, Sum
 from django.db.models.functions import Least
 
 from apps.market.history.points import ALL
-from apps.market.models import Agreement, Demand, DemandState
-from apps.market.negotiating.agreements import IN_FORCE
+from apps.market.models import IN_FORCE, Agreement, Demand, DemandState
 from apps.market.placing.offers import believed_region, live_offers
 
 THREAD_HOUR_GLM = (F("second_glm") + F("cpu_second_glm")) * 3600

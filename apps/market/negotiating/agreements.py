@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from agent import typed_data
 from apps.locks import queue_for
-from apps.market.models import Agreement, AgreementState, Demand, DemandState, Spread
+from apps.market.models import IN_FORCE, Agreement, AgreementState, Demand, DemandState, Spread
 from apps.market.placing.listing import Choice
 from apps.market.reputation.dealing import note_end, note_unsigned
 from apps.money import price_columns
@@ -35,7 +35,6 @@ from apps.teams.states import Move, StaleState, move_each
 from apps.work import enqueue_once
 
 MARKET = Actor.queen("market")
-IN_FORCE = frozenset({AgreementState.PROPOSED, AgreementState.APPROVED})
 Groups = defaultdict[str, dict[UUID, str]]
 """By group and demand: a node."""
 
