@@ -79,7 +79,7 @@ def test_the_nearest_is_told_with_both_distances() -> None:
 
     assert names(ranked) == ["near", "far", "unknown"]
     assert because(offers, asked, ranked[0]) == [
-        "the nearest, 12 ms away left of 3 offers that meet what is asked: 0.01 GLM/h",
+        "the nearest to 5 ms (12 ms away) left of 3 offers that meet what is asked: 0.01 GLM/h",
         f"{short('unknown')} was 90 % cheaper but has not been measured",
         f"{short('far')} was 50 % cheaper but is 81 ms away, not 12",
     ]
@@ -151,3 +151,16 @@ def test_a_tenth_of_a_percent_is_told_as_such() -> None:
     asked = need(beside_nodes={node_id("a")}, cpu_threads=Decimal(1))
     sentence = because(offers, asked, rank(offers, asked)[0])[1]
     assert sentence == f"{short('a')} was 0.1 % cheaper but has one of its group already"
+
+
+@pytest.mark.parametrize(("strategy", "lacking"), [("nearest", "distance"), ("best_value", "speed")])
+def test_it_praises_nothing_that_was_not_measured(strategy: str, lacking: str) -> None:
+    offers, asked = book([listing("a"), listing("b", per_hour="0.02")]), need(strategy=strategy)
+    [first] = because(offers, asked, rank(offers, asked)[0])
+    assert first.startswith(f"the cheapest whose {lacking} is not measured of 2 offers that meet")
+
+
+def test_it_counts_one_offer_as_one() -> None:
+    offers = book([listing("a")])
+    [first] = because(offers, need(), rank(offers, need())[0])
+    assert first == "the cheapest of 1 offer that meets what is asked: 0.01 GLM/h"

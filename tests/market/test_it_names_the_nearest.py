@@ -35,6 +35,10 @@ from tests.market.listings import book, listing, need, node_id
             "sharing a node with another of its group",
         ),
         (
+            {"beside_nodes": {node_id("a")}, "spread_required": True, "spread": "owner"},
+            "sharing an owner with another of its group",
+        ),
+        (
             {"affinity": Affinity(group="db", required=True), "near_nodes": {"0x12"}},
             "not on the same node as those beside whom it has to be",
         ),
@@ -151,3 +155,10 @@ def test_the_nearest_would_really_do(drawn: list[dict[str, Any]], asked: dict[st
         # Only a speed that nobody has measured can't be asked for less.
         assert asked["benchmarks"]
         assert all(one["cpu_single"] is None for one in drawn)
+
+
+def test_what_can_not_be_written_is_not_proposed() -> None:
+    nowhere = nearest(book([listing("a")]), need(regions=["eu-*"]))
+    assert nowhere and nowhere.instead == ["no x-hive.region"]
+    bare = nearest(book([listing("a")]), need(gpus=2))
+    assert bare and bare.instead == ["no GPUs"]

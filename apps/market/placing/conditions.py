@@ -170,7 +170,7 @@ def _size(name: str, asked: int, have: Ints) -> Condition:
         gap=gap,
         why=why,
         relaxed=relaxed,
-        instead=lambda one: f"{told(name, exact(have[one]))} instead of {_bare(name, exact(asked))}",
+        instead=lambda one: _less(name, exact(have[one]), exact(asked)),
     )
 
 
@@ -194,7 +194,8 @@ def _regions(book: Book, need: Need) -> Condition:
         return f"no bee that could is in region {' or '.join(need.regions)}: {others}"
 
     def instead(one: int) -> str:
-        return f"region {book.listings[one].region or 'unknown'} instead of {' or '.join(need.regions)}"
+        region, asked = book.listings[one].region, " or ".join(need.regions)
+        return f"region {region} instead of {asked}" if region else "no x-hive.region"
 
     def relaxed(need: Need, one: int) -> Need:
         region = book.listings[one].region
@@ -250,7 +251,9 @@ def _apart(book: Book, need: Need) -> Condition:
         gap=np.where(taken, OTHER, 0.0),
         why=lambda _: f"every {need.spread} that could has one of its group: x-hive.spread is required",
         relaxed=lambda need, _: replace(need, spread_required=False),
-        instead=lambda _: f"sharing a {need.spread} with another of its group",
+        instead=lambda _: (
+            f"sharing {'an' if need.spread == 'owner' else 'a'} {need.spread} with another of its group"
+        ),
     )
 
 
@@ -281,6 +284,12 @@ def told(name: str, amount: Decimal) -> str:
         "storage_gib": lambda: f"{gib(amount)} of storage",
         "gpus": lambda: f"{six_digits(amount)} GPU{'' if amount == 1 else 's'}",
     }[name]()
+
+
+def _less(name: str, there: Decimal, asked: Decimal) -> str:
+    if there <= 0:  # of threads and memory there is always some
+        return "no GPUs" if name == "gpus" else "no storage"
+    return f"{told(name, there)} instead of {_bare(name, asked)}"
 
 
 def _bare(name: str, amount: Decimal) -> str:

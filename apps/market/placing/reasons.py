@@ -49,7 +49,8 @@ class Reasons:
         if passed.pop("", None):
             merit = "one"
         told = [self._told(choice, lack, *places) for lack, places in list(passed.items())[:TOLD]]
-        return [f"{merit} of {number} offers that meet what is asked: {price} GLM/h", *told]
+        offers = "1 offer that meets" if number == 1 else f"{number} offers that meet"
+        return [f"{merit} of {offers} what is asked: {price} GLM/h", *told]
 
     def _passed_over(self, choice: Choice) -> dict[str, list[int]]:
         """The cheaper ones, by their places in the order of price, by what they lacked; "" is nothing."""

@@ -27,6 +27,8 @@ class BestValue(Strategy):
         return np.where(np.isnan(value), LAST + per_hour, value)
 
     def praise(self, choice: Choice, need: Need) -> str:
+        if choice.offer.cpu_single is None:
+            return "cheapest whose speed is not measured"
         return "best value for its speed and reputation"
 
     def lack(self, passed: Listing, chosen: Listing) -> str:

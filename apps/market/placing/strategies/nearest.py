@@ -19,7 +19,9 @@ class Nearest(Strategy):
 
     def praise(self, choice: Choice, need: Need) -> str:
         away = choice.offer.round_trip_ms
-        return "nearest" + (f", {away:.0f} ms away" if away is not None else "")
+        if away is None:
+            return "cheapest whose distance is not measured"
+        return f"nearest to {STEP_MS:.0f} ms ({away:.0f} ms away)"
 
     def lack(self, passed: Listing, chosen: Listing) -> str:
         theirs, ours = passed.round_trip_ms, chosen.round_trip_ms
