@@ -141,6 +141,7 @@ def problem(below_web: str) -> str:
             "environment: {A: '${B}'}",
             "the variable B has no value; give one with --env B=value or ${B:-value}",
         ),
+        ("environment: {A: 'b.version$v>=1'}", "or write $$v if the dollar belongs to a filter"),
         ("environment: {A: '${B:?set me}'}", "the variable B has no value: set me"),
         ("environment: {A: 'cost $ 5'}", "write $$ for a dollar sign"),
         ('environment: {A: "\\0"}', "the character 0"),

@@ -35,16 +35,16 @@ def test_it_finds_nothing_bold_in_proven_nodes_apart_from_each_other() -> None:
     [
         (
             {"node_id": "0xattic", "node_name": "attic", "owner_id": 1, "region": "eu-west"},
-            ("one_node", "all 2 replicas of web would be on one node, attic: if it goes, web is gone"),
+            ("one_node", "both replicas of web would be on one node, attic: if it goes, web is gone"),
         ),
         (
             {"owner_id": 1, "region": "eu-west"},
             (
                 "one_owner",
-                "all 2 replicas of web would be on nodes of one owner, who could turn them all off",
+                "both replicas of web would be on nodes of one owner, who could turn them all off",
             ),
         ),
-        ({"region": "eu-west"}, ("one_region", "all 2 replicas of web would be in one region, eu-west")),
+        ({"region": "eu-west"}, ("one_region", "both replicas of web would be in one region, eu-west")),
         ({"region": ""}, None),
     ],
 )

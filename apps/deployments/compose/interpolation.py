@@ -16,6 +16,10 @@ _VARIABLE = re.compile(
 )
 
 
+VERSION_IN_A_FILTER = ", or write $$v if the dollar belongs to a filter"
+"""`name$v` compares versions in Golem's filters, which Compose takes for a variable of that name."""
+
+
 class InterpolationError(ValueError):
     """A variable without a value, or a dollar sign that starts none."""
 
@@ -45,6 +49,5 @@ def _replacement(match: re.Match[str], variables: Mapping[str, str]) -> str:
         return interpolate(word, variables)
     if how.endswith("?") and word:
         raise InterpolationError(f"the variable {name} has no value: {word}")
-    raise InterpolationError(
-        f"the variable {name} has no value; give one with --env {name}=value or ${{{name}:-value}}"
-    )
+    told = f"the variable {name} has no value; give one with --env {name}=value or ${{{name}:-value}}"
+    raise InterpolationError(told + (VERSION_IN_A_FILTER if match["bare"] == "v" else ""))

@@ -69,7 +69,7 @@ def _together(spots: list[Spot]) -> Iterator[Risk]:
     if len(spots) < 2:
         return
     service, replicas = spots[0].service, [spot.replica for spot in spots]
-    every = f"all {len(spots)} replicas of {service}"
+    every = f"{'both' if len(spots) == 2 else f'all {len(spots)}'} replicas of {service}"
     if _same(spots, lambda spot: spot.node_id):
         text = f"{every} would be on one node, {spots[0].node_name}: if it goes, {service} is gone"
         yield Risk("one_node", text, replicas)
