@@ -53,7 +53,11 @@ def in_time(text: str, seconds: float = EACH_S) -> Iterator[None]:
 def _limit(value: str) -> str:
     """For the rest of this transaction. Returns what it was before."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('statement_timeout')")
-        (before,) = cursor.fetchone()
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [value])
-    return str(before)
+        cursor.execute(
+            """
+            WITH was AS MATERIALIZED (SELECT current_setting('statement_timeout') AS value)
+            SELECT was.value, set_config('statement_timeout', %s, true) FROM was
+            """,
+            [value],
+        )
+        return str(cursor.fetchone()[0])
