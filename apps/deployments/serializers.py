@@ -109,7 +109,11 @@ class PlanSerializer(serializers.ModelSerializer[Plan]):
     team = serializers.SlugField(source="team.slug", read_only=True)
     author = serializers.CharField(source="author.username", read_only=True)
     deployment = serializers.CharField(
-        source="deployment.name", default=None, read_only=True, allow_null=True, help_text="What it became; null until applied."
+        source="deployment.name",
+        default=None,
+        read_only=True,
+        allow_null=True,
+        help_text="What it became; null until applied.",
     )
     changes = serializers.BooleanField(
         read_only=True, help_text="Whether there was a deployment of this name when it was drawn up."
@@ -164,7 +168,11 @@ class PlanRowSerializer(serializers.ModelSerializer[Plan]):
     team = serializers.SlugField(source="team.slug", read_only=True)
     author = serializers.CharField(source="author.username", read_only=True)
     deployment = serializers.CharField(
-        source="deployment.name", default=None, read_only=True, allow_null=True, help_text="What it became; null until applied."
+        source="deployment.name",
+        default=None,
+        read_only=True,
+        allow_null=True,
+        help_text="What it became; null until applied.",
     )
     replicas = serializers.IntegerField(read_only=True)
     unplaced = serializers.IntegerField(read_only=True, help_text="Of them, those that found no place.")
