@@ -27,7 +27,8 @@ MakeKey = Callable[..., ApiToken]
 def make_key(team: Team, owner: User) -> MakeKey:
     def make(**limits: Decimal) -> ApiToken:
         valid = timedelta(days=1)
-        return KeyPolicy.issue(team=team, user=owner, name="ci", valid=valid, **limits)[0].token
+        name = f"ci{KeyPolicy.objects.count() or ''}"  # no two of a team bear one name
+        return KeyPolicy.issue(team=team, user=owner, name=name, valid=valid, **limits)[0].token
 
     return make
 
