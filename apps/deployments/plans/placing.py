@@ -13,11 +13,13 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
+from apps.deployments.compose.problems import ManifestError, Problem
 from apps.deployments.manifest import Manifest, ServiceSpec
 from apps.deployments.models import HOURS_PER_MONTH, Assignment, AssignmentState, Wanted
 from apps.deployments.needs import need_of
 from apps.deployments.plans.replacing import in_place
 from apps.deployments.plans.risks import Spot
+from apps.market.filters.problems import FilterError
 from apps.market.models import NodeReputation
 from apps.market.needs import Need, Want
 from apps.market.placing.offers import live_book
@@ -43,7 +45,10 @@ def placements_of(
         for service, spec in manifest.services.items()
     }
     needs = {service: _need(service, manifest, list(staying.values()), allowed_nodes) for service in wanted}
-    quotes = _quotes(wanted, needs, leaving)
+    try:
+        quotes = _quotes(wanted, needs, leaving)
+    except FilterError as error:
+        raise ManifestError([Problem("x-hive.constraints", None, str(error))]) from None
     return _named(
         [
             staying.get(replica) or _quoted(replica, service, quotes[replica])
@@ -57,7 +62,7 @@ def _quotes(
     wanted: Mapping[str, list[str]], needs: Mapping[str, Need], leaving: Mapping[str, Assignment]
 ) -> dict[str, Quote]:
     """By the replicas' names."""
-    book = live_book()
+    book = live_book(strict=True)
     found = place(book, [Want(needs[service], len(replicas)) for service, replicas in wanted.items()])
     named = zip(chain.from_iterable(wanted.values()), chain.from_iterable(found), strict=True)
     quotes = dict(named)

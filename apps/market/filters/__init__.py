@@ -28,10 +28,11 @@ class Inquiry:
     """Answers the filters of one book, all of them within `ALL_S`.
 
     One that can't be read, since an earlier Hive allowed more, is met by none, as is one that takes too long,
-    or whose turn does not come: it holds up no other demand.
+    or whose turn does not come: it holds up no other demand. `strict`: FilterError is raised instead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
         self._left_s = ALL_S
 
     def __call__(self, text: str) -> set[UUID]:
@@ -39,6 +40,8 @@ class Inquiry:
         try:
             return self._asked(text)
         except FilterError as error:
+            if self._strict:
+                raise
             logger.warning("a demand's constraints are met by nobody: %s", error)
             return set()
         finally:

@@ -20,10 +20,13 @@ PRICES = ("start_glm", "cpu_second_glm", "second_glm", "egress_gib_glm")
 FIGURES = ("cpu_single", "mem_gib_s", "disk_write_mib_s", "disk_read_mib_s", "up_mbit_s", "down_mbit_s")
 
 
-def live_book() -> Book:
-    """Of nodes that are approved, online and open, each with its benchmark and its reputation."""
+def live_book(*, strict: bool = False) -> Book:
+    """Of nodes that are approved, online and open, each with its benchmark and its reputation.
+
+    `strict`: a filter that takes too long raises FilterError, else it is met by nobody.
+    """
     rows = live_offers().values_list(*_columns())
-    return Book(map(Listing._make, rows), meeting=Inquiry(), where=places)
+    return Book(map(Listing._make, rows), meeting=Inquiry(strict=strict), where=places)
 
 
 def live_offers() -> QuerySet[Offer]:
