@@ -8,9 +8,11 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.market.keys.policy import NameTaken
 from apps.market.models import KeyPolicy
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, TeamScoped, acting_team, chosen_teams, user_of
@@ -56,7 +58,12 @@ class KeyViewSet(TeamScoped[KeyPolicy]):
         asked.is_valid(raise_exception=True)
         allowed = dict(asked.validated_data)
         name, valid = allowed.pop("name"), timedelta(days=allowed.pop("valid_days"))
-        policy, text = KeyPolicy.issue(team=team, user=user_of(request), name=name, valid=valid, **allowed)
+        try:
+            policy, text = KeyPolicy.issue(
+                team=team, user=user_of(request), name=name, valid=valid, **allowed
+            )
+        except NameTaken as error:
+            raise ValidationError({"name": str(error)}) from None
         [sheet] = sheets_of([policy])
         return Response(KeySerializer(sheet).data | {"key": text}, status.HTTP_201_CREATED)
 

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from apps.market.keys.policy import NameTaken
 from apps.market.models import KeyPolicy
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
@@ -36,7 +37,11 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
         return _index(request, team, form, status=422)
     allowed = dict(form.cleaned_data)
     name, valid = allowed.pop("name"), timedelta(days=allowed.pop("valid_days"))
-    policy, text = KeyPolicy.issue(team=team, user=_user(request), name=name, valid=valid, **allowed)
+    try:
+        policy, text = KeyPolicy.issue(team=team, user=_user(request), name=name, valid=valid, **allowed)
+    except NameTaken as error:
+        form.add_error("name", str(error))
+        return _index(request, team, form, status=422)
     return _index(request, team, NewKeyForm(), issued=policy, text=text)
 
 

@@ -115,7 +115,7 @@ def usage(agreement: Agreement) -> UsageRecord:
 
 
 def _key(team: Team, owner: User) -> KeyPolicy:
-    return KeyPolicy.issue(team=team, user=owner, name="shop", valid=timedelta(days=1))[0]
+    return KeyPolicy.issue(team=team, user=owner, name="kept", valid=timedelta(days=1))[0]
 
 
 @pytest.fixture

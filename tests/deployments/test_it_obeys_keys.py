@@ -57,7 +57,8 @@ def compose(image: str = "hive/hello:1", *, runtime: str = "process", signed_by:
 @pytest.fixture
 def make_key(team: Team, owner: User) -> MakeKey:
     def make(**allowed: Any) -> KeyPolicy:
-        return KeyPolicy.issue(team=team, user=owner, name="ci", valid=timedelta(days=1), **allowed)[0]
+        name = f"ci{KeyPolicy.objects.count() or ''}"  # no two of a team bear one name
+        return KeyPolicy.issue(team=team, user=owner, name=name, valid=timedelta(days=1), **allowed)[0]
 
     return make
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from agent.protocol import Permit
 from apps.money import GlmField, plain
@@ -17,6 +18,10 @@ from apps.teams.models import ApiToken, Team, User
 
 RULES = ("providers", "images", "signers")
 LIMITS = ("limit_glm", "limit_per_day_glm", "limit_per_hour_glm", "requests_per_minute")
+
+
+class NameTaken(ValueError):
+    """Of two keys of one name nobody knows which to revoke."""
 
 
 class KeyPolicy(models.Model):
@@ -64,7 +69,13 @@ class KeyPolicy(models.Model):
     def issue(
         cls, *, team: Team, user: User, name: str, valid: timedelta, **allowed: Any
     ) -> tuple[Self, str]:
-        """Make a key; its text is returned here and never again. `allowed` is what RULES and LIMITS name."""
+        """Make a key; its text is returned here and never again. `allowed` is what RULES and LIMITS name.
+
+        Raises NameTaken while another key of the team is in force under the name.
+        """
+        Team.objects.select_for_update().get(pk=team.pk)  # of two of one name at once, one waits
+        if _in_force(team).filter(name=name).exists():
+            raise NameTaken(f'there is a key "{name}" already: revoke it first, or choose another name')
         token, text = ApiToken.issue(team=team, user=user, name=name, valid=valid, is_limited=True)
         policy = cls.objects.create(token=token, **allowed)
         AuditLine.write(
@@ -91,12 +102,16 @@ class KeyPolicy(models.Model):
     @property
     def in_words(self) -> str:
         """What it allows, for the audit trail and for people."""
-        return "; ".join(_words(self)) or "everything"
+        return "; ".join(_words(self)) or "all that a key may"
 
     def refusal(self, *, now: datetime) -> str | None:
         """Why nothing new may be placed under it, or None."""
         why_not = self.token.refusal(now=now)
         return f"{self}: {why_not}" if why_not else None
+
+
+def _in_force(team: Team) -> models.QuerySet[ApiToken]:
+    return team.tokens.filter(is_limited=True, revoked_at=None, expires_at__gt=timezone.now())
 
 
 def policy_of(token: object) -> KeyPolicy | None:
