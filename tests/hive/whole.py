@@ -40,7 +40,7 @@ from hive_portal.demo.people import enrolment_token, gather_cast
 cast = gather_cast()
 transfer(key="tests", kind=TransferKind.DEPOSIT, debit=house_account(AccountKind.TREASURY),
          credit=cast.budget.available, amount_glm=Decimal(10))
-print(json.dumps({"api": cast.token, "bees": [enrolment_token(cast) for _ in range(8)]}))
+print(json.dumps({"api": cast.token, "bees": [enrolment_token(cast) for _ in range(24)]}))
 """
 COMPOSE = """
 name: {name}
