@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from apps.billing.budgeting import open_budget
 from apps.billing.models import Budget
 from apps.nodes.models import Enrolment
+from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role, Team, User
 from hive_portal.demo.login import LOGIN, PASSWORD
 
@@ -29,7 +30,8 @@ def gather_cast() -> Cast:
         user.save()
     team, _ = Team.objects.get_or_create(slug="demo", defaults={"name": "Demo team"})
     Member.objects.get_or_create(team=team, user=user, defaults={"role": Role.OWNER})
-    ApiToken.objects.filter(team=team, name="hive demo").delete()
+    for earlier in ApiToken.objects.filter(team=team, name="hive demo", revoked_at=None):
+        earlier.revoke(actor=Actor.user(user), reason="another demo begins")
     _, token = ApiToken.issue(team=team, user=user, name="hive demo")
     return Cast(user=user, team=team, budget=open_budget(team), token=token)
 
