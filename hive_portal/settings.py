@@ -178,6 +178,19 @@ HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
 """How often what is payable to nodes is paid out."""
 HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
 
+HIVE_INVOICE_NAME = env.text("HIVE_INVOICE_NAME", "Golem Hive")
+"""Who issues invoices, as on paper; so are the next three."""
+HIVE_INVOICE_ADDRESS = env.text("HIVE_INVOICE_ADDRESS").replace("|", "\n")
+"""Lines, with a | between them."""
+HIVE_INVOICE_TAX_ID = env.text("HIVE_INVOICE_TAX_ID")
+HIVE_INVOICE_EMAIL = env.text("HIVE_INVOICE_EMAIL")
+HIVE_INVOICE_PREFIX = env.text("HIVE_INVOICE_PREFIX", "HIVE")
+"""Numbers begin with it: another issuer, another prefix."""
+HIVE_INVOICE_DUE_DAYS = env.number("HIVE_INVOICE_DUE_DAYS", 14)
+"""By when taxes are paid that the budget could not pay at once. What was used is prepaid."""
+HIVE_TAXES = env.percents("HIVE_TAXES")
+"""On every invoice, unless the team's billing details say otherwise: `VAT=19`, several with commas."""
+
 # -- work -------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL

@@ -46,6 +46,8 @@ NAVIGATION = [
         _link("Metering faults", "billing_meteringfault", "report"),
         _link("Debit notes", "billing_debitnote", "request_quote"),
         _link("Invoices", "billing_invoice", "receipt_long"),
+        _link("Credit notes", "billing_creditnote", "undo"),
+        _link("Billing details", "billing_billingdetails", "contact_mail"),
         _link("Payments", "billing_payment", "payments"),
         _link("Ledger", "billing_transfer", "account_balance"),
         _link("Accounts", "billing_account", "account_balance_wallet"),

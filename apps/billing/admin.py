@@ -1,4 +1,4 @@
-"""Admin of money: budgets, holds, usage, invoices. The ledger and the chain have files of their own."""
+"""Admin of money: budgets, holds, usage. The ledger, the chain and the papers have files of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing.admin_parts import glm_column
@@ -18,8 +17,6 @@ from apps.billing.models import (
     DebitNote,
     EdgeTraffic,
     Hold,
-    Invoice,
-    InvoiceSeries,
     MeteringFault,
     UsageRecord,
     Wallet,
@@ -126,25 +123,6 @@ class DebitNoteAdmin(Shown):
         accept_as_rated(note, actor=actor, reason=by_hand(actor))
 
 
-@register(Invoice)
-class InvoiceAdmin(Shown):
-    """Immutable: a snapshot is corrected by another one."""
-
-    list_display = ("number", "team", "total_glm", "period_start", "period_end", "issued_at")
-    list_filter = ("team",)
-    search_fields = ("number", "team__slug")
-    list_select_related = ("team",)
-    date_hierarchy = "issued_at"
-
-    def view_on_site(self, invoice: Invoice) -> str:
-        return reverse("billing:invoice", args=[invoice.pk])
-
-
-@register(InvoiceSeries)
-class InvoiceSeriesAdmin(Shown):
-    list_display = ("prefix", "last_number")
-
-
 class WalletForm(forms.ModelForm):
     def clean_address(self) -> str:
         """As wallets show it, in upper and lower case, or as we keep it."""
@@ -171,5 +149,5 @@ class WalletAdmin(Shown):
         obj.refresh_from_db()
 
 
-# The ledger and the chain register themselves.
-from apps.billing import ledger_admin  # noqa: E402, F401
+# The ledger, the chain and the papers register themselves.
+from apps.billing import invoices_admin, ledger_admin  # noqa: E402, F401

@@ -2,7 +2,7 @@
 
 A transfer moves one positive amount from its debit to its credit account, so it sums to zero by its shape.
 Guarded accounts carry a balance that only a database trigger writes, under a CHECK that it is never negative;
-the others (treasury, fees, suspense) are sums of their transfers and so are never a hot row.
+the others (treasury, fees, taxes, suspense) are sums of their transfers and so are never a hot row.
 Source of the shape: TigerBeetle's data model, https://docs.tigerbeetle.com/coding/data-modeling/
 """
 
@@ -32,6 +32,8 @@ class AccountKind(models.TextChoices):
     """Sent to nodes, not yet final on the chain. Guarded."""
     FEES = "fees", "Fees"
     """The Hive's own share."""
+    TAXES = "taxes", "Taxes"
+    """Taken with invoices for the tax office."""
     SUSPENSE = "suspense", "Suspense"
     """Came in from a wallet nobody has claimed."""
 
@@ -96,6 +98,10 @@ class TransferKind(models.TextChoices):
     """payable -> in flight."""
     SETTLEMENT = "settlement", "Payout final"
     """in flight -> treasury: GLM left on the chain."""
+    TAX = "tax", "Tax"
+    """available -> taxes: what an invoice asks on top of what was used."""
+    CREDIT = "credit", "Credit note"
+    """fees (or taxes) -> available: a part of an invoice is taken back."""
     COUNTER = "counter", "Counter-entry"
     """Undoes an earlier transfer, named in `undoes`."""
 

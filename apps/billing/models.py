@@ -1,5 +1,6 @@
 """The nouns of money. Each lives in a file of its own; this page is their index."""
 
+from apps.billing.billing_details import BillingDetails
 from apps.billing.budgets import Budget, Hold, HoldState
 from apps.billing.chain_models import (
     ChainBlock,
@@ -9,17 +10,26 @@ from apps.billing.chain_models import (
     PaymentState,
     Wallet,
 )
-from apps.billing.invoices import DebitNote, DebitNoteState, Invoice, InvoiceSeries
+from apps.billing.invoices import (
+    CreditNote,
+    DebitNote,
+    DebitNoteState,
+    Invoice,
+    InvoiceSeries,
+    InvoiceState,
+)
 from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
 from apps.billing.usage import EdgeTraffic, MeteringFault, MeteringFaultKind, UsageRecord, UsageState
 
 __all__ = [
     "Account",
     "AccountKind",
+    "BillingDetails",
     "Budget",
     "ChainBlock",
     "ChainTransfer",
     "ChainTransferState",
+    "CreditNote",
     "DebitNote",
     "DebitNoteState",
     "EdgeTraffic",
@@ -27,6 +37,7 @@ __all__ = [
     "HoldState",
     "Invoice",
     "InvoiceSeries",
+    "InvoiceState",
     "MeteringFault",
     "MeteringFaultKind",
     "Payment",

@@ -16,10 +16,11 @@ from django.utils import timezone
 
 from apps.billing.budgeting import open_budget
 from apps.billing.holding import place_hold
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.invoicing import crediting, draw_up_invoice
 from apps.billing.models import (
     Account,
     AccountKind,
+    BillingDetails,
     Budget,
     ChainBlock,
     ChainTransfer,
@@ -139,7 +140,15 @@ def paint(team: Team, user: User) -> Scenery:
     _stopped(team, user, budget)
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
+    BillingDetails.objects.create(
+        team=team,
+        name="The Bakery, Müller & Søn",
+        address="Hauptstraße 7\n10115 Berlin\nGermany",
+        tax_id="DE123456789",
+        taxes=[{"name": "VAT", "percent": "19"}],
+    )
     invoice = draw_up_invoice(team=team, actor=Actor.user(user), until=timezone.now())
+    crediting.credit(invoice, net_glm=invoice.net_glm / 10, actor=Actor.user(user), reason="slow on Tuesday")
     _reputations(agreements)
     plan = _plan(team, user, nodes)
     token, _ = ApiToken.issue(team=team, user=user, name="ci")
