@@ -486,6 +486,30 @@ class Invoice:
 class Wallet:
     address: str
     created_at: datetime
+    is_proven: bool = False
+    """Its key signed that it is the team's; if not, an operator registered it."""
+
+
+@dataclass(frozen=True)
+class WalletMessage:
+    """What a wallet is to sign, word for word, before `expires_at` (EIP-4361)."""
+
+    address: str
+    nonce: str
+    message: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class PaymentRequest:
+    amount_glm: Decimal
+    chain_id: int
+    token: str
+    recipient: str
+    link: str
+    """EIP-681: opens a wallet with all of it filled in."""
+    qr_rows: list[str]
+    """The link as a QR code, a text of 0 and 1 per row: 1 is dark."""
 
 
 @dataclass(frozen=True)
@@ -498,7 +522,7 @@ class Budget:
     spent_glm: Decimal
     wallets: list[Wallet]
     deposit: dict[str, Any]
-    """Where to send GLM from a registered wallet: `chain_id`, `token`, `recipient`."""
+    """Where to send GLM from a wallet of the team: `chain_id`, `token`, `recipient`."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from hive_client.plans import Plans
 from hive_client.reading import read
 from hive_client.session import Session
 from hive_client.waiting import WAIT_S, follow
+from hive_client.wallets import Wallets
 
 
 class Hive:
@@ -35,6 +36,7 @@ class Hive:
         self.market = Market(self._session)
         self.plans = Plans(self._session)
         self.keys = Keys(self._session)
+        self.wallets = Wallets(self._session)
 
     def __enter__(self) -> Self:
         return self
@@ -132,10 +134,6 @@ class Hive:
 
     def budgets(self) -> Iterator[nouns.Budget]:
         return (read(nouns.Budget, row) for row in self._session.pages("budgets/"))
-
-    def register_wallet(self, budget: nouns.Budget, address: str) -> nouns.Wallet:
-        """Deposits sent from `address` are credited to the budget."""
-        return read(nouns.Wallet, self._session.post(f"budgets/{budget.id}/wallets/", address=address))
 
     def usage(self, *, agreement: str | None = None) -> Iterator[nouns.Usage]:
         return (read(nouns.Usage, row) for row in self._session.pages("usage/", agreement=agreement))

@@ -14,6 +14,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
+from apps.billing.wallet_api import WalletViewSet
 from apps.deployments.api import DeploymentViewSet, PlanViewSet
 from apps.market.api import AgreementViewSet
 from apps.market.board.api import MarketViewSet
@@ -36,6 +37,7 @@ for prefix, noun, views in (
     ("agreements", "agreement", AgreementViewSet),
     ("market", "market", MarketViewSet),
     ("budgets", "budget", BudgetViewSet),
+    ("wallets", "wallet", WalletViewSet),
     ("usage", "usage", UsageViewSet),
     ("invoices", "invoice", InvoiceViewSet),
     ("tokens", "token", TokenViewSet),

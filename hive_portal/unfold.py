@@ -53,6 +53,7 @@ NAVIGATION = [
         _link("Accounts", "billing_account", "account_balance_wallet"),
         _link("Chain transfers", "billing_chaintransfer", "link"),
         _link("Wallets", "billing_wallet", "wallet"),
+        _link("Wallet proofs", "billing_walletproof", "signature"),
     ),
     _group(
         "Market",

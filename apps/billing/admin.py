@@ -20,6 +20,7 @@ from apps.billing.models import (
     MeteringFault,
     UsageRecord,
     Wallet,
+    WalletProof,
 )
 from apps.billing.wallets import register_wallet
 from apps.teams.admin_parts import Shown, by_hand, register, verb
@@ -147,6 +148,13 @@ class WalletAdmin(Shown):
     def save_model(self, request: HttpRequest, obj: Wallet, form: Any, change: bool) -> None:
         obj.pk = register_wallet(obj.team, obj.address).pk
         obj.refresh_from_db()
+
+
+@register(WalletProof)
+class WalletProofAdmin(Shown):
+    list_display = ("address", "team", "proven_at", "expires_at", "nonce")
+    search_fields = ("address", "team__slug", "nonce")
+    list_select_related = ("team",)
 
 
 # The ledger, the chain and the papers register themselves.

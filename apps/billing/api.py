@@ -1,4 +1,4 @@
-"""REST: budgets and their wallets, metered usage, and invoices."""
+"""REST: budgets, metered usage, and invoices."""
 
 from __future__ import annotations
 
@@ -10,28 +10,17 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
-from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.billing.invoicing import draw_up_invoice
-from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
-from apps.billing.wallets import register_wallet
+from apps.billing.models import Budget, Invoice, UsageRecord
+from apps.billing.wallet_api import WalletSerializer
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of
 
 AGREEMENT = OpenApiParameter("agreement", OpenApiTypes.UUID, description="Of this agreement alone.")
-
-
-class WalletSerializer(serializers.ModelSerializer[Wallet]):
-    address = serializers.RegexField(
-        r"^0x[0-9a-fA-F]{40}$", help_text="Deposits sent from it are the team's."
-    )
-
-    class Meta:
-        model = Wallet
-        fields = ("address", "created_at")
 
 
 class DepositSerializer(serializers.Serializer[Any]):
@@ -68,19 +57,11 @@ class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped
     """What a team may spend: prepaid, and never below zero."""
 
     queryset = (
-        Budget.objects.select_related("team", "available", "held").prefetch_related("wallets").order_by("id")
+        Budget.objects.select_related("team", "available", "held")
+        .prefetch_related("wallets__proofs")
+        .order_by("id")
     )
     serializer_class = BudgetSerializer
-
-    @extend_schema(request=WalletSerializer, responses={201: WalletSerializer})
-    @action(detail=True, methods=["post"])
-    def wallets(self, request: Request, pk: str) -> Response:
-        """Register an address whose deposits are credited here. Owners alone may."""
-        budget = self.get_changeable(owner=True)
-        asked = WalletSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wallet = register_wallet(budget.team, asked.validated_data["address"].lower())
-        return Response(WalletSerializer(wallet).data, status.HTTP_201_CREATED)
 
 
 class UsageSerializer(serializers.ModelSerializer[UsageRecord]):

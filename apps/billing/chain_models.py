@@ -27,6 +27,15 @@ class Wallet(models.Model):
     def __str__(self) -> str:
         return f"{self.address[:10]}… of {self.team}"
 
+    @property
+    def audit_team_id(self) -> int:
+        return self.team_id
+
+    @property
+    def is_proven(self) -> bool:
+        """Has its key signed that it is the team's? Asks for `proofs`: prefetch them for many."""
+        return any(proof.signature for proof in self.proofs.all())
+
 
 class ChainBlock(models.Model):
     """A block the watcher has read; its hash tells a reorganisation."""

@@ -20,6 +20,7 @@ from apps.billing.invoices import (
 )
 from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
 from apps.billing.usage import EdgeTraffic, MeteringFault, MeteringFaultKind, UsageRecord, UsageState
+from apps.billing.wallet_models import WalletProof
 
 __all__ = [
     "Account",
@@ -47,4 +48,5 @@ __all__ = [
     "UsageRecord",
     "UsageState",
     "Wallet",
+    "WalletProof",
 ]

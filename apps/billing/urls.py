@@ -1,11 +1,13 @@
 from django.urls import path
 
-from apps.billing import views
+from apps.billing import views, wallet_views
 
 app_name = "billing"
 urlpatterns = [
     path("teams/<slug:slug>/billing/", views.overview, name="overview"),
     path("teams/<slug:slug>/billing/invoices/", views.draw_up, name="draw-up"),
-    path("teams/<slug:slug>/billing/wallets/", views.add_wallet, name="add-wallet"),
+    path("teams/<slug:slug>/billing/wallets/", wallet_views.wallets, name="wallets"),
+    path("teams/<slug:slug>/billing/wallets/message/", wallet_views.ask_proof, name="ask-proof"),
+    path("teams/<slug:slug>/billing/wallets/proof/", wallet_views.prove, name="prove-wallet"),
     path("invoices/<uuid:pk>/", views.invoice, name="invoice"),
 ]

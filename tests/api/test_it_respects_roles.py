@@ -9,7 +9,7 @@ from tests.api.addresses import addresses
 from tests.api.conftest import As, with_token
 
 CHANGES = [each for each in addresses() if each.method != "get" and each.noun not in {"node", "enrolment"}]
-OWNERS_ALONE = [each for each in CHANGES if each.noun in {"token", "budget"}]
+OWNERS_ALONE = [each for each in CHANGES if each.noun in {"token", "wallet"}]
 
 
 @pytest.mark.parametrize("address", CHANGES, ids=str)

@@ -27,7 +27,8 @@ BY_POST = {
     "deployments:start",
     "deployments:scale",
     "billing:draw-up",
-    "billing:add-wallet",
+    "billing:ask-proof",
+    "billing:prove-wallet",
     "nodes:enrol",
     "teams:create-token",
     "teams:revoke-token",
@@ -69,7 +70,8 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs |= dict.fromkeys(
         ["team", "deployments:list", "deployments:new", "billing:overview", "billing:draw-up"], team
     )
-    kwargs |= dict.fromkeys(["billing:add-wallet", "teams:settings", "teams:create-token"], team)
+    kwargs |= dict.fromkeys(["teams:settings", "teams:create-token"], team)
+    kwargs |= dict.fromkeys(["billing:wallets", "billing:ask-proof", "billing:prove-wallet"], team)
     kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
     kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], plan)
     kwargs["deployments:scale"] = {"pk": scenery.service.pk}

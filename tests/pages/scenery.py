@@ -33,6 +33,7 @@ from apps.billing.models import (
     TransferKind,
     UsageRecord,
     Wallet,
+    WalletProof,
 )
 from apps.billing.posting import house_account, payable_account, transfer
 from apps.deployments.models import (
@@ -247,9 +248,24 @@ def _measurements(node: Node, now: datetime) -> None:
     node.save(update_fields=["benchmark"])
 
 
+def _prove(wallet: Wallet) -> None:
+    now = timezone.now()
+    WalletProof.objects.create(
+        team=wallet.team,
+        wallet=wallet,
+        address=wallet.address,
+        nonce="5f2d",
+        message="hive.example wants you to sign in with your Ethereum account",
+        signature="0x",
+        proven_at=now,
+        expires_at=now,
+    )
+
+
 def _budget(team: Team) -> Budget:
     budget = open_budget(team)
     wallet = Wallet.objects.create(team=team, budget=budget, address=address_of("wallet"))
+    _prove(wallet)
     ChainBlock.objects.create(chain_id=settings.HIVE_CHAIN_ID, number=7, hash=hash_of("block 7"))
     ChainTransfer.objects.create(
         chain_id=settings.HIVE_CHAIN_ID,
