@@ -469,8 +469,20 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class CreditNote:
+    """A part of an invoice that was taken back."""
+
+    number: str
+    reason: str
+    net_glm: Decimal
+    tax_glm: Decimal
+    total_glm: Decimal
+    issued_at: datetime
+
+
+@dataclass(frozen=True)
 class Invoice:
-    """A snapshot. `lines` are as the Hive keeps them: one per agreement."""
+    """A snapshot. `lines` are as the Hive keeps them: one per agreement. What was used is prepaid."""
 
     id: str
     number: str
@@ -480,6 +492,18 @@ class Invoice:
     total_glm: Decimal
     issued_at: datetime
     lines: list[dict[str, Any]] = field(default_factory=list)
+    state: str = "paid"
+    """issued, overdue or paid."""
+    reason: str = ""
+    net_glm: Decimal = Decimal(0)
+    """What was used."""
+    taxes: list[dict[str, str]] = field(default_factory=list)
+    tax_glm: Decimal = Decimal(0)
+    due_glm: Decimal = Decimal(0)
+    """Still to be paid, by `due_at`."""
+    due_at: datetime | None = None
+    credit_notes: list[CreditNote] = field(default_factory=list)
+    note: str = ""
 
 
 @dataclass(frozen=True)

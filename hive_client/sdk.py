@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -143,6 +143,11 @@ class Hive:
 
     def invoice(self, number: str) -> nouns.Invoice:
         return read(nouns.Invoice, self._session.get(f"invoices/{quote(number, safe='')}/"))
+
+    def invoice_file(self, number: str, form: Literal["json", "csv", "pdf"] = "json") -> bytes:
+        """The file itself; the JSON is what `hive_client.proving.prove` recomputes."""
+        action = "export" if form == "json" else form
+        return self._session.download(f"invoices/{quote(number, safe='')}/{action}/")
 
     def draw_up_invoice(self) -> nouns.Invoice:
         """Invoice what was used and not invoiced yet, as of now."""

@@ -10,4 +10,6 @@ urlpatterns = [
     path("teams/<slug:slug>/billing/wallets/message/", wallet_views.ask_proof, name="ask-proof"),
     path("teams/<slug:slug>/billing/wallets/proof/", wallet_views.prove, name="prove-wallet"),
     path("invoices/<uuid:pk>/", views.invoice, name="invoice"),
+    path("invoices/<uuid:pk>/<slug:form>/", views.invoice_file, name="invoice-file"),
+    path("credit-notes/<uuid:pk>/<slug:form>/", views.credit_note_file, name="credit-note-file"),
 ]

@@ -7,13 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.billing.invoicing import draw_up_invoice
-from apps.billing.models import Invoice
+from apps.billing.invoicing.forms import FORMS, as_file
+from apps.billing.models import CreditNote, Invoice
 from apps.billing.movements import movements_of
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
@@ -32,9 +33,25 @@ def invoice(request: HttpRequest, pk: str) -> HttpResponse:
     found = get_object_or_404(
         Invoice.objects.select_related("team"), pk=pk, team__in=reachable_teams(request)
     )
-    return render(
-        request, "billing/invoice.html", {"invoice": found, "team": remember_team(request, found.team)}
-    )
+    context = {
+        "invoice": found,
+        "team": remember_team(request, found.team),
+        "credit_notes": found.credit_notes.all(),
+        "forms": FORMS,
+    }
+    return render(request, "billing/invoice.html", context)
+
+
+@login_required
+def invoice_file(request: HttpRequest, pk: str, form: str) -> HttpResponse:
+    """`form` is pdf, csv or json."""
+    return _file(get_object_or_404(Invoice, pk=pk, team__in=reachable_teams(request)), form)
+
+
+@login_required
+def credit_note_file(request: HttpRequest, pk: str, form: str) -> HttpResponse:
+    reachable = CreditNote.objects.filter(invoice__team__in=reachable_teams(request))
+    return _file(get_object_or_404(reachable.select_related("invoice__team"), pk=pk), form)
 
 
 @login_required
@@ -50,6 +67,12 @@ def draw_up(request: HttpRequest, slug: str) -> HttpResponse:
         messages.warning(request, f"No invoice was drawn up: {error}")
         return redirect("billing:overview", slug=slug)
     return redirect("billing:invoice", pk=drawn_up.pk)
+
+
+def _file(paper: Invoice | CreditNote, form: str) -> HttpResponse:
+    if form not in FORMS:
+        raise Http404(f"there is no {form} of it: pdf, csv or json")
+    return as_file(paper, form)
 
 
 def _page(request: HttpRequest, team: Team) -> HttpResponse:

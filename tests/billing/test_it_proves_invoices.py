@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from apps.billing.models import BillingDetails, EdgeTraffic
 from apps.billing.rating import rate_usage
 from apps.teams.audit import Actor
 from apps.teams.models import Team
+from hive_client.cli import main
 from hive_client.proving import Wrong, prove
 from hive_client.proving.located import Document
 from tests.cast import key_of_bee
@@ -199,3 +201,16 @@ def test_it_proves_credit_notes(team, meter, node, now):
     proven = prove(as_json(note))
     assert (proven.kind, proven.number, proven.total_glm) == ("credit note", note.number, Decimal("0.0001"))
     assert json.loads(as_json(note))["invoice"]["credits"] == invoice.number
+
+
+def test_it_is_a_command_that_asks_no_hive(export, tmp_path):
+    file = tmp_path / "invoice.json"
+    file.write_bytes(export)
+    told = CliRunner().invoke(main, ["verify-invoice", str(file)])
+    assert (told.exit_code, "is right: 1 agreements and 5 usage reports" in told.stdout) == (0, True)
+    told = CliRunner().invoke(main, ["verify-invoice", str(file), "--issuer", "0x" + "ab" * 20])
+    assert (told.exit_code, "signed by" in told.stderr) == (1, True)
+    file.write_bytes(export.replace(b'"cpu_ms": 6000', b'"cpu_ms": 6001', 1))
+    told = CliRunner().invoke(main, ["verify-invoice", str(file)])
+    assert told.exit_code == 1
+    assert "/agreements/0/reports/0/hash (byte " in told.stderr

@@ -78,6 +78,8 @@ def pages(scenery: Scenery) -> list[Page]:
     replica = {"pk": scenery.replica.pk}
     kwargs |= dict.fromkeys(["deployments:console", "deployments:logs", "deployments:log-text"], replica)
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
+    kwargs["billing:invoice-file"] = {"pk": scenery.invoice.pk, "form": "csv"}
+    kwargs["billing:credit-note-file"] = {"pk": scenery.invoice.credit_notes.get().pk, "form": "json"}
     kwargs["market:node"] = {"node_id": scenery.nodes[0].pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 
 from apps.billing.invoices import CreditNote, Invoice
 from apps.billing.invoicing.sealing import export_of
@@ -33,19 +34,25 @@ def as_json(paper: Invoice | CreditNote) -> bytes:
     return json.dumps(export_of(paper), ensure_ascii=False, indent=1).encode()
 
 
-def as_csv(invoice: Invoice) -> bytes:
+def as_csv(paper: Invoice | CreditNote) -> bytes:
     """A row for each line and each tax, and the total; UTF-8 with the mark that spreadsheets want."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(("invoice", "kind", *COLUMNS))
-    for line in invoice.lines:
-        writer.writerow((invoice.number, "usage", *(_cell(line.get(name, "")) for name in COLUMNS)))
-    blank = [""] * (len(COLUMNS) - 1)
-    for tax in invoice.taxes:
-        label = _cell(f"{tax['name']} {tax['percent']} %")
-        writer.writerow((invoice.number, "tax", label, *blank[1:], tax["amount_glm"]))
-    writer.writerow((invoice.number, "total", *blank, plain(invoice.total_glm)))
+    writer.writerow(("number", "kind", *COLUMNS))
+    for line in _lines(paper):
+        writer.writerow((paper.number, line.pop("kind"), *(_cell(line.get(name, "")) for name in COLUMNS)))
     return out.getvalue().encode("utf-8-sig")
+
+
+def _lines(paper: Invoice | CreditNote) -> Iterator[dict[str, object]]:
+    if isinstance(paper, Invoice):
+        yield from ({"kind": "usage", **line} for line in paper.lines)
+    else:
+        yield {"kind": "credit", "what": f"{paper.invoice}: {paper.reason}", "cost_glm": plain(paper.net_glm)}
+    for tax in paper.taxes:
+        what = f"{tax['name']} {tax['percent']} %"
+        yield {"kind": "tax", "what": what, "cost_glm": tax["amount_glm"]}
+    yield {"kind": "total", "cost_glm": plain(paper.total_glm)}
 
 
 def _cell(value: object) -> str:
