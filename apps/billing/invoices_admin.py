@@ -12,6 +12,7 @@ from apps.billing.admin_parts import glm_column
 from apps.billing.invoicing.crediting import credit
 from apps.billing.invoicing.paying import collect, paid_otherwise
 from apps.billing.models import BillingDetails, CreditNote, Invoice, InvoiceSeries
+from apps.billing.suspending import lift, suspend
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -103,6 +104,7 @@ class BillingDetailsAdmin(Shown):
     search_fields = ("team__slug", "name", "tax_id")
     list_select_related = ("team",)
     autocomplete_fields = ("team",)
+    actions = ("suspend", "lift")
     fields = ("team", "name", "address", "tax_id", "email", "taxes", "note", "is_monthly")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -110,3 +112,11 @@ class BillingDetailsAdmin(Shown):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("billing.change_billingdetails"))
+
+    @verb("Suspend the team")
+    def suspend(self, details: BillingDetails, actor: Actor) -> None:
+        suspend(details.team, actor=actor, because=by_hand(actor))
+
+    @verb("Lift the suspension")
+    def lift(self, details: BillingDetails, actor: Actor) -> None:
+        lift(details.team, actor=actor, reason=by_hand(actor))

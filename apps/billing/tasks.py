@@ -8,6 +8,9 @@ from django.conf import settings
 from apps.billing.covering import mark_paid_notes
 from apps.billing.debit_notes import review_debit_notes
 from apps.billing.holding import free_ended_holds
+from apps.billing.invoicing.monthly import draw_up_months
+from apps.billing.invoicing.paying import collect_due, mark_overdue
+from apps.billing.invoicing.reminding import lift_paid, remind_due
 from apps.billing.proof import prove_books
 from apps.billing.rating import rate_usage
 from apps.billing.settlement import pay_providers
@@ -30,6 +33,19 @@ def watch() -> None:
 def settle() -> None:
     pay_providers(minimum_glm=settings.HIVE_PAYOUT_THRESHOLD_GLM)
     mark_paid_notes()
+
+
+@shared_task(name="billing.draw_up_months", time_limit=1800, soft_time_limit=1700)
+def invoice() -> None:
+    draw_up_months()
+
+
+@shared_task(name="billing.collect_invoices")
+def collect() -> None:
+    collect_due()
+    mark_overdue()
+    remind_due()
+    lift_paid()
 
 
 @shared_task(name="billing.prove_books")

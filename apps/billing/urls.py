@@ -1,10 +1,12 @@
 from django.urls import path
 
 from apps.billing import views, wallet_views
+from apps.billing.statement_views import statement
 
 app_name = "billing"
 urlpatterns = [
     path("teams/<slug:slug>/billing/", views.overview, name="overview"),
+    path("teams/<slug:slug>/billing/statement/", statement, name="statement"),
     path("teams/<slug:slug>/billing/invoices/", views.draw_up, name="draw-up"),
     path("teams/<slug:slug>/billing/wallets/", wallet_views.wallets, name="wallets"),
     path("teams/<slug:slug>/billing/wallets/message/", wallet_views.ask_proof, name="ask-proof"),

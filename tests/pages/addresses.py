@@ -68,7 +68,15 @@ def pages(scenery: Scenery) -> list[Page]:
     team, plan = {"slug": scenery.team.slug}, {"pk": scenery.plan.pk}
     deployment = {"pk": scenery.deployment.pk}
     kwargs |= dict.fromkeys(
-        ["team", "deployments:list", "deployments:new", "billing:overview", "billing:draw-up"], team
+        [
+            "team",
+            "deployments:list",
+            "deployments:new",
+            "billing:overview",
+            "billing:draw-up",
+            "billing:statement",
+        ],
+        team,
     )
     kwargs |= dict.fromkeys(["teams:settings", "teams:create-token"], team)
     kwargs |= dict.fromkeys(["billing:wallets", "billing:ask-proof", "billing:prove-wallet"], team)
