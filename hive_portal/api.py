@@ -24,6 +24,7 @@ from apps.teams.api import MeView, TokenViewSet
 from hive_portal.explaining import explain
 from hive_portal.keys.api import KeyViewSet
 from hive_portal.owners.api import BeeViewSet
+from hive_portal.owners.disputes_api import DisputeViewSet
 
 __all__ = ["api_urlpatterns", "explain"]
 
@@ -33,6 +34,7 @@ for prefix, noun, views in (
     ("deployments", "deployment", DeploymentViewSet),
     ("nodes", "node", NodeViewSet),
     ("bees", "bee", BeeViewSet),
+    ("disputes", "dispute", DisputeViewSet),
     ("enrolments", "enrolment", EnrolmentViewSet),
     ("agreements", "agreement", AgreementViewSet),
     ("market", "market", MarketViewSet),

@@ -231,6 +231,7 @@ CELERY_BEAT_SCHEDULE = {
         "billing.draw_up_months": 3600.0,
         "billing.collect_invoices": 60.0,
         "billing.settle": HIVE_SETTLE_INTERVAL_S,
+        "billing.chase_disputes": 600.0,
         "billing.prove_books": 3600.0,
     }.items()
 }
@@ -259,6 +260,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Two fields named range, of different choices.
     "ENUM_NAME_OVERRIDES": {
+        "DisputeStateEnum": "apps.billing.disputes.DisputeState",
         "StatisticsRange": "apps.nodes.series.Range.choices",
         "PriceRange": "apps.market.history.series.PriceRange.choices",
     },

@@ -45,6 +45,7 @@ NAVIGATION = [
         _link("Usage", "billing_usagerecord", "speed"),
         _link("Metering faults", "billing_meteringfault", "report"),
         _link("Debit notes", "billing_debitnote", "request_quote"),
+        _link("Disputes", "billing_dispute", "gavel"),
         _link("Invoices", "billing_invoice", "receipt_long"),
         _link("Credit notes", "billing_creditnote", "undo"),
         _link("Billing details", "billing_billingdetails", "contact_mail"),

@@ -158,4 +158,4 @@ class WalletProofAdmin(Shown):
 
 
 # The ledger, the chain and the papers register themselves.
-from apps.billing import invoices_admin, ledger_admin  # noqa: E402, F401
+from apps.billing import dispute_admin, invoices_admin, ledger_admin  # noqa: E402, F401

@@ -102,8 +102,14 @@ class TransferKind(models.TextChoices):
     """available -> taxes: what an invoice asks on top of what was used."""
     CREDIT = "credit", "Credit note"
     """fees (or taxes) -> available: a part of an invoice is taken back."""
+    CONCESSION = "concession", "Granted in a dispute"
+    """fees -> payable: the Hive pays a node more than was rated."""
     COUNTER = "counter", "Counter-entry"
     """Undoes an earlier transfer, named in `undoes`."""
+
+
+EARNED = (TransferKind.USAGE, TransferKind.CONCESSION)
+"""By which a node earns, where they credit what is payable to it."""
 
 
 class Transfer(models.Model):

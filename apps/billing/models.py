@@ -10,6 +10,7 @@ from apps.billing.chain_models import (
     PaymentState,
     Wallet,
 )
+from apps.billing.disputes import Dispute, DisputeMessage, DisputeState
 from apps.billing.invoices import (
     CreditNote,
     DebitNote,
@@ -33,6 +34,9 @@ __all__ = [
     "CreditNote",
     "DebitNote",
     "DebitNoteState",
+    "Dispute",
+    "DisputeMessage",
+    "DisputeState",
     "EdgeTraffic",
     "Hold",
     "HoldState",

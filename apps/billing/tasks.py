@@ -7,6 +7,7 @@ from django.conf import settings
 
 from apps.billing.covering import mark_paid_notes
 from apps.billing.debit_notes import review_debit_notes
+from apps.billing.disputing import chase_disputes
 from apps.billing.holding import free_ended_holds
 from apps.billing.invoicing.monthly import draw_up_months
 from apps.billing.invoicing.paying import collect_due, mark_overdue
@@ -46,6 +47,11 @@ def collect() -> None:
     mark_overdue()
     remind_due()
     lift_paid()
+
+
+@shared_task(name="billing.chase_disputes")
+def chase() -> None:
+    chase_disputes()
 
 
 @shared_task(name="billing.prove_books")

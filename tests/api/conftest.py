@@ -12,7 +12,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.billing.budgeting import open_budget
-from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
+from apps.billing.disputing import take_up
+from apps.billing.models import Budget, DebitNote, Dispute, Invoice, UsageRecord, Wallet
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.plans.signing import sign
@@ -120,6 +121,20 @@ def _key(team: Team, owner: User) -> KeyPolicy:
     return KeyPolicy.issue(team=team, user=owner, name="shop", valid=timedelta(days=1))[0]
 
 
+def _dispute(agreement: Agreement) -> Dispute:
+    """Over a report that nobody knows."""
+    note = DebitNote.objects.create(
+        agreement=agreement,
+        sequence=1,
+        usage_hash="0x" + "22" * 32,
+        amount=Decimal("0.001"),
+        signature="0x",
+        state="disputed",
+        deadline_at=timezone.now() + timedelta(days=30),
+    )
+    return take_up(note)
+
+
 @pytest.fixture
 def theirs(
     deployment: Deployment,
@@ -145,4 +160,5 @@ def theirs(
         "invoice": invoice.pk,
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,
         "key": _key(team, owner).token_id,
+        "dispute": _dispute(usage.agreement).pk,
     }

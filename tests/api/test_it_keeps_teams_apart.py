@@ -11,7 +11,7 @@ from tests.api.conftest import As
 
 ALL = addresses()
 OF_ONE = [address for address in ALL if address.has_id]
-OF_A_USER = {"node", "bee", "enrolment"}
+OF_A_USER = {"node", "bee", "enrolment", "dispute"}
 """Nodes are a user's own, not a team's."""
 WITHOUT_PAGES = {"api-me", "api-node-peers", "api-wallet-payment-request"}
 THE_SAME_FOR_ALL = {"market"}

@@ -19,6 +19,7 @@ SHARED = {
     "nodes:enrol",
     "nodes:detail",
     "bees:list",
+    "bees:disputes",
 }
 """The same for every member of any team: the market of nodes."""
 BY_POST = {
@@ -29,6 +30,9 @@ BY_POST = {
     "billing:draw-up",
     "billing:ask-proof",
     "billing:prove-wallet",
+    "bees:dispute-say",
+    "bees:dispute-accept",
+    "bees:dispute-reply",
     "nodes:enrol",
     "teams:create-token",
     "teams:revoke-token",
@@ -91,6 +95,9 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs["market:node"] = {"node_id": scenery.nodes[0].pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}
+    dispute = {"pk": scenery.dispute.pk}
+    kwargs |= dict.fromkeys(["bees:dispute", "bees:dispute-say", "bees:dispute-accept"], dispute)
+    kwargs["bees:dispute-reply"] = dispute
     kwargs["agreement"] = {"pk": scenery.agreement.pk}
     kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}
     kwargs |= dict.fromkeys(["keys:list", "keys:create"], team)

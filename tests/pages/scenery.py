@@ -15,6 +15,7 @@ from django.db import models
 from django.utils import timezone
 
 from apps.billing.budgeting import open_budget
+from apps.billing.disputing import object_to, take_up
 from apps.billing.holding import place_hold
 from apps.billing.invoicing import crediting, draw_up_invoice
 from apps.billing.models import (
@@ -25,6 +26,8 @@ from apps.billing.models import (
     ChainBlock,
     ChainTransfer,
     DebitNote,
+    DebitNoteState,
+    Dispute,
     EdgeTraffic,
     Hold,
     Invoice,
@@ -112,6 +115,7 @@ class Scenery:
     invoice: Invoice
     token: ApiToken
     key: KeyPolicy
+    dispute: Dispute
 
 
 def paint(team: Team, user: User) -> Scenery:
@@ -139,6 +143,7 @@ def paint(team: Team, user: User) -> Scenery:
     agreements.append(_healthy(worker, 1, nodes[3], budget))
     _negotiating(worker, 2, nodes[0])
     _stopped(team, user, budget)
+    dispute = _dispute(agreements[1], user)
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
     BillingDetails.objects.create(
@@ -160,7 +165,7 @@ def paint(team: Team, user: User) -> Scenery:
     replica = web.replicas.get(index=1)
     key = _key(team, user, nodes, deployment)
     return Scenery(
-        team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token, key
+        team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token, key, dispute
     )
 
 
@@ -497,6 +502,24 @@ def _usage_and_payment(agreement: Agreement) -> None:
         state="paid",
         payment=payment,
     )
+
+
+def _dispute(agreement: Agreement, owner: User) -> Dispute:
+    """Of studio, which asks for a little more than was rated; its owner has objected."""
+    month = timezone.now() + timedelta(days=30)
+    debit_note = DebitNote.objects.create(
+        agreement=agreement,
+        sequence=1,
+        usage_hash=hash_of("disputed"),
+        amount=Decimal("0.00042"),
+        signature="0x",
+        reason="asks 0.00042 GLM, 0 were rated up to report 4: 0.00042 too much",
+        deadline_at=month,
+        state=DebitNoteState.DISPUTED,
+    )
+    dispute = take_up(debit_note)
+    object_to(dispute, user=owner, text="It ran for those six minutes: the journal has every one of them.")
+    return dispute
 
 
 def _post(agreement: Agreement, amount_glm: Decimal) -> None:
