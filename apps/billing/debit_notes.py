@@ -62,7 +62,7 @@ def note_acks(node_ids: Collection[str]) -> dict[str, list[protocol.NoteAck]]:
     """
     lately = timezone.now() - timedelta(days=1)
     notes = DebitNote.objects.filter(agreement__node__in=node_ids).filter(
-        Q(state=DebitNoteState.RECEIVED) | Q(received_at__gte=lately)
+        Q(state=DebitNoteState.RECEIVED) | Q(received_at__gte=lately) | Q(state_since__gte=lately)
     )
     newest = notes.order_by("agreement_id", "-sequence").distinct("agreement_id")
     acks = defaultdict[str, list[protocol.NoteAck]](list)

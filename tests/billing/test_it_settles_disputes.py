@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apps.billing.debit_notes import accept_as_rated, review_debit_notes, store_debit_notes
+from apps.billing.debit_notes import accept_as_rated, note_acks, review_debit_notes, store_debit_notes
 from apps.billing.disputing import accept_figure, answer, chase_disputes, decide, object_to
 from apps.billing.earnings import by_agreement, earnings_of, told
 from apps.billing.metering import store_usage
@@ -92,6 +92,15 @@ def test_the_owner_takes_the_hives_figure(dispute, node, owner):
     finish_payment(pay(node))
     note.refresh_from_db()
     assert note.state == DebitNoteState.PAID
+
+
+def test_the_bee_is_told_how_it_ended_though_the_note_is_old(dispute, node, owner):
+    long_ago = timezone.now() - timedelta(days=9)
+    DebitNote.objects.update(received_at=long_ago, state_since=long_ago)
+    assert note_acks([node.id]) == {}
+    accept_figure(dispute, user=owner, gives_up_glm=DIFFERENCE)
+    [ack] = note_acks([node.id])[node.id]
+    assert (ack.state, ack.reason) == ("accepted", "the owner accepts 0.000226 GLM")
 
 
 def test_the_owner_gives_up_no_more_than_they_saw(dispute, rated, node, owner):
