@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 
 from apps.billing import tasks
 from apps.billing.holding import extend_hold, place_hold
@@ -129,3 +130,11 @@ def test_it_lifts_a_suspension_as_soon_as_all_is_paid(overdue, team, budget, fun
     tasks.collect()
     overdue.refresh_from_db()
     assert (overdue.state, BillingDetails.objects.get().suspended_at) == (InvoiceState.PAID, None)
+
+
+def test_it_tells_a_suspended_team_why(team, owner, client):
+    client.force_login(owner)
+    page = reverse("billing:overview", args=[team.slug])
+    assert "is suspended" not in client.get(page).content.decode()
+    suspend(team, actor=CLERK, because="invoice 7 was due")
+    assert "invoice 7 was due" in client.get(page).content.decode()
