@@ -30,7 +30,7 @@ COMMANDS = {
         "hive_client.commands.verify_invoice:verify_invoice",
         "Recompute an exported invoice offline, signatures included",
     ),
-    "wallet": Lazy("hive_client.commands.wallet:wallet", "Your team's wallets: prove one, pay in"),
+    "wallet": Lazy("hive_client.commands.wallet:wallet", "Your team's wallets: prove one, pay in, withdraw"),
     "agent": Lazy("agent.cli:agent_group", "Run a Bee: rent this machine out", extra="agent", needs="agent"),
     "serve": Lazy(
         "hive_portal.serve:serve_command", "Run a Hive on this machine", extra="server", needs="server"

@@ -525,6 +525,23 @@ class WalletMessage:
 
 
 @dataclass(frozen=True)
+class Withdrawal:
+    """`state`: requested, confirmed, paid, failed, cancelled or expired."""
+
+    id: str
+    team: str
+    recipient: str
+    amount_glm: Decimal
+    state: str
+    reason: str
+    state_since: datetime
+    created_at: datetime
+    deadline_at: datetime | None = None
+    tx_hash: str | None = None
+    """Once it is confirmed."""
+
+
+@dataclass(frozen=True)
 class PaymentRequest:
     amount_glm: Decimal
     chain_id: int

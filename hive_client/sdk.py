@@ -24,6 +24,7 @@ from hive_client.reading import read
 from hive_client.session import Session
 from hive_client.waiting import WAIT_S, follow
 from hive_client.wallets import Wallets
+from hive_client.withdrawals import Withdrawals
 
 
 class Hive:
@@ -37,6 +38,7 @@ class Hive:
         self.plans = Plans(self._session)
         self.keys = Keys(self._session)
         self.wallets = Wallets(self._session)
+        self.withdrawals = Withdrawals(self._session)
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
 from apps.billing.wallet_api import WalletViewSet
+from apps.billing.withdrawal_api import WithdrawalViewSet
 from apps.deployments.api import DeploymentViewSet, PlanViewSet
 from apps.market.api import AgreementViewSet
 from apps.market.board.api import MarketViewSet
@@ -40,6 +41,7 @@ for prefix, noun, views in (
     ("market", "market", MarketViewSet),
     ("budgets", "budget", BudgetViewSet),
     ("wallets", "wallet", WalletViewSet),
+    ("withdrawals", "withdrawal", WithdrawalViewSet),
     ("usage", "usage", UsageViewSet),
     ("invoices", "invoice", InvoiceViewSet),
     ("tokens", "token", TokenViewSet),

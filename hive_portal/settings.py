@@ -177,6 +177,10 @@ HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
 HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
 """How often what is payable to nodes is paid out."""
 HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
+HIVE_WITHDRAWAL_MIN_GLM = env.decimal("HIVE_WITHDRAWAL_MIN_GLM", "1")
+"""A team withdraws at least so much at once, for the Hive bears the gas."""
+HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM = env.decimal("HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM", "1000")
+"""A team withdraws at most so much within 24 hours."""
 
 HIVE_INVOICE_NAME = env.text("HIVE_INVOICE_NAME", "Golem Hive")
 """Who issues invoices, as on paper; so are the next three."""

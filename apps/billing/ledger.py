@@ -95,7 +95,7 @@ class TransferKind(models.TextChoices):
     USAGE = "usage", "Usage posted"
     """held -> payable (or fees): rated usage is paid from its hold."""
     PAYOUT = "payout", "Payout sent"
-    """payable -> in flight."""
+    """payable -> in flight. So go withdrawals (available ->) and returns of stray deposits (suspense ->)."""
     SETTLEMENT = "settlement", "Payout final"
     """in flight -> treasury: GLM left on the chain."""
     TAX = "tax", "Tax"

@@ -7,6 +7,7 @@ from apps.billing.chain_models import (
     ChainTransfer,
     ChainTransferState,
     Payment,
+    PaymentPurpose,
     PaymentState,
     Wallet,
 )
@@ -22,6 +23,7 @@ from apps.billing.invoices import (
 from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
 from apps.billing.usage import EdgeTraffic, MeteringFault, MeteringFaultKind, UsageRecord, UsageState
 from apps.billing.wallet_models import WalletProof
+from apps.billing.withdrawal_models import Withdrawal, WithdrawalState
 
 __all__ = [
     "Account",
@@ -46,6 +48,7 @@ __all__ = [
     "MeteringFault",
     "MeteringFaultKind",
     "Payment",
+    "PaymentPurpose",
     "PaymentState",
     "Transfer",
     "TransferKind",
@@ -53,4 +56,6 @@ __all__ = [
     "UsageState",
     "Wallet",
     "WalletProof",
+    "Withdrawal",
+    "WithdrawalState",
 ]

@@ -16,6 +16,7 @@ from apps.billing.proof import prove_books
 from apps.billing.rating import rate_usage
 from apps.billing.settlement import pay_providers
 from apps.billing.watcher import watch_chain
+from apps.billing.withdrawing import close_unconfirmed
 
 
 @shared_task(name="billing.rate_usage")
@@ -28,6 +29,7 @@ def rate() -> None:
 @shared_task(name="billing.watch_chain")
 def watch() -> None:
     watch_chain()
+    close_unconfirmed()
 
 
 @shared_task(name="billing.settle")

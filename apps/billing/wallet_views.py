@@ -9,15 +9,17 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from apps.billing.models import WalletProof
+from apps.billing.models import WalletProof, Withdrawal
 from apps.billing.payment_requests import request_payment
 from apps.billing.wallets import ask_for_proof, prove_wallet
+from apps.money import ZERO
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership
@@ -82,7 +84,15 @@ def _context(request: HttpRequest, team: Team) -> dict[str, Any]:
         "token": settings.HIVE_GLM_TOKEN,
         "chain_id": settings.HIVE_CHAIN_ID,
         "confirmations": settings.HIVE_CONFIRMATIONS,
+        "withdrawals": _withdrawals(team),
+        "available_glm": sum((budget.available_glm for budget in team.budgets.filter(name="main")), ZERO),
+        "least_glm": settings.HIVE_WITHDRAWAL_MIN_GLM,
+        "most_glm": settings.HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM,
     }
+
+
+def _withdrawals(team: Team) -> QuerySet[Withdrawal]:
+    return Withdrawal.objects.filter(budget__team=team).select_related("proof", "payment")[:20]
 
 
 def _open_proof(request: HttpRequest, team: Team) -> WalletProof | None:

@@ -1,12 +1,13 @@
-"""`hive wallet`: the team's wallets, proving one, and paying in."""
+"""`hive wallet`: the team's wallets, proving one, paying in and taking out."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
 
 import click
 
+from hive_client.commands.amounts import Amount
+from hive_client.commands.withdrawing import cancel, confirm, withdraw, withdrawals
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns import PaymentRequest, Wallet
@@ -18,25 +19,11 @@ EXAMPLES = examples(
     "hive wallet",
     "hive wallet prove 0x7e5f4552091a69125d5dfcb7b8c2659029395bdf",
     "hive wallet request 25",
+    "hive wallet withdraw 10 --to 0x7e5f4552091a69125d5dfcb7b8c2659029395bdf",
 )
 
 
-class Amount(click.ParamType):
-    """GLM, more than none."""
-
-    name = "amount"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        try:
-            amount = Decimal(value)
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if not amount.is_finite() or amount <= 0:
-            self.fail(f"expected an amount of GLM above 0, got {value!r}", param, ctx)
-        return amount
-
-
-@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[message | prove | request]")
+@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[COMMAND]")
 @output_option
 @click.pass_context
 def wallet(context: click.Context, output: str) -> None:
@@ -113,3 +100,7 @@ def _table(found: list[Wallet]) -> None:
         (each.address, "proven" if each.is_proven else "not proven", when(each.created_at)) for each in found
     ]
     print_table(COLUMNS, rows, empty="No wallet yet: see hive wallet prove.")
+
+
+for command in (withdraw, withdrawals, confirm, cancel):
+    wallet.add_command(command)

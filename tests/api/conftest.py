@@ -13,13 +13,23 @@ from rest_framework.test import APIClient
 
 from apps.billing.budgeting import open_budget
 from apps.billing.disputing import take_up
-from apps.billing.models import Budget, DebitNote, Dispute, Invoice, UsageRecord, Wallet
+from apps.billing.models import (
+    Budget,
+    DebitNote,
+    Dispute,
+    Invoice,
+    UsageRecord,
+    Wallet,
+    WalletProof,
+    Withdrawal,
+)
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.plans.signing import sign
 from apps.market.models import Agreement, KeyPolicy
 from apps.nodes.models import Enrolment, Node, NodeState
 from apps.teams.models import ApiToken, Member, Role, Team, User
+from tests.billing.wallets_of_tests import proven
 from tests.cast import key_of_bee
 
 As = Callable[..., APIClient]
@@ -135,6 +145,16 @@ def _dispute(agreement: Agreement) -> Dispute:
     return take_up(note)
 
 
+def _withdrawal(budget: Budget) -> Withdrawal:
+    proven(budget.team)
+    return Withdrawal.objects.create(
+        budget=budget,
+        proof=WalletProof.objects.get(),
+        amount=Decimal(2),
+        deadline_at=timezone.now() + timedelta(days=1),
+    )
+
+
 @pytest.fixture
 def theirs(
     deployment: Deployment,
@@ -157,6 +177,7 @@ def theirs(
         "enrolment": Enrolment.issue(owner=owner)[0].pk,
         "agreement": usage.agreement_id,
         "budget": main_budget.pk,
+        "withdrawal": _withdrawal(main_budget).pk,
         "invoice": invoice.pk,
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,
         "key": _key(team, owner).token_id,

@@ -33,6 +33,9 @@ BY_POST = {
     "bees:dispute-say",
     "bees:dispute-accept",
     "bees:dispute-reply",
+    "billing:withdraw",
+    "billing:confirm-withdrawal",
+    "billing:cancel-withdrawal",
     "nodes:enrol",
     "teams:create-token",
     "teams:revoke-token",
@@ -84,6 +87,9 @@ def pages(scenery: Scenery) -> list[Page]:
     )
     kwargs |= dict.fromkeys(["teams:settings", "teams:create-token"], team)
     kwargs |= dict.fromkeys(["billing:wallets", "billing:ask-proof", "billing:prove-wallet"], team)
+    kwargs["billing:withdraw"] = team
+    withdrawal = {"pk": scenery.team.budgets.get().withdrawals.get().pk}
+    kwargs |= dict.fromkeys(["billing:confirm-withdrawal", "billing:cancel-withdrawal"], withdrawal)
     kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
     kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], plan)
     kwargs["deployments:scale"] = {"pk": scenery.service.pk}

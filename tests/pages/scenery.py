@@ -37,6 +37,7 @@ from apps.billing.models import (
     UsageRecord,
     Wallet,
     WalletProof,
+    Withdrawal,
 )
 from apps.billing.posting import house_account, payable_account, transfer
 from apps.deployments.models import (
@@ -253,9 +254,19 @@ def _measurements(node: Node, now: datetime) -> None:
     node.save(update_fields=["benchmark"])
 
 
-def _prove(wallet: Wallet) -> None:
+def _ask_for_some(budget: Budget, proof: WalletProof) -> None:
+    Withdrawal.objects.create(
+        budget=budget,
+        proof=proof,
+        amount=Decimal(2),
+        reason="waits for an owner's confirmation",
+        deadline_at=timezone.now() + timedelta(days=1),
+    )
+
+
+def _prove(wallet: Wallet) -> WalletProof:
     now = timezone.now()
-    WalletProof.objects.create(
+    return WalletProof.objects.create(
         team=wallet.team,
         wallet=wallet,
         address=wallet.address,
@@ -270,7 +281,7 @@ def _prove(wallet: Wallet) -> None:
 def _budget(team: Team) -> Budget:
     budget = open_budget(team)
     wallet = Wallet.objects.create(team=team, budget=budget, address=address_of("wallet"))
-    _prove(wallet)
+    _ask_for_some(budget, _prove(wallet))
     ChainBlock.objects.create(chain_id=settings.HIVE_CHAIN_ID, number=7, hash=hash_of("block 7"))
     ChainTransfer.objects.create(
         chain_id=settings.HIVE_CHAIN_ID,
