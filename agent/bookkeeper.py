@@ -35,6 +35,8 @@ class Bookkeeper:
         """(agreement, sequence) -> since when its rating has been lagging behind, boot clock."""
         self._returning: set[str] = set()
         """Agreements of which something ran while there was no link, and is not gathered yet."""
+        self._disputed: set[str] = set()
+        """Agreements whose newest note the Hive disputes, as the log has told."""
         self.chain_id = 0
         """Of the Queen's chain; reports are signed for it. Nothing is cut before it is known."""
 
@@ -215,6 +217,17 @@ class Bookkeeper:
             log.warning("agreement %s was closed with %d reports not taken", ack.agreement_id, refused)
 
     def take_note_ack(self, ack: NoteAck) -> None:
+        """The log tells once that a note is disputed, and once how that ended: its owner can answer."""
+        if ack.state == "disputed" and ack.agreement_id not in self._disputed:
+            self._disputed.add(ack.agreement_id)
+            log.warning(
+                "agreement %s: the Hive disputes debit note %d: %s. The page Disputes of the Hive takes your "
+                "answer; what it rated is paid all the same",
+                *(ack.agreement_id, ack.sequence, ack.reason or "no reason was given"),
+            )
+        elif ack.state in {"accepted", "paid"} and ack.agreement_id in self._disputed:
+            self._disputed.discard(ack.agreement_id)
+            log.info("agreement %s: the dispute is over: %s", ack.agreement_id, ack.reason)
         self._journal.tried(lambda: self._journal.ack_notes(ack.agreement_id, ack.sequence))
 
 

@@ -18,6 +18,11 @@ def round_glm(amount: Decimal) -> Decimal:
     return amount.quantize(_WEI, context=_EXACT)
 
 
+def percent_of(amount: Decimal, percent: Decimal) -> Decimal:
+    """A tax, for one: rounded once."""
+    return round_glm(_EXACT.divide(_EXACT.multiply(amount, percent), Decimal(100)))
+
+
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Golem's linear price model (`golem.com.pricing.model.linear.coeffs`) and a price for egress, in GLM."""
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from agent.price import Price as Price  # the messages' own words for money: imported from here
+from agent.price import percent_of as percent_of
 from agent.price import round_glm as round_glm
 
 PROTOCOL = 1

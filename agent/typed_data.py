@@ -70,6 +70,12 @@ TYPES: dict[str, Fields] = {
         ("pricePerHourWei", "uint256"),
         ("expiresAtMs", "uint64"),
     ),
+    "Invoice": (
+        ("number", "string"),
+        ("issuer", "address"),
+        ("bodyHash", "bytes32"),
+        ("totalWei", "uint256"),
+    ),
     "Usage": (
         ("agreementId", "string"),
         ("sequence", "uint64"),
@@ -152,6 +158,17 @@ def plan_says(
 
 def plan(says: dict[str, Any], *, chain_id: int) -> SignableMessage:
     return _encode("Plan", says, chain_id)
+
+
+def invoice(*, number: str, issuer: str, body: Any, total_glm: Decimal, chain_id: int) -> SignableMessage:
+    """An invoice or a credit note: all that stands on it as a hash."""
+    message = {
+        "number": number,
+        "issuer": issuer,
+        "bodyHash": json_hash(body),
+        "totalWei": _wei(total_glm),
+    }
+    return _encode("Invoice", message, chain_id)
 
 
 def usage(report: Usage, *, chain_id: int) -> SignableMessage:

@@ -9,9 +9,9 @@ from typing import Any
 from django.db import models
 from msgspec.structs import asdict
 
-from agent.protocol import Price, round_glm
+from agent.protocol import Price, percent_of, round_glm
 
-__all__ = ["GlmField", "Priced", "from_wei", "plain", "price_columns", "round_glm", "to_wei"]
+__all__ = ["GlmField", "Priced", "from_wei", "percent_of", "plain", "price_columns", "round_glm", "to_wei"]
 
 ZERO = Decimal(0)
 

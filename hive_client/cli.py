@@ -26,6 +26,11 @@ COMMANDS = {
     "enrol": Lazy("hive_client.commands.enrol:enrol", "Make a one-time token with which a Bee joins"),
     "keys": Lazy("hive_client.commands.keys:keys", "Application keys: what each may, and what it has spent"),
     "invoices": Lazy("hive_client.commands.invoices:invoices", "List invoices, show one, or draw one up"),
+    "verify-invoice": Lazy(
+        "hive_client.commands.verify_invoice:verify_invoice",
+        "Recompute an exported invoice offline, signatures included",
+    ),
+    "wallet": Lazy("hive_client.commands.wallet:wallet", "Your team's wallets: prove one, pay in, withdraw"),
     "agent": Lazy("agent.cli:agent_group", "Run a Bee: rent this machine out", extra="agent", needs="agent"),
     "serve": Lazy(
         "hive_portal.serve:serve_command", "Run a Hive on this machine", extra="server", needs="server"

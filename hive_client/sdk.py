@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import quote
 
 import httpx
@@ -23,6 +23,8 @@ from hive_client.plans import Plans
 from hive_client.reading import read
 from hive_client.session import Session
 from hive_client.waiting import WAIT_S, follow
+from hive_client.wallets import Wallets
+from hive_client.withdrawals import Withdrawals
 
 
 class Hive:
@@ -35,6 +37,8 @@ class Hive:
         self.market = Market(self._session)
         self.plans = Plans(self._session)
         self.keys = Keys(self._session)
+        self.wallets = Wallets(self._session)
+        self.withdrawals = Withdrawals(self._session)
 
     def __enter__(self) -> Self:
         return self
@@ -133,10 +137,6 @@ class Hive:
     def budgets(self) -> Iterator[nouns.Budget]:
         return (read(nouns.Budget, row) for row in self._session.pages("budgets/"))
 
-    def register_wallet(self, budget: nouns.Budget, address: str) -> nouns.Wallet:
-        """Deposits sent from `address` are credited to the budget."""
-        return read(nouns.Wallet, self._session.post(f"budgets/{budget.id}/wallets/", address=address))
-
     def usage(self, *, agreement: str | None = None) -> Iterator[nouns.Usage]:
         return (read(nouns.Usage, row) for row in self._session.pages("usage/", agreement=agreement))
 
@@ -145,6 +145,11 @@ class Hive:
 
     def invoice(self, number: str) -> nouns.Invoice:
         return read(nouns.Invoice, self._session.get(f"invoices/{quote(number, safe='')}/"))
+
+    def invoice_file(self, number: str, form: Literal["json", "csv", "pdf"] = "json") -> bytes:
+        """The file itself; the JSON is what `hive_client.proving.prove` recomputes."""
+        action = "export" if form == "json" else form
+        return self._session.download(f"invoices/{quote(number, safe='')}/{action}/")
 
     def draw_up_invoice(self) -> nouns.Invoice:
         """Invoice what was used and not invoiced yet, as of now."""

@@ -34,6 +34,10 @@ class Session:
             "GET", path, params={name: value for name, value in params.items() if value is not None}
         )
 
+    def download(self, path: str) -> bytes:
+        """As it is, whatever it is."""
+        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+
     def post(self, path: str, **body: Any) -> Any:
         return self._send(
             "POST", path, json={name: value for name, value in body.items() if value is not None}
@@ -60,18 +64,22 @@ class Session:
         self._client.close()
 
     def _send(self, method: str, path: str, **parts: Any) -> Any:
-        try:
-            response = self._client.request(method, path, **parts)
-        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
-            raise _unreachable(self.url, error) from None
-        if not response.is_success:
-            raise HiveError.from_response(response)
+        response = self._ask(method, path, **parts)
         if response.status_code == httpx.codes.NO_CONTENT:
             return None
         try:
             return response.json()
         except ValueError:
             raise HiveError(f"{self.url} is no Hive: it answered no JSON", code="not_a_hive") from None
+
+    def _ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        try:
+            response = self._client.request(method, path, **parts)
+        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
+            raise _unreachable(self.url, error) from None
+        if not response.is_success:
+            raise HiveError.from_response(response)
+        return response
 
 
 def _base_url(url: str) -> httpx.URL:

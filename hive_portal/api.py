@@ -14,6 +14,8 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
+from apps.billing.wallet_api import WalletViewSet
+from apps.billing.withdrawal_api import WithdrawalViewSet
 from apps.deployments.api import DeploymentViewSet, PlanViewSet
 from apps.market.api import AgreementViewSet
 from apps.market.board.api import MarketViewSet
@@ -23,6 +25,7 @@ from apps.teams.api import MeView, TokenViewSet
 from hive_portal.explaining import explain
 from hive_portal.keys.api import KeyViewSet
 from hive_portal.owners.api import BeeViewSet
+from hive_portal.owners.disputes_api import DisputeViewSet
 
 __all__ = ["api_urlpatterns", "explain"]
 
@@ -32,10 +35,13 @@ for prefix, noun, views in (
     ("deployments", "deployment", DeploymentViewSet),
     ("nodes", "node", NodeViewSet),
     ("bees", "bee", BeeViewSet),
+    ("disputes", "dispute", DisputeViewSet),
     ("enrolments", "enrolment", EnrolmentViewSet),
     ("agreements", "agreement", AgreementViewSet),
     ("market", "market", MarketViewSet),
     ("budgets", "budget", BudgetViewSet),
+    ("wallets", "wallet", WalletViewSet),
+    ("withdrawals", "withdrawal", WithdrawalViewSet),
     ("usage", "usage", UsageViewSet),
     ("invoices", "invoice", InvoiceViewSet),
     ("tokens", "token", TokenViewSet),

@@ -27,11 +27,13 @@ def agreement(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     within_reach = Agreement.objects.filter(Q(team__in=teams) | Q(node__in=own_nodes(request)))
     found = get_object_or_404(within_reach.select_related("node", "team"), pk=pk)
     rents = teams.filter(pk=found.team_id).exists()
+    owns = own_nodes(request).filter(pk=found.node_id).exists()
     hold = Hold.objects.filter(agreement=found).first()
     context = {
         "agreement": found,
         "rents": rents,
-        "owns": own_nodes(request).filter(pk=found.node_id).exists(),
+        "owns": owns,
+        "dispute": found.disputes.order_by("-opened_at").first() if owns else None,
         "assignment": _assignment(found) if rents else None,
         "cost_glm": hold.posted if hold else ZERO,
         "note": DebitNote.objects.filter(agreement=found).order_by("-sequence").first(),

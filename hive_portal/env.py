@@ -49,6 +49,21 @@ def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
 
+def percents(name: str) -> list[tuple[str, Decimal]]:
+    """A comma-separated list of `<name>=<percent>`."""
+    found = []
+    for part in names(name):
+        what, _, percent = part.rpartition("=")
+        try:
+            value = Decimal(percent)
+        except InvalidOperation:
+            value = Decimal(-1)
+        if not what.strip() or not (value.is_finite() and 0 <= value <= 100):
+            raise ImproperlyConfigured(f'{name}: expected a name and a percentage, VAT=19, got "{part}"')
+        found.append((what.strip(), value))
+    return found
+
+
 def networks(name: str) -> list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]]:
     """A comma-separated list of `<network>` or `<whose>=<network>`; whose is empty for the former."""
     found = []

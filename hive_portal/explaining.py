@@ -14,7 +14,9 @@ from rest_framework.views import exception_handler, set_rollback
 
 from apps.billing.invoicing import NothingToInvoice
 from apps.billing.posting import InsufficientFunds
-from apps.billing.wallets import WalletTaken
+from apps.billing.siwe import NotASignature
+from apps.billing.wallets import WalletTaken, WalletUnproven
+from apps.billing.withdrawing import WithdrawalRefused
 from apps.deployments.applying import PlanExpired, PlanRefused
 from apps.deployments.keyed import KeyForbids
 from apps.deployments.logs import LogUnavailable
@@ -30,6 +32,9 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     PlanRefused: (409, "plan_refused"),
     NotApplied: (409, "plan_not_applied"),
     WalletTaken: (409, "wallet_taken"),
+    WalletUnproven: (409, "wallet_unproven"),
+    WithdrawalRefused: (409, "withdrawal_refused"),
+    NotASignature: (422, "not_a_signature"),
     NothingToInvoice: (409, "nothing_to_invoice"),
     LogUnavailable: (409, "no_log"),
     StateError: (409, "conflict"),

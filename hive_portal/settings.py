@@ -177,6 +177,35 @@ HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
 HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
 """How often what is payable to nodes is paid out."""
 HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
+HIVE_WITHDRAWAL_MIN_GLM = env.decimal("HIVE_WITHDRAWAL_MIN_GLM", "1")
+"""A team withdraws at least so much at once, for the Hive bears the gas."""
+HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM = env.decimal("HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM", "1000")
+"""A team withdraws at most so much within 24 hours."""
+
+HIVE_INVOICE_NAME = env.text("HIVE_INVOICE_NAME", "Golem Hive")
+"""Who issues invoices, as on paper; so are the next three."""
+HIVE_INVOICE_ADDRESS = env.text("HIVE_INVOICE_ADDRESS").replace("|", "\n")
+"""Lines, with a | between them."""
+HIVE_INVOICE_TAX_ID = env.text("HIVE_INVOICE_TAX_ID")
+HIVE_INVOICE_EMAIL = env.text("HIVE_INVOICE_EMAIL")
+HIVE_INVOICE_PREFIX = env.text("HIVE_INVOICE_PREFIX", "HIVE")
+"""Numbers begin with it: another issuer, another prefix."""
+HIVE_INVOICE_DUE_DAYS = env.number("HIVE_INVOICE_DUE_DAYS", 14)
+"""By when taxes are paid that the budget could not pay at once. What was used is prepaid."""
+HIVE_REMINDER_DAYS = env.number("HIVE_REMINDER_DAYS", 7)
+"""Between the reminders of an overdue invoice, and between the last one and the team's suspension."""
+HIVE_TAXES = env.percents("HIVE_TAXES")
+"""On every invoice, unless the team's billing details say otherwise: `VAT=19`, several with commas."""
+
+EMAIL_HOST = env.text("HIVE_SMTP_HOST")
+"""Without one, mails are written to the log of the worker that would send them."""
+EMAIL_PORT = int(env.number("HIVE_SMTP_PORT", 587))
+EMAIL_HOST_USER = env.text("HIVE_SMTP_USER")
+EMAIL_HOST_PASSWORD = env.text("HIVE_SMTP_PASSWORD")
+EMAIL_USE_TLS = env.flag("HIVE_SMTP_TLS", default=True)
+EMAIL_TIMEOUT = 10
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+DEFAULT_FROM_EMAIL = HIVE_INVOICE_EMAIL or "hive@localhost"
 
 # -- work -------------------------------------------------------------------------------------------------
 
@@ -203,7 +232,10 @@ CELERY_BEAT_SCHEDULE = {
         "deployments.forget_plans": 3600.0,
         "billing.rate_usage": 2.0,
         "billing.watch_chain": 1.0,
+        "billing.draw_up_months": 3600.0,
+        "billing.collect_invoices": 60.0,
         "billing.settle": HIVE_SETTLE_INTERVAL_S,
+        "billing.chase_disputes": 600.0,
         "billing.prove_books": 3600.0,
     }.items()
 }
@@ -232,6 +264,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Two fields named range, of different choices.
     "ENUM_NAME_OVERRIDES": {
+        "DisputeStateEnum": "apps.billing.disputes.DisputeState",
         "StatisticsRange": "apps.nodes.series.Range.choices",
         "PriceRange": "apps.market.history.series.PriceRange.choices",
     },

@@ -13,7 +13,15 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.billing.models import DebitNote, DebitNoteState, MeteringFault, Payment, PaymentState
+from apps.billing.models import (
+    DebitNote,
+    DebitNoteState,
+    Dispute,
+    DisputeState,
+    MeteringFault,
+    Payment,
+    PaymentState,
+)
 from apps.billing.posting import ledger_sum
 from apps.billing.proof import PROVEN, latest_proof
 from apps.deployments.models import Replica, ReplicaState
@@ -107,7 +115,16 @@ def _money() -> list[Figure]:
             _list("billing_meteringfault"),
             not (disputed + faults),
         ),
+        _disputes(),
     ]
+
+
+def _disputes() -> Figure:
+    """Those that wait for an operator; owners see to the others."""
+    escalated = Dispute.objects.filter(state=DisputeState.ESCALATED).count()
+    waiting = Dispute.objects.filter(state=DisputeState.WITH_HIVE).count() + escalated
+    hint = f"{escalated} escalated: nobody answered in time" if escalated else "none escalated"
+    return Figure("Disputes to answer", str(waiting), hint, _list("billing_dispute"), not waiting)
 
 
 def _books() -> Figure:

@@ -1,4 +1,4 @@
-"""Admin of money: budgets, holds, usage, invoices. The ledger and the chain have files of their own."""
+"""Admin of money: budgets, holds, usage. The ledger, the chain and the papers have files of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing.admin_parts import glm_column
@@ -18,11 +17,10 @@ from apps.billing.models import (
     DebitNote,
     EdgeTraffic,
     Hold,
-    Invoice,
-    InvoiceSeries,
     MeteringFault,
     UsageRecord,
     Wallet,
+    WalletProof,
 )
 from apps.billing.wallets import register_wallet
 from apps.teams.admin_parts import Shown, by_hand, register, verb
@@ -126,25 +124,6 @@ class DebitNoteAdmin(Shown):
         accept_as_rated(note, actor=actor, reason=by_hand(actor))
 
 
-@register(Invoice)
-class InvoiceAdmin(Shown):
-    """Immutable: a snapshot is corrected by another one."""
-
-    list_display = ("number", "team", "total_glm", "period_start", "period_end", "issued_at")
-    list_filter = ("team",)
-    search_fields = ("number", "team__slug")
-    list_select_related = ("team",)
-    date_hierarchy = "issued_at"
-
-    def view_on_site(self, invoice: Invoice) -> str:
-        return reverse("billing:invoice", args=[invoice.pk])
-
-
-@register(InvoiceSeries)
-class InvoiceSeriesAdmin(Shown):
-    list_display = ("prefix", "last_number")
-
-
 class WalletForm(forms.ModelForm):
     def clean_address(self) -> str:
         """As wallets show it, in upper and lower case, or as we keep it."""
@@ -171,5 +150,12 @@ class WalletAdmin(Shown):
         obj.refresh_from_db()
 
 
-# The ledger and the chain register themselves.
-from apps.billing import ledger_admin  # noqa: E402, F401
+@register(WalletProof)
+class WalletProofAdmin(Shown):
+    list_display = ("address", "team", "proven_at", "expires_at", "nonce")
+    search_fields = ("address", "team__slug", "nonce")
+    list_select_related = ("team",)
+
+
+# The ledger, the chain and the papers register themselves.
+from apps.billing import dispute_admin, invoices_admin, ledger_admin  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""REST: budgets and their wallets, metered usage, and invoices."""
+"""REST: budgets, metered usage, and invoices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field, extend_schema_view
@@ -15,23 +16,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.billing.invoicing import draw_up_invoice
-from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
-from apps.billing.wallets import register_wallet
+from apps.billing.invoicing.forms import as_file
+from apps.billing.models import Budget, CreditNote, Invoice, UsageRecord
+from apps.billing.wallet_api import WalletSerializer
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of
 
 AGREEMENT = OpenApiParameter("agreement", OpenApiTypes.UUID, description="Of this agreement alone.")
-
-
-class WalletSerializer(serializers.ModelSerializer[Wallet]):
-    address = serializers.RegexField(
-        r"^0x[0-9a-fA-F]{40}$", help_text="Deposits sent from it are the team's."
-    )
-
-    class Meta:
-        model = Wallet
-        fields = ("address", "created_at")
 
 
 class DepositSerializer(serializers.Serializer[Any]):
@@ -68,19 +60,11 @@ class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped
     """What a team may spend: prepaid, and never below zero."""
 
     queryset = (
-        Budget.objects.select_related("team", "available", "held").prefetch_related("wallets").order_by("id")
+        Budget.objects.select_related("team", "available", "held")
+        .prefetch_related("wallets__proofs")
+        .order_by("id")
     )
     serializer_class = BudgetSerializer
-
-    @extend_schema(request=WalletSerializer, responses={201: WalletSerializer})
-    @action(detail=True, methods=["post"])
-    def wallets(self, request: Request, pk: str) -> Response:
-        """Register an address whose deposits are credited here. Owners alone may."""
-        budget = self.get_changeable(owner=True)
-        asked = WalletSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wallet = register_wallet(budget.team, asked.validated_data["address"].lower())
-        return Response(WalletSerializer(wallet).data, status.HTTP_201_CREATED)
 
 
 class UsageSerializer(serializers.ModelSerializer[UsageRecord]):
@@ -125,21 +109,64 @@ class UsageViewSet(mixins.ListModelMixin, TeamScoped[UsageRecord]):
         return super().get_queryset().filter(agreement=asked)
 
 
+class TaxSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    percent = serializers.CharField()
+    base_glm = serializers.CharField()
+    amount_glm = serializers.CharField()
+
+
+class CreditNoteSerializer(serializers.ModelSerializer[CreditNote]):
+    net_glm = Glm()
+    tax_glm = Glm()
+    total_glm = Glm()
+
+    class Meta:
+        model = CreditNote
+        fields = ("number", "reason", "net_glm", "tax_glm", "total_glm", "issued_at")
+
+
 class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
     team = serializers.SlugField(source="team.slug", read_only=True)
+    net_glm = Glm(help_text="Used, and prepaid.")
+    tax_glm = Glm()
     total_glm = Glm()
+    due_glm = Glm(help_text="Still to be paid.")
+    taxes = TaxSerializer(many=True, read_only=True)
     lines = serializers.ListField(child=serializers.DictField(), read_only=True)
+    credit_notes = CreditNoteSerializer(many=True, read_only=True)
 
     class Meta:
         model = Invoice
-        fields = ("id", "number", "team", "period_start", "period_end", "total_glm", "lines", "issued_at")
+        fields = (
+            "id",
+            "number",
+            "team",
+            "state",
+            "reason",
+            "period_start",
+            "period_end",
+            "net_glm",
+            "taxes",
+            "tax_glm",
+            "total_glm",
+            "due_glm",
+            "due_at",
+            "lines",
+            "credit_notes",
+            "note",
+            "issued_at",
+        )
+
+
+PDF, CSV, PROOF = ((200, kind) for kind in ("application/pdf", "text/csv", "application/json"))
 
 
 @extend_schema_view(list=extend_schema(parameters=[TEAM]))
 class InvoiceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Invoice]):
     """Invoices of your team, newest first; by number or id."""
 
-    queryset = Invoice.objects.select_related("team")
+    queryset = Invoice.objects.select_related("team").prefetch_related("credit_notes")
     serializer_class = InvoiceSerializer
 
     def get_object(self) -> Invoice:
@@ -153,3 +180,20 @@ class InvoiceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScope
         team, actor = acting_team(request), Actor.user(user_of(request))
         invoice = draw_up_invoice(team=team, actor=actor, until=timezone.now())
         return Response(InvoiceSerializer(invoice).data, status.HTTP_201_CREATED)
+
+    @extend_schema(responses={PROOF: OpenApiTypes.OBJECT})
+    @action(detail=True, methods=["get"])
+    def export(self, request: Request, pk: str) -> HttpResponse:
+        """As JSON with all its proof, for `hive verify-invoice`: signed reports, agreements, hashes."""
+        return as_file(self.get_object(), "json")
+
+    @extend_schema(responses={PDF: OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"])
+    def pdf(self, request: Request, pk: str) -> HttpResponse:
+        return as_file(self.get_object(), "pdf")
+
+    @extend_schema(responses={CSV: OpenApiTypes.STR})
+    @action(detail=True, methods=["get"])
+    def csv(self, request: Request, pk: str) -> HttpResponse:
+        """A row for each line and each tax, and the total."""
+        return as_file(self.get_object(), "csv")

@@ -27,6 +27,15 @@ class Wallet(models.Model):
     def __str__(self) -> str:
         return f"{self.address[:10]}… of {self.team}"
 
+    @property
+    def audit_team_id(self) -> int:
+        return self.team_id
+
+    @property
+    def is_proven(self) -> bool:
+        """Has its key signed that it is the team's? Asks for `proofs`: prefetch them for many."""
+        return any(proof.signature for proof in self.proofs.all())
+
 
 class ChainBlock(models.Model):
     """A block the watcher has read; its hash tells a reorganisation."""
@@ -118,8 +127,17 @@ class PaymentState(models.TextChoices):
     """The chain refused it; the amount is payable again."""
 
 
+class PaymentPurpose(models.TextChoices):
+    PAYOUT = "payout", "Payout to a node"
+    """payable -> in flight: what a node has earned."""
+    RETURN = "return", "Return of a stray deposit"
+    """suspense -> in flight: a stranger's deposit goes back to where it came from."""
+    WITHDRAWAL = "withdrawal", "Withdrawal by a team"
+    """available -> in flight: a team takes unused GLM back."""
+
+
 class Payment(Stateful):
-    """A payout to a node: one ERC-20 transfer, signed and stored before it is sent."""
+    """GLM out of the treasury: one ERC-20 transfer, signed and stored before it is sent."""
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
         PaymentState.SIGNED: frozenset({PaymentState.SENT, PaymentState.CONFIRMED, PaymentState.FAILED}),
@@ -130,7 +148,18 @@ class Payment(Stateful):
     }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="payments")
+    purpose = models.CharField(
+        max_length=12, choices=PaymentPurpose.choices, default=PaymentPurpose.PAYOUT, editable=False
+    )
+    node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.PROTECT, related_name="payments")
+    returns = models.ForeignKey(
+        ChainTransfer,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="returned_by",
+        help_text="The stray deposit that it sends back.",
+    )
     chain_id = models.BigIntegerField()
     sender = models.CharField(max_length=42)
     recipient = models.CharField(max_length=42)
@@ -150,6 +179,15 @@ class Payment(Stateful):
         constraints = (
             models.UniqueConstraint(fields=("chain_id", "sender", "nonce"), name="payment_nonce_used_once"),
             models.CheckConstraint(name="payment_positive", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="payment_is_for_one_thing",
+                condition=Q(purpose="payout", node__isnull=False, returns=None)
+                | Q(purpose="return", node=None, returns__isnull=False)
+                | Q(purpose="withdrawal", node=None, returns=None),
+            ),
+            models.UniqueConstraint(
+                fields=("returns",), condition=~Q(state="failed"), name="stray_deposit_returned_once"
+            ),
             has_deadline(terminal={PaymentState.FINAL, PaymentState.FAILED}, name="payment_has_deadline"),
         )
 

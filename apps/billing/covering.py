@@ -13,8 +13,9 @@ from django.db.models import F, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
 from apps.billing.chain_models import Payment, PaymentState
+from apps.billing.disputes import Dispute, DisputeState
 from apps.billing.invoices import DebitNote, DebitNoteState
-from apps.billing.ledger import Account, Transfer, TransferKind
+from apps.billing.ledger import EARNED, Account, Transfer
 from apps.billing.usage import UsageRecord, UsageState
 from apps.money import ZERO, GlmField
 from apps.teams.audit import Actor
@@ -47,19 +48,23 @@ def mark_if_covered(note: DebitNote) -> bool:
 
 
 def _last_posting(note: DebitNote) -> Transfer | None:
-    covered = UsageRecord.objects.filter(agreement=note.agreement_id, hash=note.usage_hash).first()
-    if covered is None:
-        return None
+    """The newest by which its node earned what it asks for: for usage, or granted in a dispute."""
     rated = UsageRecord.objects.filter(
-        agreement=note.agreement_id, sequence__lte=covered.sequence, state=UsageState.POSTED, cost_glm__gt=0
-    )
-    newest = rated.order_by("-sequence").first()
-    return Transfer.objects.select_related("credit").get(key=newest.posting_key) if newest else None
+        agreement=note.agreement_id, state=UsageState.POSTED, cost_glm__gt=0
+    ).order_by("-sequence")
+    covered = UsageRecord.objects.filter(agreement=note.agreement_id, hash=note.usage_hash).first()
+    if covered is not None:
+        rated = rated.filter(sequence__lte=covered.sequence)
+    newest = rated.first() if covered or note.amount_accepted else None
+    settled = Dispute.objects.filter(agreement=note.agreement_id, state=DisputeState.SETTLED)
+    keys = [dispute.concession_key for dispute in settled] + ([newest.posting_key] if newest else [])
+    earned = Transfer.objects.filter(key__in=keys).select_related("credit")
+    return earned.order_by("-id").first()
 
 
 def _owed_at_most_what_came_after(last: Transfer) -> bool:
     """One question to the database, so that its three sums are of the same instant."""
-    later = Transfer.objects.filter(credit=last.credit_id, kind=TransferKind.USAGE, id__gt=last.pk)
+    later = Transfer.objects.filter(credit=last.credit_id, kind__in=EARNED, id__gt=last.pk)
     moving = Payment.objects.filter(node=last.credit.node_id).exclude(state__in=OVER)
     owed = F("guarded_balance") + _total(moving.values("node"))
     account = Account.objects.filter(pk=last.credit_id).annotate(

@@ -12,16 +12,17 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils import timezone
 
 from agent import protocol, typed_data
 from apps.billing.conduct import note_dispute
-from apps.billing.covering import mark_if_covered
+from apps.billing.disputing import OWNER_WITHIN, dispute_of, drop, end_as_rated, take_up
 from apps.billing.faults import Fault, write_faults
 from apps.billing.invoices import DebitNote, DebitNoteState
+from apps.billing.judging import accept_note, rated_for, report_of, settled_before
 from apps.billing.posting import LIMIT_GLM
-from apps.billing.usage import MeteringFaultKind, UsageRecord, UsageState
+from apps.billing.usage import MeteringFaultKind, UsageState
 from apps.billing.usage_chain import MOST_SEQUENCE
 from apps.market.models import Agreement
 from apps.money import ZERO, plain, round_glm
@@ -33,8 +34,6 @@ log = logging.getLogger("hive.billing")
 REVIEW = Actor.queen("review")
 REVIEW_WITHIN = timedelta(hours=1)
 """A note whose usage we still do not know by then is disputed."""
-PAY_WITHIN = timedelta(days=30)
-SETTLE_DISPUTE_WITHIN = timedelta(days=30)
 
 
 def store_debit_notes(*, node_id: str, notes: list[protocol.DebitNote]) -> int:
@@ -63,7 +62,7 @@ def note_acks(node_ids: Collection[str]) -> dict[str, list[protocol.NoteAck]]:
     """
     lately = timezone.now() - timedelta(days=1)
     notes = DebitNote.objects.filter(agreement__node__in=node_ids).filter(
-        Q(state=DebitNoteState.RECEIVED) | Q(received_at__gte=lately)
+        Q(state=DebitNoteState.RECEIVED) | Q(received_at__gte=lately) | Q(state_since__gte=lately)
     )
     newest = notes.order_by("agreement_id", "-sequence").distinct("agreement_id")
     acks = defaultdict[str, list[protocol.NoteAck]](list)
@@ -91,26 +90,28 @@ def review_debit_notes() -> int:
 
 @transaction.atomic
 def accept_as_rated(note: DebitNote, *, actor: Actor, reason: str) -> None:
-    """End a dispute by our own rating: accepted is what was rated up to its report, not what it asks."""
-    covered = _covered(note)
-    rated = _rated(note.agreement_id, covered.sequence) if covered else ZERO
-    _decide(note, DebitNoteState.ACCEPTED, accepted=min(note.amount, rated), actor=actor, reason=reason)
+    """End a dispute by our own figure: accepted is what was rated up to its report, not what it asks."""
+    found = dispute_of(note.agreement_id) if note.state == DebitNoteState.DISPUTED else None
+    if found is None:
+        accepted = min(note.amount, rated_for(note))
+        accept_note(note, accepted_glm=accepted, actor=actor, reason=reason)
+    else:
+        end_as_rated(found, actor=actor, reason=reason)
+        note.refresh_from_db()
 
 
 def _review(note: DebitNote) -> bool:
-    covered = _covered(note)
-    if covered is None or covered.state != UsageState.POSTED:
+    report = report_of(note)
+    if report is None or report.state != UsageState.POSTED:
         return _give_up(note) if note.deadline_at and note.deadline_at < timezone.now() else False
-    rated = _rated(note.agreement_id, covered.sequence)
-    if note.amount <= rated:
-        _decide(note, DebitNoteState.ACCEPTED, accepted=note.amount, reason="agrees with our rating")
+    rated, settled = rated_for(note), settled_before(note.agreement_id)
+    owed = rated + settled.granted_glm
+    if note.amount <= owed:
+        _accept(note, note.amount, "agrees with our rating" if note.amount <= rated else "granted before")
+    elif note.amount - owed <= settled.given_up_glm:
+        _accept(note, owed, f"asks {plain(note.amount - owed)} GLM too much, as settled in a dispute")
     else:
-        _decide(
-            note,
-            DebitNoteState.DISPUTED,
-            accepted=rated,
-            reason=difference(note.amount, rated, covered.sequence),
-        )
+        _dispute(note, owed, difference(note.amount, owed, report.sequence))
     return True
 
 
@@ -120,35 +121,32 @@ def difference(asked: Decimal, rated: Decimal, sequence: int) -> str:
 
 
 def _give_up(note: DebitNote) -> bool:
-    _decide(
-        note, DebitNoteState.DISPUTED, accepted=ZERO, reason=f"we know no usage report {note.usage_hash[:18]}"
-    )
+    """What is known to be rated stays accepted; nothing more is argued about where it asks for no more."""
+    rated, reason = rated_for(note), f"we know no usage report {note.usage_hash[:18]}"
+    if note.amount <= rated:
+        _accept(note, note.amount, f"{reason}, and more was rated than it asks")
+    else:
+        _dispute(note, rated, reason)
     return True
 
 
 @transaction.atomic
-def _decide(note: DebitNote, state: str, *, accepted: Decimal, reason: str, actor: Actor = REVIEW) -> None:
-    """What it asks for may have been paid before: payments wait for no note."""
-    within = PAY_WITHIN if state == DebitNoteState.ACCEPTED else SETTLE_DISPUTE_WITHIN
+def _accept(note: DebitNote, accepted_glm: Decimal, reason: str) -> None:
+    accept_note(note, accepted_glm=accepted_glm, actor=REVIEW, reason=reason)
+    drop(note, actor=REVIEW)
+
+
+@transaction.atomic
+def _dispute(note: DebitNote, accepted_glm: Decimal, reason: str) -> None:
     note.move_to(
-        state, actor=actor, reason=reason, deadline_at=timezone.now() + within, amount_accepted=accepted
+        DebitNoteState.DISPUTED,
+        actor=REVIEW,
+        reason=reason,
+        deadline_at=timezone.now() + OWNER_WITHIN,
+        amount_accepted=accepted_glm,
     )
-    if state == DebitNoteState.ACCEPTED:
-        mark_if_covered(note)
-    else:
-        note_dispute(note)
-
-
-def _covered(note: DebitNote) -> UsageRecord | None:
-    """The report up to which it asks, if we know it."""
-    return UsageRecord.objects.filter(agreement=note.agreement_id, hash=note.usage_hash).first()
-
-
-def _rated(agreement_id: uuid.UUID, sequence: int) -> Decimal:
-    posted = UsageRecord.objects.filter(
-        agreement=agreement_id, sequence__lte=sequence, state=UsageState.POSTED
-    )
-    return posted.aggregate(all=Sum("cost_glm"))["all"] or ZERO
+    note_dispute(note)
+    take_up(note)
 
 
 def _objection(note: protocol.DebitNote, node_id: str) -> Fault | None:

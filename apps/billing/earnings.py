@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +13,9 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from apps.billing.chain_models import Payment, PaymentState
+from apps.billing.disputes import Dispute, DisputeState
 from apps.billing.invoices import DebitNote
-from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
+from apps.billing.ledger import EARNED, Account, AccountKind, Transfer
 from apps.market.models import Agreement
 from apps.money import ZERO
 
@@ -53,6 +55,10 @@ class AgreementEarnings:
     asked_glm: Decimal | None
     note_state: str
     note_reason: str
+    note_final: bool = False
+    """It is the invoice."""
+    dispute_id: uuid.UUID | None = None
+    """Of its newest one, open or over."""
 
 
 def earnings_of(node_ids: Collection[str], *, now: datetime | None = None) -> dict[str, Earnings]:
@@ -72,6 +78,8 @@ def by_agreement(node_ids: Collection[str], *, since: datetime) -> QuerySet[Agre
     See `told` for what they say.
     """
     newest = DebitNote.objects.filter(agreement=OuterRef("pk")).order_by("-sequence")
+    disputes = Dispute.objects.filter(agreement=OuterRef("pk")).order_by("-opened_at")
+    settled = disputes.filter(state=DisputeState.SETTLED)
     lately = Q(ended_at=None) | Q(ended_at__gte=since)
     return (
         Agreement.objects.filter(lately, node__in=node_ids)
@@ -80,6 +88,9 @@ def by_agreement(node_ids: Collection[str], *, since: datetime) -> QuerySet[Agre
             asked_glm=Subquery(newest.values("amount")[:1]),
             note_state=Subquery(newest.values("state")[:1]),
             note_reason=Subquery(newest.values("reason")[:1]),
+            note_final=Subquery(newest.values("final")[:1]),
+            dispute_id=Subquery(disputes.values("pk")[:1]),
+            granted_glm=Subquery(settled.values("granted_glm")[:1]),
         )
         .order_by("-created_at", "pk")
     )
@@ -91,10 +102,12 @@ def told(agreement: Agreement) -> AgreementEarnings:
     hold = getattr(agreement, "hold", None)
     return AgreementEarnings(
         agreement=agreement,
-        earned_glm=hold.posted if hold else ZERO,
+        earned_glm=(hold.posted if hold else ZERO) + (row.granted_glm or ZERO),
         asked_glm=row.asked_glm,
         note_state=row.note_state or "",
         note_reason=row.note_reason or "",
+        note_final=bool(row.note_final),
+        dispute_id=row.dispute_id,
     )
 
 
@@ -102,7 +115,7 @@ def _earned(node_ids: Collection[str], now: datetime) -> Any:
     """What was posted to them. A payment that failed comes back by a counter-entry, which is not earned."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     posted = Transfer.objects.filter(
-        kind=TransferKind.USAGE, credit__kind=AccountKind.PAYABLE, credit__node__in=node_ids
+        kind__in=EARNED, credit__kind=AccountKind.PAYABLE, credit__node__in=node_ids
     )
     return _by_node(
         posted,

@@ -19,6 +19,7 @@ from apps.billing.conduct import note_kept
 from apps.billing.key_limits import locked_policy, must_be_within
 from apps.billing.ledger import TransferKind
 from apps.billing.posting import exact, transfer
+from apps.billing.suspending import must_not_be_suspended
 from apps.billing.usage import UsageRecord, UsageState
 from apps.market.models import IN_FORCE, KeyPolicy
 from apps.money import ZERO
@@ -43,7 +44,7 @@ def place_hold(
 
     `key` is the application key that asks, `per_hour_glm` what it will be for: its limits hold as the budget
     does. Raises InsufficientFunds(available, needed), in GLM, when the budget has less, KeyExhausted when the
-    key may not spend so much.
+    key may not spend so much, TeamSuspended when the team has not paid an invoice.
     """
     policy = locked_policy(key.pk if key else None)
     hold, is_new = Hold.objects.get_or_create(
@@ -57,6 +58,7 @@ def place_hold(
         },
     )
     if is_new:
+        must_not_be_suspended(budget.team_id, needed_glm=amount_glm)
         must_be_within(policy, added_glm=amount_glm, added_per_hour_glm=per_hour_glm)
         _reserve(hold, amount_glm, key=f"hold:{hold.id}")
     return hold
@@ -69,14 +71,15 @@ def extend_hold(
     """Move the hold's end to `until` and add `amount_glm` (0 adds nothing) to it.
 
     `per_hour_glm` is what it is for by now, where that is not what it was. Idempotent by `until`: a hold that
-    lasts as long already is left alone. Raises InsufficientFunds, KeyExhausted, and StateError for a hold
-    that is no longer held.
+    lasts as long already is left alone. Raises InsufficientFunds, KeyExhausted, TeamSuspended, and StateError
+    for a hold that is no longer held.
     """
     policy = locked_policy(hold.key_id)
     current = Hold.objects.select_for_update(of=("self",)).select_related("budget").get(pk=hold.pk)
     if current.state != HoldState.HELD:
         raise StateError(f"{current} is {current.state}: place another one")
     if current.deadline_at is not None and current.deadline_at < until:
+        must_not_be_suspended(current.budget.team_id, needed_glm=amount_glm)
         _add(current, amount_glm, per_hour_glm, until=until, policy=policy)
     hold.refresh_from_db(fields=["amount", "posted", "deadline_at", "per_hour_glm"])
     return hold

@@ -2,7 +2,7 @@
 
 A transfer moves one positive amount from its debit to its credit account, so it sums to zero by its shape.
 Guarded accounts carry a balance that only a database trigger writes, under a CHECK that it is never negative;
-the others (treasury, fees, suspense) are sums of their transfers and so are never a hot row.
+the others (treasury, fees, taxes, suspense) are sums of their transfers and so are never a hot row.
 Source of the shape: TigerBeetle's data model, https://docs.tigerbeetle.com/coding/data-modeling/
 """
 
@@ -32,6 +32,8 @@ class AccountKind(models.TextChoices):
     """Sent to nodes, not yet final on the chain. Guarded."""
     FEES = "fees", "Fees"
     """The Hive's own share."""
+    TAXES = "taxes", "Taxes"
+    """Taken with invoices for the tax office."""
     SUSPENSE = "suspense", "Suspense"
     """Came in from a wallet nobody has claimed."""
 
@@ -93,11 +95,21 @@ class TransferKind(models.TextChoices):
     USAGE = "usage", "Usage posted"
     """held -> payable (or fees): rated usage is paid from its hold."""
     PAYOUT = "payout", "Payout sent"
-    """payable -> in flight."""
+    """payable -> in flight. So go withdrawals (available ->) and returns of stray deposits (suspense ->)."""
     SETTLEMENT = "settlement", "Payout final"
     """in flight -> treasury: GLM left on the chain."""
+    TAX = "tax", "Tax"
+    """available -> taxes: what an invoice asks on top of what was used."""
+    CREDIT = "credit", "Credit note"
+    """fees (or taxes) -> available: a part of an invoice is taken back."""
+    CONCESSION = "concession", "Granted in a dispute"
+    """fees -> payable: the Hive pays a node more than was rated."""
     COUNTER = "counter", "Counter-entry"
     """Undoes an earlier transfer, named in `undoes`."""
+
+
+EARNED = (TransferKind.USAGE, TransferKind.CONCESSION)
+"""By which a node earns, where they credit what is payable to it."""
 
 
 class Transfer(models.Model):

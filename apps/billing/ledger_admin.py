@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from apps.billing.admin_parts import glm_column
-from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer
+from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer, Withdrawal
 from apps.billing.posting import balance
 from apps.billing.settlement import send_again
-from apps.billing.stray import credit_stray_deposit
+from apps.billing.stray import credit_stray_deposit, return_stray_deposit
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -54,18 +54,41 @@ class ChainTransferAdmin(Shown):
     list_filter = ("state", "chain_id")
     search_fields = ("tx_hash", "sender", "recipient")
     list_select_related = ("wallet__team", "payment")
-    actions = ("credit",)
+    actions = ("credit", "send_back")
 
     @verb("Credit to a team's budget: that of the sender's wallet")
     def credit(self, deposit: ChainTransfer, actor: Actor) -> None:
         credit_stray_deposit(deposit, actor=actor, reason=by_hand(actor))
+
+    @verb("Send back to the address it came from")
+    def send_back(self, deposit: ChainTransfer, actor: Actor) -> None:
+        return_stray_deposit(deposit, actor=actor, reason=by_hand(actor))
+
+
+@register(Withdrawal)
+class WithdrawalAdmin(Shown):
+    list_display = (
+        "created_at",
+        "budget",
+        "amount",
+        "proof",
+        "state_label",
+        "payment",
+        "deadline_at",
+        "reason",
+    )
+    list_filter = ("state", "budget__team")
+    search_fields = ("id", "proof__address", "budget__team__slug", "payment__tx_hash")
+    list_select_related = ("budget__team", "proof__team", "payment")
 
 
 @register(Payment)
 class PaymentAdmin(Shown):
     list_display = (
         "created_at",
+        "purpose",
         "node",
+        "recipient",
         "amount",
         "state_label",
         "tx_hash",
@@ -74,7 +97,7 @@ class PaymentAdmin(Shown):
         "deadline_at",
         "reason",
     )
-    list_filter = ("state", "chain_id")
+    list_filter = ("state", "purpose", "chain_id")
     search_fields = ("tx_hash", "recipient", "node__name")
     list_select_related = ("node",)
     actions = ("resend",)

@@ -17,6 +17,8 @@ from django.db.models.functions import Cast, Substr, TruncHour
 from apps.billing.models import Budget, Hold, Transfer, TransferKind
 
 WITHIN = (TransferKind.HOLD, TransferKind.RELEASE)
+WORDS: dict[str, str] = {TransferKind.DEPOSIT: "Paid in", TransferKind.PAYOUT: "Withdrawn"}
+"""What a team calls them; the ledger's words are those of the Hive."""
 _AFTER_PREFIX = len("hold:") + 1
 
 
@@ -61,5 +63,5 @@ def _others(accounts: set[UUID], *, limit: int) -> list[Movement]:
 
 def _movement(transfer: Transfer, accounts: set[UUID]) -> Movement:
     sign = 1 if transfer.credit_id in accounts else -1
-    what = "Paid in" if transfer.kind == TransferKind.DEPOSIT else transfer.get_kind_display()
+    what = WORDS.get(transfer.kind) or transfer.get_kind_display()
     return Movement(transfer.at, what, transfer.reference, sign * transfer.amount)

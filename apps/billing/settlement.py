@@ -1,4 +1,4 @@
-"""Payouts: one ERC-20 transfer per node, signed and stored before it is sent, so that it happens once.
+"""Payouts: one ERC-20 transfer per node; and what becomes of each payment that was signed and stored.
 
 The payment, its entry payable -> in flight and the raw transaction are one database transaction. Whatever
 dies after it, the stored transaction is sent again until a block has it; its nonce lets it happen once.
@@ -7,32 +7,34 @@ dies after it, the stored transaction is sent again until a block has it; its no
 from __future__ import annotations
 
 import logging
-import uuid
-from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
-from apps.billing.chain import Chain, ChainRefused, ChainUnreachable, Gas, chain
+from apps.billing.chain import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.chain_models import Payment, PaymentState
 from apps.billing.covering import mark_paid_notes
 from apps.billing.invoices import DebitNote, DebitNoteState
 from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
+from apps.billing.paying import (
+    RESEND_AFTER,
+    SETTLE_WITHIN,
+    Readiness,
+    make_ready,
+    sign_and_store,
+    wait_in_line,
+)
 from apps.billing.posting import balance, house_account, transfer, undo
-from apps.locks import queue_for
+from apps.billing.withdrawal_models import Withdrawal, WithdrawalState
 from apps.money import ZERO, plain
-from apps.nodes.queen import queen_address, queen_key
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 
 log = logging.getLogger("hive.settlement")
 
 SETTLEMENT = Actor.queen("settlement")
-RESEND_AFTER = timedelta(seconds=15)
-SETTLE_WITHIN = timedelta(hours=1)
 UNSENT = (PaymentState.SIGNED, PaymentState.SENT)
 
 
@@ -58,57 +60,23 @@ def _pay(account: Account, *, minimum_glm: Decimal) -> Payment | None:
         log.warning("%s GLM are not paid to %s: %s", plain(balance(account)), account.node_id, trouble)
         return None
     if payment is not None:
-        _push_one(chain(), payment)
+        push_one(chain(), payment)
     return payment
 
 
 def _sign(chain: Chain, account: Account, *, minimum_glm: Decimal) -> Payment | None:
-    treasury, recipient, owed = queen_address(), str(account.node_id), balance(account)
-    gas = chain.price_of_transfer(sender=treasury, recipient=recipient, amount_glm=owed)
-    # Asked before the lock: our own later nonces are all in the database.
-    pending = chain.nonce(treasury)
+    recipient = str(account.node_id)
+    ready = make_ready(chain, recipient=recipient, amount_glm=balance(account))
     with transaction.atomic():
-        queue_for("billing.nonce")
+        wait_in_line()
         amount = balance(account)
         if amount == ZERO or amount < minimum_glm:
             return None  # another worker was faster
-        return _store(chain, account, amount, nonce=max(pending, _next_nonce(chain, treasury)), gas=gas)
+        return _store(ready, account, recipient, amount)
 
 
-def _next_nonce(chain: Chain, treasury: str) -> int:
-    used = Payment.objects.filter(chain_id=chain.chain_id, sender=treasury).aggregate(last=Max("nonce"))[
-        "last"
-    ]
-    return 0 if used is None else used + 1
-
-
-def _store(chain: Chain, account: Account, amount: Decimal, *, nonce: int, gas: Gas) -> Payment:
-    recipient, now = str(account.node_id), timezone.now()
-    raw, tx_hash = chain.sign_transfer(
-        key=queen_key(), recipient=recipient, amount_glm=amount, nonce=nonce, gas=gas
-    )
-    payment = Payment.objects.create(
-        id=uuid.uuid4(),
-        node_id=recipient,
-        chain_id=chain.chain_id,
-        sender=queen_address(),
-        recipient=recipient,
-        nonce=nonce,
-        amount=amount,
-        raw_transaction=raw,
-        tx_hash=tx_hash,
-        reason="signed and stored",
-        deadline_at=now + SETTLE_WITHIN,
-        retry_at=now + RESEND_AFTER,
-    )
-    transfer(
-        key=f"payout:{payment.id}",
-        kind=TransferKind.PAYOUT,
-        debit=account,
-        credit=house_account(AccountKind.IN_FLIGHT),
-        amount_glm=amount,
-        reference=f"payment:{payment.id}",
-    )
+def _store(ready: Readiness, account: Account, recipient: str, amount: Decimal) -> Payment:
+    payment = sign_and_store(ready, source=account, recipient=recipient, amount_glm=amount, node_id=recipient)
     notes = DebitNote.objects.filter(agreement__node=recipient, state=DebitNoteState.ACCEPTED, payment=None)
     notes.update(payment=payment)
     return payment
@@ -131,11 +99,11 @@ def resend_due(chain: Chain) -> int:
         )
     ]
     for payment in claimed:
-        _push_one(chain, payment)
+        push_one(chain, payment)
     return len(claimed)
 
 
-def _push_one(chain: Chain, payment: Payment) -> None:
+def push_one(chain: Chain, payment: Payment) -> None:
     """One of many: that the chain is silent, or somebody moved it meanwhile, must not hold up the others."""
     try:
         push(chain, payment)
@@ -224,7 +192,9 @@ def finish_payment(payment: Payment) -> None:
         amount_glm=payment.amount,
         reference=f"payment:{payment.id}",
     )
-    mark_paid_notes(node_id=payment.node_id)
+    if payment.node_id is not None:
+        mark_paid_notes(node_id=payment.node_id)
+    _move_withdrawal(payment, WithdrawalState.PAID, reason=payment.reason)
 
 
 def back_to_sent(payment: Payment, *, reason: str) -> None:
@@ -245,7 +215,13 @@ def back_to_sent(payment: Payment, *, reason: str) -> None:
 
 @transaction.atomic
 def fail_payment(payment: Payment, *, reason: str) -> None:
-    """It can never happen any more: the amount is payable again."""
+    """It can never happen any more: the amount is back where it was."""
     payment.move_to(PaymentState.FAILED, actor=SETTLEMENT, reason=reason)
     undo(Transfer.objects.get(key=f"payout:{payment.id}"), key=f"payout:{payment.id}:undone")
     payment.debit_notes.update(payment=None)
+    _move_withdrawal(payment, WithdrawalState.FAILED, reason=f"{reason}: the amount is back in the budget")
+
+
+def _move_withdrawal(payment: Payment, state: str, *, reason: str) -> None:
+    for withdrawal in Withdrawal.objects.select_related("budget", "proof").filter(payment=payment):
+        withdrawal.move_to(state, actor=SETTLEMENT, reason=reason)

@@ -7,11 +7,16 @@ from django.conf import settings
 
 from apps.billing.covering import mark_paid_notes
 from apps.billing.debit_notes import review_debit_notes
+from apps.billing.disputing import chase_disputes
 from apps.billing.holding import free_ended_holds
+from apps.billing.invoicing.monthly import draw_up_months
+from apps.billing.invoicing.paying import collect_due, mark_overdue
+from apps.billing.invoicing.reminding import lift_paid, remind_due
 from apps.billing.proof import prove_books
 from apps.billing.rating import rate_usage
 from apps.billing.settlement import pay_providers
 from apps.billing.watcher import watch_chain
+from apps.billing.withdrawing import close_unconfirmed
 
 
 @shared_task(name="billing.rate_usage")
@@ -24,12 +29,31 @@ def rate() -> None:
 @shared_task(name="billing.watch_chain")
 def watch() -> None:
     watch_chain()
+    close_unconfirmed()
 
 
 @shared_task(name="billing.settle")
 def settle() -> None:
     pay_providers(minimum_glm=settings.HIVE_PAYOUT_THRESHOLD_GLM)
     mark_paid_notes()
+
+
+@shared_task(name="billing.draw_up_months", time_limit=1800, soft_time_limit=1700)
+def invoice() -> None:
+    draw_up_months()
+
+
+@shared_task(name="billing.collect_invoices")
+def collect() -> None:
+    collect_due()
+    mark_overdue()
+    remind_due()
+    lift_paid()
+
+
+@shared_task(name="billing.chase_disputes")
+def chase() -> None:
+    chase_disputes()
 
 
 @shared_task(name="billing.prove_books")

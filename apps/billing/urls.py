@@ -1,11 +1,20 @@
 from django.urls import path
 
-from apps.billing import views
+from apps.billing import views, wallet_views, withdrawal_views
+from apps.billing.statement_views import statement
 
 app_name = "billing"
 urlpatterns = [
     path("teams/<slug:slug>/billing/", views.overview, name="overview"),
+    path("teams/<slug:slug>/billing/statement/", statement, name="statement"),
     path("teams/<slug:slug>/billing/invoices/", views.draw_up, name="draw-up"),
-    path("teams/<slug:slug>/billing/wallets/", views.add_wallet, name="add-wallet"),
+    path("teams/<slug:slug>/billing/wallets/", wallet_views.wallets, name="wallets"),
+    path("teams/<slug:slug>/billing/withdrawals/", withdrawal_views.withdraw, name="withdraw"),
+    path("withdrawals/<uuid:pk>/confirm/", withdrawal_views.confirm, name="confirm-withdrawal"),
+    path("withdrawals/<uuid:pk>/cancel/", withdrawal_views.cancel, name="cancel-withdrawal"),
+    path("teams/<slug:slug>/billing/wallets/message/", wallet_views.ask_proof, name="ask-proof"),
+    path("teams/<slug:slug>/billing/wallets/proof/", wallet_views.prove, name="prove-wallet"),
     path("invoices/<uuid:pk>/", views.invoice, name="invoice"),
+    path("invoices/<uuid:pk>/<slug:form>/", views.invoice_file, name="invoice-file"),
+    path("credit-notes/<uuid:pk>/<slug:form>/", views.credit_note_file, name="credit-note-file"),
 ]

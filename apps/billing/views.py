@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.billing.invoicing import draw_up_invoice
-from apps.billing.models import Invoice
+from apps.billing.invoicing.forms import FORMS, as_file
+from apps.billing.models import CreditNote, Invoice
 from apps.billing.movements import movements_of
-from apps.billing.wallets import register_wallet
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
-from apps.teams.models import Role, Team
-from apps.teams.reach import owned_teams, reachable_teams
-
-
-class WalletForm(forms.Form):
-    address = forms.RegexField(
-        r"^0x[0-9a-fA-F]{40}$", error_messages={"invalid": "An address is 0x and 40 hexadecimal digits."}
-    )
+from apps.teams.models import Team
+from apps.teams.reach import reachable_teams
 
 
 @login_required
@@ -40,9 +33,25 @@ def invoice(request: HttpRequest, pk: str) -> HttpResponse:
     found = get_object_or_404(
         Invoice.objects.select_related("team"), pk=pk, team__in=reachable_teams(request)
     )
-    return render(
-        request, "billing/invoice.html", {"invoice": found, "team": remember_team(request, found.team)}
-    )
+    context = {
+        "invoice": found,
+        "team": remember_team(request, found.team),
+        "credit_notes": found.credit_notes.all(),
+        "forms": FORMS,
+    }
+    return render(request, "billing/invoice.html", context)
+
+
+@login_required
+def invoice_file(request: HttpRequest, pk: str, form: str) -> HttpResponse:
+    """`form` is pdf, csv or json."""
+    return _file(get_object_or_404(Invoice, pk=pk, team__in=reachable_teams(request)), form)
+
+
+@login_required
+def credit_note_file(request: HttpRequest, pk: str, form: str) -> HttpResponse:
+    reachable = CreditNote.objects.filter(invoice__team__in=reachable_teams(request))
+    return _file(get_object_or_404(reachable.select_related("invoice__team"), pk=pk), form)
 
 
 @login_required
@@ -60,36 +69,25 @@ def draw_up(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("billing:invoice", pk=drawn_up.pk)
 
 
-@login_required
-@require_POST
-def add_wallet(request: HttpRequest, slug: str) -> HttpResponse:
-    team = get_object_or_404(owned_teams(request), slug=slug)
-    form = WalletForm(request.POST)
-    if not form.is_valid():
-        return _page(request, team, wallet_form=form, status=422)
-    try:
-        wallet = register_wallet(team, form.cleaned_data["address"].lower())
-        messages.success(request, f"Deposits from {wallet.address} are credited to {team} once confirmed.")
-    except ValueError as error:
-        messages.error(request, str(error))
-    return redirect("billing:overview", slug=slug)
+def _file(paper: Invoice | CreditNote, form: str) -> HttpResponse:
+    if form not in FORMS:
+        raise Http404(f"there is no {form} of it: pdf, csv or json")
+    return as_file(paper, form)
 
 
-def _page(request: HttpRequest, team: Team, *, status: int = 200, **extra: Any) -> HttpResponse:
+def _page(request: HttpRequest, team: Team) -> HttpResponse:
     mine = membership(request, team)
     budgets = list(
         team.budgets.select_related("available", "held").prefetch_related("wallets").order_by("id")
     )
-    context = {
+    context: dict[str, Any] = {
         "team": team,
         "mine": mine,
-        "is_owner": mine.role == Role.OWNER,
         "budgets": budgets,
         "invoices": team.invoices.all()[:50],
         "movements": movements_of(budgets, limit=15),
         "deposit_address": queen_address(),
         "token_address": settings.HIVE_GLM_TOKEN,
         "chain_id": settings.HIVE_CHAIN_ID,
-        "wallet_form": WalletForm(),
     }
-    return render(request, "billing/overview.html", context | extra, status=status)
+    return render(request, "billing/overview.html", context)

@@ -16,6 +16,7 @@ from django.db.models import Max
 from apps.billing.key_limits import KeyExhausted
 from apps.billing.models import Budget, Hold, UsageRecord, UsageState
 from apps.billing.posting import InsufficientFunds
+from apps.billing.suspending import TeamSuspended
 from apps.deployments.manifest import ServiceSpec
 from apps.market.models import Agreement
 from apps.money import plain, round_glm
@@ -53,6 +54,6 @@ def _rated_to(agreement: Agreement) -> datetime | None:
 
 def shortage(budget: Budget, error: InsufficientFunds) -> str:
     """ "budget demo/main has 0.1 GLM available, needs 0.5": for the person who can change it."""
-    if isinstance(error, KeyExhausted):
+    if isinstance(error, KeyExhausted | TeamSuspended):
         return str(error)
     return f"budget {budget} has {plain(error.available)} GLM available, needs {plain(error.needed)} GLM"

@@ -24,6 +24,7 @@ from hive_client import Hive, HiveError
 from hive_client.nouns import Replica
 from hive_portal.demo.bees import DemoBee, prepare_bees
 from hive_portal.demo.people import Cast, enrolment_token, gather_cast
+from hive_portal.demo.proving import prove_wallet
 from hive_portal.demo.receipt import Receipt
 from hive_portal.demo.settling import settle
 from hive_portal.demo.telling import step
@@ -64,10 +65,9 @@ class Story:
         with step("The team deposits GLM on the chain") as told:
             glm = DevelopmentGlm(settings.HIVE_RPC_URL)
             glm.fund_gas(queen_address())
-            budget = next(iter(self.hive.budgets()))
             wallet = TEAM_WALLET
-            if wallet.address.lower() not in {known.address for known in budget.wallets}:
-                self.hive.register_wallet(budget, wallet.address.lower())
+            if wallet.address.lower() not in {known.address for known in self.hive.wallets}:
+                prove_wallet(self.hive, wallet)
             if self._available() < ENOUGH_GLM:
                 glm.deposit(wallet, queen_address(), DEPOSIT_GLM)
                 until("the deposit credited", lambda: self._available() >= ENOUGH_GLM, timeout_s=30)

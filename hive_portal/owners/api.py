@@ -83,6 +83,10 @@ class AgreementEarnedSerializer(serializers.Serializer[Any]):
     asked_glm = Glm(allow_null=True, help_text="By its newest debit note.")
     note_state = serializers.CharField(help_text="Of that note; empty while there is none.")
     note_reason = serializers.CharField()
+    note_final = serializers.BooleanField(help_text="That note is the invoice.")
+    dispute = serializers.UUIDField(
+        source="dispute_id", allow_null=True, help_text="The newest one over its notes, open or over."
+    )
 
 
 class BeeDetailSerializer(BeeSerializer):

@@ -284,8 +284,8 @@ def _has_disputes(facts: Facts) -> Iterator[Reason]:
     for dispute in facts.disputes:
         yield Reason(
             f"A debit note is disputed: {dispute}.",
-            "What was rated is paid all the same. An operator can settle the rest; a Bee whose count is "
-            "often higher loses the link, sleeps, or has a clock that jumps.",
+            "What was rated is paid all the same. Under Disputes, take the Hive's figure or tell an operator "
+            "why it is too low; a Bee that often counts more loses the link, sleeps, or has a jumping clock.",
         )
 
 

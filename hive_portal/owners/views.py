@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from apps.billing.earnings import NOTHING, earnings_of
+from apps.billing.models import Dispute, DisputeState
 from apps.nodes.models import Node
 from apps.nodes.reach import LIVE_FIRST, own_nodes
 from hive_portal.owners.sheets import agreements_of, sheets_of
@@ -28,6 +29,9 @@ def index(request: HttpRequest) -> HttpResponse:
         "bees": sheets_of(list(page)),
         "page": page,
         "earned": reduce(add, earned.values(), NOTHING),
+        "disputes": Dispute.objects.filter(
+            agreement__node__owner=request.user.pk, state=DisputeState.WITH_OWNER
+        ).count(),
     }
     return render(request, "owners/index.html", context)
 

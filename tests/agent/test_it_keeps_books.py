@@ -374,6 +374,22 @@ class Ledger:
         )
 
 
+def test_it_tells_once_that_a_note_is_disputed_and_that_it_is_over(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    books = Ledger(journal).books
+    caplog.set_level("INFO", logger="hive.agent")
+    for sequence in (3, 3, 4):
+        books.take_note_ack(
+            NoteAck(agreement_id="g1", sequence=sequence, state="disputed", reason="0.1 too much")
+        )
+    for _ in range(2):
+        books.take_note_ack(NoteAck(agreement_id="g1", sequence=4, state="accepted", reason="as rated"))
+    assert [line.levelname for line in caplog.records] == ["WARNING", "INFO"]
+    assert "disputes debit note 3: 0.1 too much" in caplog.text
+    assert "the dispute is over: as rated" in caplog.text
+
+
 def test_it_forgets_what_was_settled_long_ago_when_another_agreement_ends(journal: Journal) -> None:
     ledger = Ledger(journal)
     ledger.used_and_ended("g1")

@@ -12,13 +12,24 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.billing.budgeting import open_budget
-from apps.billing.models import Budget, Invoice, UsageRecord, Wallet
+from apps.billing.disputing import take_up
+from apps.billing.models import (
+    Budget,
+    DebitNote,
+    Dispute,
+    Invoice,
+    UsageRecord,
+    Wallet,
+    WalletProof,
+    Withdrawal,
+)
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.plans.signing import sign
 from apps.market.models import Agreement, KeyPolicy
 from apps.nodes.models import Enrolment, Node, NodeState
 from apps.teams.models import ApiToken, Member, Role, Team, User
+from tests.billing.wallets_of_tests import proven
 from tests.cast import key_of_bee
 
 As = Callable[..., APIClient]
@@ -93,6 +104,8 @@ def invoice(team: Team) -> Invoice:
         team=team,
         period_start=now - timedelta(hours=1),
         period_end=now,
+        state="paid",
+        net_glm=Decimal("0.1"),
         total_glm=Decimal("0.1"),
         lines=[],
     )
@@ -118,6 +131,30 @@ def _key(team: Team, owner: User) -> KeyPolicy:
     return KeyPolicy.issue(team=team, user=owner, name="kept", valid=timedelta(days=1))[0]
 
 
+def _dispute(agreement: Agreement) -> Dispute:
+    """Over a report that nobody knows."""
+    note = DebitNote.objects.create(
+        agreement=agreement,
+        sequence=1,
+        usage_hash="0x" + "22" * 32,
+        amount=Decimal("0.001"),
+        signature="0x",
+        state="disputed",
+        deadline_at=timezone.now() + timedelta(days=30),
+    )
+    return take_up(note)
+
+
+def _withdrawal(budget: Budget) -> Withdrawal:
+    proven(budget.team)
+    return Withdrawal.objects.create(
+        budget=budget,
+        proof=WalletProof.objects.get(),
+        amount=Decimal(2),
+        deadline_at=timezone.now() + timedelta(days=1),
+    )
+
+
 @pytest.fixture
 def theirs(
     deployment: Deployment,
@@ -140,7 +177,9 @@ def theirs(
         "enrolment": Enrolment.issue(owner=owner)[0].pk,
         "agreement": usage.agreement_id,
         "budget": main_budget.pk,
+        "withdrawal": _withdrawal(main_budget).pk,
         "invoice": invoice.pk,
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,
         "key": _key(team, owner).token_id,
+        "dispute": _dispute(usage.agreement).pk,
     }

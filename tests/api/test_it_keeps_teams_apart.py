@@ -11,9 +11,9 @@ from tests.api.conftest import As
 
 ALL = addresses()
 OF_ONE = [address for address in ALL if address.has_id]
-OF_A_USER = {"node", "bee", "enrolment"}
+OF_A_USER = {"node", "bee", "enrolment", "dispute"}
 """Nodes are a user's own, not a team's."""
-WITHOUT_PAGES = {"api-me", "api-node-peers"}
+WITHOUT_PAGES = {"api-me", "api-node-peers", "api-wallet-payment-request"}
 THE_SAME_FOR_ALL = {"market"}
 LISTS = [
     address
@@ -36,7 +36,7 @@ def test_it_walks_all_of_it() -> None:
         "post api-deployment-scale",
         "post api-plan-apply",
         "delete api-token-detail",
-        "post api-budget-wallets",
+        "get api-budget-detail",
         "get api-node-peerHardware",
     }
     assert len(ALL) >= 28
@@ -84,7 +84,17 @@ def test_it_lists_nothing_of_another_team(
     client = as_(stranger)
     listed = [str(row.get("id", row.get("agreement"))) for row in _ask(client, address).json()["results"]]
     assert not {str(pk) for pk in theirs.values() if len(str(pk)) > 30} & set(listed)
-    if address.noun in {"plan", "deployment", "agreement", "usage", "invoice", "budget", "enrolment", "bee"}:
+    if address.noun in {
+        "plan",
+        "deployment",
+        "agreement",
+        "usage",
+        "invoice",
+        "budget",
+        "wallet",
+        "enrolment",
+        "bee",
+    }:
         assert listed == []
 
 

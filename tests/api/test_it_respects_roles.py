@@ -8,8 +8,10 @@ from apps.teams.models import ApiToken, AuditLine, Team, User
 from tests.api.addresses import addresses
 from tests.api.conftest import As, with_token
 
-CHANGES = [each for each in addresses() if each.method != "get" and each.noun not in {"node", "enrolment"}]
-OWNERS_ALONE = [each for each in CHANGES if each.noun in {"token", "budget"}]
+OF_A_USER = {"node", "enrolment", "dispute"}
+"""Whose owner alone sees them, whatever their part in a team."""
+CHANGES = [each for each in addresses() if each.method != "get" and each.noun not in OF_A_USER]
+OWNERS_ALONE = [each for each in CHANGES if each.noun in {"token", "wallet"}]
 
 
 @pytest.mark.parametrize("address", CHANGES, ids=str)

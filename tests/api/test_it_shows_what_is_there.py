@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 from django.contrib.auth.models import Permission
 
@@ -122,25 +121,11 @@ def test_it_lets_operators_alone_approve_by_enrolment(owner: User, as_: As) -> N
     assert client.post("/api/v1/enrolments/", {"approves": True}, format="json").json()["approves"] is True
 
 
-def test_it_shows_budget_and_registers_wallets(main_budget: Budget, owner: User, as_: As) -> None:
-    client = as_(owner)
-    address = "0x" + "AB" * 20
-    made = client.post(f"/api/v1/budgets/{main_budget.pk}/wallets/", {"address": address}, format="json")
-    assert (made.status_code, made.json()["address"]) == (201, address.lower())
-    shown = client.get(f"/api/v1/budgets/{main_budget.pk}/").json()
+def test_it_shows_the_budget(main_budget: Budget, owner: User, as_: As) -> None:
+    shown = as_(owner).get(f"/api/v1/budgets/{main_budget.pk}/").json()
     assert [shown["available_glm"], shown["held_glm"], shown["spent_glm"]] == ["0", "0", "0"]
-    assert [wallet["address"] for wallet in shown["wallets"]] == [address.lower()]
+    assert shown["wallets"] == []
     assert shown["deposit"]["recipient"].startswith("0x")
-
-
-def test_it_gives_no_wallet_to_two_teams(
-    theirs: dict[str, Any], stranger: User, other_team: Team, as_: As
-) -> None:
-    from apps.billing.budgeting import open_budget
-
-    url = f"/api/v1/budgets/{open_budget(other_team).pk}/wallets/"
-    response = as_(stranger).post(url, {"address": "0x" + "ab" * 20}, format="json")
-    assert (response.status_code, response.json()["error"]["code"]) == (409, "wallet_taken")
 
 
 def test_it_shows_usage_of_one_agreement(usage: UsageRecord, owner: User, as_: As) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 
-from apps.billing import settlement
+from apps.billing import paying, settlement
 from apps.billing.chain import Chain, ChainRefused, ChainUnreachable
 from apps.billing.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.metering import store_usage
@@ -141,7 +141,7 @@ def kill_at(step, patch):
     send = Chain.send
     match step:
         case "before the transaction":
-            patch.setattr(settlement, "transfer", die)  # the payment's row is written, its money not moved
+            patch.setattr(paying, "transfer", die)  # the payment's row is written, its money not moved
         case "after the transaction":
             patch.setattr(Chain, "send", die)
         case "after sending":

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from django.conf import Settings
 
 from agent.protocol import Benchmarks
 from apps.market.models import Agreement
@@ -16,6 +18,7 @@ from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role, Team, User
 from hive_client import Hive, HiveError
 from hive_client.cli import main
+from tests.billing.wallets_of_tests import WALLET, signed
 from tests.cast import posted_usage
 
 COMPOSE = """
@@ -151,9 +154,10 @@ def test_it_is_refused_as_a_viewer(token: Token, compose: None, owner: User) -> 
 
 
 def test_it_serves_programs(
-    live_server: Any, token: Token, agreement: Agreement, owner: User, node: Node
+    live_server: Any, token: Token, agreement: Agreement, owner: User, node: Node, settings: Settings
 ) -> None:
     """The SDK, one call of each kind."""
+    settings.HIVE_GLM_TOKEN = "0x" + "11" * 20
     posted_usage(agreement)
     with Hive(live_server.url, token(owner)) as sdk:
         deployment = sdk.deploy(COMPOSE, wait=False)
@@ -170,8 +174,11 @@ def test_it_serves_programs(
         assert measured is not None
         assert (measured.down_mbit_s, measured.cpu_all, measured.at.year) == (90.5, None, 2025)
         assert [sdk.draw_up_invoice()] == list(sdk.invoices())
-        budget = next(sdk.budgets())
-        assert sdk.register_wallet(budget, "0x" + "AB" * 20).address == "0x" + "ab" * 20
+        asked = sdk.wallets.message(WALLET.address)
+        assert sdk.wallets.prove(asked.nonce, signed(asked.message)).is_proven
+        assert [each.address for each in next(sdk.budgets()).wallets] == [asked.address]
+        assert [each.address for each in sdk.wallets] == [asked.address]
+        assert sdk.wallets.request(Decimal("2.5")).link.endswith("uint256=2500000000000000000")
         assert [each.id for each in sdk.agreements()] == [each.agreement for each in sdk.usage()]
         made = sdk.issue_token("ci", valid_days=1)
         sdk.revoke_token(made)

@@ -19,6 +19,7 @@ SHARED = {
     "nodes:enrol",
     "nodes:detail",
     "bees:list",
+    "bees:disputes",
 }
 """The same for every member of any team: the market of nodes."""
 BY_POST = {
@@ -27,7 +28,14 @@ BY_POST = {
     "deployments:start",
     "deployments:scale",
     "billing:draw-up",
-    "billing:add-wallet",
+    "billing:ask-proof",
+    "billing:prove-wallet",
+    "bees:dispute-say",
+    "bees:dispute-accept",
+    "bees:dispute-reply",
+    "billing:withdraw",
+    "billing:confirm-withdrawal",
+    "billing:cancel-withdrawal",
     "nodes:enrol",
     "teams:create-token",
     "teams:revoke-token",
@@ -67,18 +75,35 @@ def pages(scenery: Scenery) -> list[Page]:
     team, plan = {"slug": scenery.team.slug}, {"pk": scenery.plan.pk}
     deployment = {"pk": scenery.deployment.pk}
     kwargs |= dict.fromkeys(
-        ["team", "deployments:list", "deployments:new", "billing:overview", "billing:draw-up"], team
+        [
+            "team",
+            "deployments:list",
+            "deployments:new",
+            "billing:overview",
+            "billing:draw-up",
+            "billing:statement",
+        ],
+        team,
     )
-    kwargs |= dict.fromkeys(["billing:add-wallet", "teams:settings", "teams:create-token"], team)
+    kwargs |= dict.fromkeys(["teams:settings", "teams:create-token"], team)
+    kwargs |= dict.fromkeys(["billing:wallets", "billing:ask-proof", "billing:prove-wallet"], team)
+    kwargs["billing:withdraw"] = team
+    withdrawal = {"pk": scenery.team.budgets.get().withdrawals.get().pk}
+    kwargs |= dict.fromkeys(["billing:confirm-withdrawal", "billing:cancel-withdrawal"], withdrawal)
     kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
     kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], plan)
     kwargs["deployments:scale"] = {"pk": scenery.service.pk}
     replica = {"pk": scenery.replica.pk}
     kwargs |= dict.fromkeys(["deployments:console", "deployments:logs", "deployments:log-text"], replica)
     kwargs["billing:invoice"] = {"pk": scenery.invoice.pk}
+    kwargs["billing:invoice-file"] = {"pk": scenery.invoice.pk, "form": "csv"}
+    kwargs["billing:credit-note-file"] = {"pk": scenery.invoice.credit_notes.get().pk, "form": "json"}
     kwargs["market:node"] = {"node_id": scenery.nodes[0].pk}
     kwargs["nodes:detail"] = {"node_id": scenery.nodes[0].pk}
     kwargs["bees:detail"] = {"node_id": scenery.nodes[0].pk}
+    dispute = {"pk": scenery.dispute.pk}
+    kwargs |= dict.fromkeys(["bees:dispute", "bees:dispute-say", "bees:dispute-accept"], dispute)
+    kwargs["bees:dispute-reply"] = dispute
     kwargs["agreement"] = {"pk": scenery.agreement.pk}
     kwargs["teams:revoke-token"] = {"pk": scenery.token.pk}
     kwargs |= dict.fromkeys(["keys:list", "keys:create"], team)

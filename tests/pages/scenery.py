@@ -15,15 +15,19 @@ from django.db import models
 from django.utils import timezone
 
 from apps.billing.budgeting import open_budget
+from apps.billing.disputing import object_to, take_up
 from apps.billing.holding import place_hold
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.invoicing import crediting, draw_up_invoice
 from apps.billing.models import (
     Account,
     AccountKind,
+    BillingDetails,
     Budget,
     ChainBlock,
     ChainTransfer,
     DebitNote,
+    DebitNoteState,
+    Dispute,
     EdgeTraffic,
     Hold,
     Invoice,
@@ -32,6 +36,8 @@ from apps.billing.models import (
     TransferKind,
     UsageRecord,
     Wallet,
+    WalletProof,
+    Withdrawal,
 )
 from apps.billing.posting import house_account, payable_account, transfer
 from apps.deployments.models import (
@@ -110,6 +116,7 @@ class Scenery:
     invoice: Invoice
     token: ApiToken
     key: KeyPolicy
+    dispute: Dispute
 
 
 def paint(team: Team, user: User) -> Scenery:
@@ -137,9 +144,18 @@ def paint(team: Team, user: User) -> Scenery:
     agreements.append(_healthy(worker, 1, nodes[3], budget))
     _negotiating(worker, 2, nodes[0])
     _stopped(team, user, budget)
+    dispute = _dispute(agreements[1], user)
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
+    BillingDetails.objects.create(
+        team=team,
+        name="The Bakery, Müller & Søn",
+        address="Hauptstraße 7\n10115 Berlin\nGermany",
+        tax_id="DE123456789",
+        taxes=[{"name": "VAT", "percent": "19"}],
+    )
     invoice = draw_up_invoice(team=team, actor=Actor.user(user), until=timezone.now())
+    crediting.credit(invoice, net_glm=invoice.net_glm / 10, actor=Actor.user(user), reason="slow on Tuesday")
     _reputations(agreements)
     plan = _plan(team, user, nodes)
     token, _ = ApiToken.issue(team=team, user=user, name="ci")
@@ -150,7 +166,7 @@ def paint(team: Team, user: User) -> Scenery:
     replica = web.replicas.get(index=1)
     key = _key(team, user, nodes, deployment)
     return Scenery(
-        team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token, key
+        team, user, nodes, budget, deployment, web, replica, agreements[0], plan, invoice, token, key, dispute
     )
 
 
@@ -238,9 +254,34 @@ def _measurements(node: Node, now: datetime) -> None:
     node.save(update_fields=["benchmark"])
 
 
+def _ask_for_some(budget: Budget, proof: WalletProof) -> None:
+    Withdrawal.objects.create(
+        budget=budget,
+        proof=proof,
+        amount=Decimal(2),
+        reason="waits for an owner's confirmation",
+        deadline_at=timezone.now() + timedelta(days=1),
+    )
+
+
+def _prove(wallet: Wallet) -> WalletProof:
+    now = timezone.now()
+    return WalletProof.objects.create(
+        team=wallet.team,
+        wallet=wallet,
+        address=wallet.address,
+        nonce="5f2d",
+        message="hive.example wants you to sign in with your Ethereum account",
+        signature="0x",
+        proven_at=now,
+        expires_at=now,
+    )
+
+
 def _budget(team: Team) -> Budget:
     budget = open_budget(team)
     wallet = Wallet.objects.create(team=team, budget=budget, address=address_of("wallet"))
+    _ask_for_some(budget, _prove(wallet))
     ChainBlock.objects.create(chain_id=settings.HIVE_CHAIN_ID, number=7, hash=hash_of("block 7"))
     ChainTransfer.objects.create(
         chain_id=settings.HIVE_CHAIN_ID,
@@ -472,6 +513,24 @@ def _usage_and_payment(agreement: Agreement) -> None:
         state="paid",
         payment=payment,
     )
+
+
+def _dispute(agreement: Agreement, owner: User) -> Dispute:
+    """Of studio, which asks for a little more than was rated; its owner has objected."""
+    month = timezone.now() + timedelta(days=30)
+    debit_note = DebitNote.objects.create(
+        agreement=agreement,
+        sequence=1,
+        usage_hash=hash_of("disputed"),
+        amount=Decimal("0.00042"),
+        signature="0x",
+        reason="asks 0.00042 GLM, 0 were rated up to report 4: 0.00042 too much",
+        deadline_at=month,
+        state=DebitNoteState.DISPUTED,
+    )
+    dispute = take_up(debit_note)
+    object_to(dispute, user=owner, text="It ran for those six minutes: the journal has every one of them.")
+    return dispute
 
 
 def _post(agreement: Agreement, amount_glm: Decimal) -> None:

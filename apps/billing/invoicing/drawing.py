@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Min, QuerySet, Sum
+from django.utils import timezone
 
-from apps.billing.debit_notes import review_debit_notes
 from apps.billing.invoices import Invoice, InvoiceSeries
+from apps.billing.invoicing import taxing
+from apps.billing.invoicing.evidence import evidence_of, hash_of
+from apps.billing.invoicing.naming import Purpose, purposes_of
+from apps.billing.invoicing.paying import collect
+from apps.billing.invoicing.sealing import seal
 from apps.billing.usage import UsageRecord, UsageState
 from apps.market.models import Agreement
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
-
-__all__ = ["NothingToInvoice", "draw_up_invoice", "review_debit_notes"]
 
 
 class NothingToInvoice(ValueError):
@@ -35,7 +39,7 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
     Raises NothingToInvoice, which takes no number, and ValueError when `until` is not after the period's
     start.
     """
-    series = _next_in_series(f"HIVE-{until:%Y}-")
+    series = next_in_series(f"{settings.HIVE_INVOICE_PREFIX}-{until:%Y}-")
     start = since or _period_start(team, until)
     if start >= until:
         raise ValueError(
@@ -46,19 +50,44 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
     # is summed is what was claimed, whatever is posted meanwhile.
     if not _claimable(team, since=since, until=until).update(invoice=invoice_id):
         raise NothingToInvoice(_nothing(team, since=since))
-    lines = _lines(UsageRecord.objects.filter(invoice=invoice_id))
-    invoice = Invoice.objects.create(
-        id=invoice_id,
-        number=str(series),
+    lines = _lines(UsageRecord.objects.filter(invoice=invoice_id), invoice_id)
+    invoice = _invoice(team, lines, number=str(series), start=start, until=until, pk=invoice_id)
+    invoice.save(force_insert=True)
+    seal(invoice)
+    reason = f"{plain(invoice.total_glm)} GLM from {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S}"
+    AuditLine.write(invoice, before="", after="drawn up", actor=actor, reason=reason)
+    collect(invoice)
+    return invoice
+
+
+def _invoice(
+    team: Team, lines: list[dict[str, Any]], *, number: str, start: datetime, until: datetime, pk: uuid.UUID
+) -> Invoice:
+    """Not saved yet. What was used is paid already; the taxes on it are due."""
+    details, now = taxing.details_of(team), timezone.now()
+    net_glm = sum((Decimal(line["cost_glm"]) for line in lines), ZERO)
+    taxes = taxing.taxes_on(net_glm, taxing.rates_of(details))
+    tax_glm = taxing.sum_of(taxes)
+    due_at = now + timedelta(days=settings.HIVE_INVOICE_DUE_DAYS if tax_glm else 0)
+    return Invoice(
+        id=pk,
+        number=number,
         team=team,
         period_start=start,
         period_end=until,
-        total_glm=sum((Decimal(line["cost_glm"]) for line in lines), ZERO),
+        net_glm=net_glm,
+        tax_glm=tax_glm,
+        total_glm=net_glm + tax_glm,
         lines=lines,
+        taxes=taxes,
+        issuer=taxing.issuer(),
+        customer=taxing.customer(details),
+        note=details.note,
+        issued_at=now,
+        due_at=due_at,
+        deadline_at=due_at,
+        reason="taxes are due",
     )
-    reason = f"{plain(invoice.total_glm)} GLM from {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S}"
-    AuditLine.write(invoice, before="", after="drawn up", actor=actor, reason=reason)
-    return invoice
 
 
 def _nothing(team: Team, *, since: datetime | None) -> str:
@@ -68,7 +97,7 @@ def _nothing(team: Team, *, since: datetime | None) -> str:
     return f"nothing was used since {latest}" if latest else "nothing was used yet"
 
 
-def _next_in_series(prefix: str) -> InvoiceSeries:
+def next_in_series(prefix: str) -> InvoiceSeries:
     """Take the next number. The row stays locked to the commit: a number that is not used is not taken."""
     InvoiceSeries.objects.bulk_create([InvoiceSeries(prefix=prefix)], ignore_conflicts=True)
     series = InvoiceSeries.objects.select_for_update().get(prefix=prefix)
@@ -89,7 +118,7 @@ def _claimable(team: Team, *, since: datetime | None, until: datetime) -> QueryS
     return posted if since is None else posted.filter(ended_at_ms__gt=_ms(since))
 
 
-def _lines(records: QuerySet[UsageRecord]) -> list[dict[str, Any]]:
+def _lines(records: QuerySet[UsageRecord], invoice_id: uuid.UUID) -> list[dict[str, Any]]:
     sums = records.values("agreement").annotate(
         running_ms=Sum("billed_running_ms"),
         cpu_ms=Sum("billed_cpu_ms"),
@@ -101,18 +130,36 @@ def _lines(records: QuerySet[UsageRecord]) -> list[dict[str, Any]]:
     by_agreement = {each["agreement"]: each for each in sums}
     newest = records.order_by("agreement_id", "-sequence").distinct("agreement_id")
     heads = dict(newest.values_list("agreement", "hash"))
-    agreements = (
-        Agreement.objects.filter(pk__in=by_agreement).select_related("demand", "node").order_by("created_at")
-    )
-    return [_line(agreement, by_agreement[agreement.pk], heads[agreement.pk]) for agreement in agreements]
+    purposes = purposes_of(list(by_agreement))
+    agreements = Agreement.objects.filter(pk__in=by_agreement).select_related("demand", "node", "team")
+    lines = [
+        _line(
+            agreement,
+            by_agreement[agreement.pk],
+            heads[agreement.pk],
+            purposes[agreement.pk],
+            hash_of(
+                evidence_of(
+                    agreement, invoice_id=invoice_id, until_sequence=by_agreement[agreement.pk]["last"]
+                )
+            ),
+        )
+        for agreement in agreements.order_by("created_at")
+    ]
+    return sorted(lines, key=lambda line: (line["deployment"], line["service"], line["node_name"]))
 
 
-def _line(agreement: Agreement, used: Mapping[str, Any], head_hash: str) -> dict[str, Any]:
+def _line(
+    agreement: Agreement, used: Mapping[str, Any], head_hash: str, purpose: Purpose, evidence_hash: str
+) -> dict[str, Any]:
     """One agreement as it stands on the invoice. Seconds, bytes and GLM are exact; GLM is text."""
     price = agreement.price
     return {
         "agreement": str(agreement.pk),
         "reference": agreement.demand.reference,
+        "deployment": purpose.deployment,
+        "service": purpose.service,
+        "replica": purpose.replica,
         "what": agreement.image,
         "runtime": agreement.runtime,
         "node": agreement.node_id,
@@ -132,6 +179,7 @@ def _line(agreement: Agreement, used: Mapping[str, Any], head_hash: str) -> dict
         "first_sequence": used["first"],
         "last_sequence": used["last"],
         "chain_head": head_hash,
+        "evidence_hash": evidence_hash,
     }
 
 

@@ -1,0 +1,92 @@
+"""What an invoice asks on top of what was prepaid: taken from the team's budget as soon as it is there."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.budgeting import open_budget
+from apps.billing.invoices import UNPAID, Invoice, InvoiceState
+from apps.billing.ledger import AccountKind, TransferKind
+from apps.billing.posting import InsufficientFunds, house_account, transfer
+from apps.money import plain
+from apps.teams.audit import Actor
+from apps.teams.states import StateError
+
+log = logging.getLogger("hive.billing")
+
+COLLECTING = Actor.queen("invoicing")
+
+
+def collect_due() -> int:
+    """Try every unpaid invoice, the oldest first. Returns how many are paid now."""
+    unpaid = Invoice.objects.filter(state__in=UNPAID).order_by("issued_at").select_related("team")
+    return sum(collect(invoice) for invoice in unpaid[:1000])
+
+
+@transaction.atomic
+def collect(invoice: Invoice) -> bool:
+    """Pay what is due from the team's main budget, all of it or nothing. True when it is paid now."""
+    current = Invoice.objects.select_for_update().get(pk=invoice.pk)
+    if current.is_terminal:
+        return False
+    try:
+        reason = _take(current) if current.due_glm else "prepaid, and nothing more is due"
+    except InsufficientFunds as shortage:
+        log.info("invoice %s waits: %s", current.number, shortage)
+        return False
+    _paid(current, actor=COLLECTING, reason=reason)
+    invoice.refresh_from_db()
+    return True
+
+
+@transaction.atomic
+def paid_otherwise(invoice: Invoice, *, actor: Actor, reason: str) -> None:
+    """An operator has seen the money elsewhere, on a bank account for one: the ledger has no part in it.
+
+    Raises StateError when nothing is due.
+    """
+    current = Invoice.objects.select_for_update().get(pk=invoice.pk)
+    if current.is_terminal:
+        raise StateError(f"{current} is paid")
+    _paid(current, actor=actor, reason=reason)
+    invoice.refresh_from_db()
+
+
+def nothing_is_due(invoice: Invoice, *, actor: Actor, reason: str) -> None:
+    """A (locked) invoice of which all that was due is credited."""
+    _paid(invoice, actor=actor, reason=reason)
+
+
+def _take(invoice: Invoice) -> str:
+    """Returns what was done."""
+    transfer(
+        key=f"invoice:{invoice.pk}:tax",
+        kind=TransferKind.TAX,
+        debit=open_budget(invoice.team).available,
+        credit=house_account(AccountKind.TAXES),
+        amount_glm=invoice.due_glm,
+        reference=f"invoice:{invoice.number}",
+    )
+    return f"{plain(invoice.due_glm)} GLM of taxes paid from the budget"
+
+
+def _paid(invoice: Invoice, *, actor: Actor, reason: str) -> None:
+    paid_glm = invoice.paid_glm + invoice.due_glm
+    invoice.move_to(InvoiceState.PAID, actor=actor, reason=reason, paid_glm=paid_glm)
+
+
+def mark_overdue() -> int:
+    """Invoices whose due date has passed. Returns how many."""
+    now = timezone.now()
+    late = Invoice.objects.filter(state=InvoiceState.ISSUED, deadline_at__lte=now).select_related("team")
+    for invoice in (found := list(late[:1000])):
+        invoice.move_to(
+            InvoiceState.OVERDUE,
+            actor=COLLECTING,
+            reason=f"{plain(invoice.due_glm)} GLM were due on {invoice.due_at:%Y-%m-%d}",
+            deadline_at=now,  # the first reminder goes out at once
+        )
+    return len(found)

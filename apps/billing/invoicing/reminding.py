@@ -1,0 +1,108 @@
+"""Reminders of what is overdue: by mail, each more earnest than the last, and then the team is suspended.
+
+The overdue invoice's deadline is the next step's. A mail is sent before the step is committed: when it can't
+be sent, the step is taken again later; when the commit fails after it, the same reminder comes twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.invoices import Invoice, InvoiceState
+from apps.billing.invoicing.paying import COLLECTING
+from apps.billing.invoicing.taxing import details_of
+from apps.billing.suspending import lift, suspend
+from apps.money import plain
+from apps.teams.audit import AuditLine
+from apps.teams.models import Role, Team
+
+log = logging.getLogger("hive.billing")
+
+LEVELS = ("A reminder", "A second reminder", "The last reminder")
+
+
+def remind_due(*, now: datetime | None = None) -> int:
+    """Take the next step with each overdue invoice whose step is due. Returns how many steps were taken."""
+    now = now or timezone.now()
+    due = Invoice.objects.filter(state=InvoiceState.OVERDUE, deadline_at__lte=now)
+    return sum(_tried(pk, now=now) for pk in due.values_list("pk", flat=True)[:500])
+
+
+def lift_paid() -> int:
+    """Lift the suspensions of teams that owe nothing that is overdue any more. Returns how many."""
+    suspended = Team.objects.filter(billing_details__suspended_at__isnull=False)
+    free = list(suspended.exclude(invoices__state=InvoiceState.OVERDUE))
+    for team in free:
+        lift(team, actor=COLLECTING, reason="nothing is overdue any more")
+    return len(free)
+
+
+def _tried(pk: UUID, *, now: datetime) -> bool:
+    """One mail that can't be sent holds up no other."""
+    try:
+        return _step(pk, now=now)
+    except OSError:  # SMTPException is one
+        log.exception("the reminder of invoice %s can't be sent; it is tried again", pk)
+        return False
+
+
+@transaction.atomic
+def _step(pk: UUID, *, now: datetime) -> bool:
+    rows = Invoice.objects.select_for_update(skip_locked=True, of=("self",)).select_related("team")
+    invoice = rows.filter(pk=pk, state=InvoiceState.OVERDUE, deadline_at__lte=now).first()
+    if invoice is None:
+        return False
+    if invoice.reminders < len(LEVELS):
+        _remind(invoice)
+    else:
+        because = f"invoice {invoice} over {plain(invoice.due_glm)} GLM was due on {invoice.due_at:%Y-%m-%d}"
+        suspend(invoice.team, actor=COLLECTING, because=because)
+    invoice.deadline_at = now + timedelta(days=settings.HIVE_REMINDER_DAYS)
+    invoice.save(update_fields=["reminders", "deadline_at"])
+    return True
+
+
+def _remind(invoice: Invoice) -> None:
+    subject = f"{LEVELS[invoice.reminders]}: invoice {invoice}"
+    invoice.reminders += 1
+    text = _text(invoice)
+    to = _addresses(invoice.team)
+    AuditLine.write(
+        invoice,
+        before=invoice.state,
+        after=f"reminder {invoice.reminders}",
+        actor=COLLECTING,
+        reason=f"{plain(invoice.due_glm)} GLM are due; told {', '.join(to) or 'nobody: no address is known'}",
+    )
+    if to:
+        send_mail(subject, text, settings.HIVE_INVOICE_EMAIL or None, to)
+
+
+def _text(invoice: Invoice) -> str:
+    left = len(LEVELS) - invoice.reminders
+    next_step = (
+        f"The next reminder follows in {settings.HIVE_REMINDER_DAYS:g} days."
+        if left
+        else f"If it is not paid in {settings.HIVE_REMINDER_DAYS:g} days, the team is suspended: nothing new"
+        " is placed, and what runs ends with its lease."
+    )
+    return (
+        f"Invoice {invoice} of {invoice.issued_at:%Y-%m-%d}: {plain(invoice.due_glm)} GLM were due on"
+        f" {invoice.due_at:%Y-%m-%d}.\n\n"
+        f"It is taken from the main budget of {invoice.team.name} as soon as that has it.\n{next_step}\n\n"
+        f"{settings.HIVE_PORTAL_URL}/invoices/{invoice.pk}/\n"
+    )
+
+
+def _addresses(team: Team) -> list[str]:
+    if email := details_of(team).email:
+        return [email]
+    owners = team.users.filter(memberships__team=team, memberships__role=Role.OWNER)
+    return [each for each in owners.values_list("email", flat=True) if each]

@@ -1,0 +1,187 @@
+"""A stranger's deposit goes back to its sender, once, whatever is killed or reorganised, on a real anvil."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from apps.billing import paying
+from apps.billing.chain import Chain, ChainUnreachable
+from apps.billing.models import AccountKind, ChainTransfer, Payment, PaymentState
+from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
+from apps.billing.reconciliation import reconcile
+from apps.billing.settlement import fail_payment
+from apps.billing.stray import credit_stray_deposit, return_stray_deposit
+from apps.billing.wallets import register_wallet
+from apps.billing.watcher import watch_chain
+from apps.nodes.queen import queen_address
+from apps.teams.audit import Actor, AuditLine
+from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+from tests.billing.wallets_of_tests import WALLET
+
+pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+
+OTTO = Actor("user", "otto")
+SENDER = WALLET.address.lower()
+
+
+class Killed(BaseException):
+    """What a SIGKILL would be, if it could be caught by a test."""
+
+
+def suspense():
+    return balance(house_account(AccountKind.SUSPENSE))
+
+
+@pytest.fixture
+def stray(anvil):
+    """3 GLM of a stranger, final."""
+    anvil.glm.deposit(WALLET, queen_address(), Decimal(3))
+    anvil.grow(FINALITY)
+    assert suspense() == 3
+    return ChainTransfer.objects.get()
+
+
+@pytest.fixture(autouse=True)
+def books_agree(anvil):
+    yield
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+def send_back(deposit):
+    return return_stray_deposit(deposit, actor=OTTO, reason="asked for")
+
+
+def settled(anvil):
+    """Let chain and watcher finish: the sender has it back, exactly once."""
+    for _ in range(2):
+        Payment.objects.update(retry_at=timezone.now())
+        watch_chain()
+        anvil.grow(FINALITY)
+    assert Payment.objects.exclude(state=PaymentState.FAILED).get().state == PaymentState.FINAL
+    assert anvil.glm_of(SENDER) == 3
+    assert suspense() == balance(house_account(AccountKind.IN_FLIGHT)) == 0
+    result = reconcile()
+    assert (result.agrees, result.chain_balance_glm) == (True, 0)
+
+
+def test_it_sends_it_back_and_says_who_decided(anvil, stray):
+    payment = send_back(stray)
+    assert (payment.purpose, payment.recipient, payment.amount) == ("return", SENDER, 3)
+    assert (suspense(), balance(house_account(AccountKind.IN_FLIGHT))) == (0, 3)
+    line = AuditLine.objects.get(actor="user:otto")
+    assert (line.before, line.after, line.reason) == (
+        "in suspense",
+        "returned",
+        f"3 GLM to {SENDER}: asked for",
+    )
+    settled(anvil)
+
+
+def test_it_sends_it_back_once(anvil, stray, team):
+    send_back(stray)
+    register_wallet(team, SENDER)
+    for verb in (return_stray_deposit, credit_stray_deposit):
+        with pytest.raises(ValueError, match="it was returned already"):
+            verb(stray, actor=OTTO, reason="again")
+    settled(anvil)
+
+
+def test_it_sends_nothing_back_that_was_credited(anvil, stray, team):
+    budget = register_wallet(team, SENDER).budget
+    credit_stray_deposit(stray, actor=OTTO, reason="asked for")
+    with pytest.raises(ValueError, match="it was credited already"):
+        send_back(stray)
+    assert budget.available_glm == 3
+
+
+def test_it_sends_nothing_back_that_may_still_leave_the_chain(anvil):
+    anvil.glm.deposit(WALLET, queen_address(), Decimal(3))
+    anvil.grow(CONFIRMATIONS)
+    with pytest.raises(ValueError, match="must be final first"):
+        send_back(ChainTransfer.objects.get())
+
+
+def test_it_sends_no_teams_deposit_back(anvil, team):
+    register_wallet(team, SENDER)
+    anvil.glm.deposit(WALLET, queen_address(), Decimal(3))
+    anvil.grow(FINALITY)
+    with pytest.raises(ValueError, match="nothing of it lies in suspense"):
+        send_back(ChainTransfer.objects.get())
+
+
+def test_it_changes_nothing_while_the_chain_is_silent(anvil, stray, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "price_of_transfer", silent)
+        with pytest.raises(ValueError, match="can't take it now"):
+            send_back(stray)
+    assert (suspense(), Payment.objects.count()) == (3, 0)
+    send_back(stray)
+    settled(anvil)
+
+
+def silent(*args, **kwargs):
+    raise ChainUnreachable("gone")
+
+
+@pytest.mark.parametrize("step", ["before the transaction", "after the transaction", "after sending"])
+def test_it_sends_it_back_once_though_killed(anvil, stray, monkeypatch, step):
+    with monkeypatch.context() as patch:
+        kill_at(step, patch)
+        with pytest.raises(Killed):
+            send_back(stray)
+    if step == "before the transaction":
+        assert (suspense(), Payment.objects.count()) == (3, 0)
+        send_back(stray)
+    else:
+        with pytest.raises(ValueError, match="it was returned already"):
+            send_back(stray)
+    settled(anvil)
+
+
+def kill_at(step, patch):
+    def die(*args, **kwargs):
+        raise Killed
+
+    def send_and_die(chain, raw):
+        send(chain, raw)
+        raise Killed
+
+    send = Chain.send
+    match step:
+        case "before the transaction":
+            patch.setattr(paying, "transfer", die)  # the payment's row is written, its money not moved
+        case "after the transaction":
+            patch.setattr(Chain, "send", die)
+        case "after sending":
+            patch.setattr(Chain, "send", send_and_die)
+
+
+def test_it_sends_it_again_when_its_block_is_gone(anvil, stray):
+    payment = send_back(stray)
+    anvil.grow(CONFIRMATIONS - 1)
+    anvil.reorganise(CONFIRMATIONS)
+    watch_chain()
+    payment.refresh_from_db()
+    assert (payment.state, payment.block_number) == (PaymentState.SENT, None)
+    settled(anvil)
+
+
+def test_it_may_be_decided_anew_when_the_payment_failed(anvil, stray, monkeypatch):
+    monkeypatch.setattr("apps.billing.stray.push_one", lambda chain, payment: None)
+    fail_payment(send_back(stray), reason="its nonce is gone")
+    assert suspense() == 3
+    monkeypatch.undo()
+    send_back(stray)
+
+
+def test_the_database_lets_no_deposit_be_returned_twice(anvil, stray):
+    payment = send_back(stray)
+    payment.pk, payment.nonce, payment.tx_hash = None, payment.nonce + 1, "0xother"
+    payment.id = Payment._meta.pk.get_default()
+    payment.deadline_at = timezone.now() + timedelta(hours=1)
+    with pytest.raises(DatabaseError, match="stray_deposit_returned_once"), transaction.atomic():
+        payment.save(force_insert=True)
