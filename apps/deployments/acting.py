@@ -92,7 +92,7 @@ def _expected_price(replica: Replica, need: Need, quoting: Quoting) -> tuple[Dec
     if planned is not None:
         return planned, ""
     quote = quoting.quote_for(replica, need)
-    limit = need.max_price_per_hour_glm
+    limit = replica.runs.max_price_per_hour_glm  # what the plan said is no price to hold while nobody asks it
     return limit if quote.price_per_hour_glm is None else quote.price_per_hour_glm, quote.reason
 
 

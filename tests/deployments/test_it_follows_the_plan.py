@@ -156,9 +156,8 @@ def test_it_waits_rather_than_pay_much_more_than_the_plan_said(hive: Hive, plan:
     deployment = apply_plan(plan, actor=TESTER)
     hive.turn(2)
     assert active(deployment) == [] and not Agreement.objects.exists()
-    planned = {Decimal(one["price_per_hour_glm"]) for one in plan.placements}
-    limits = set(Demand.objects.values_list("max_price_per_hour_glm", flat=True))
-    assert limits == {price * Decimal("1.1") for price in planned}
+    assert all("above the limit of 0.00891 GLM/h" in one.reason for one in replicas(deployment))
+    assert not Hold.objects.exists(), "nothing is held while nobody asks so little"
 
 
 def test_it_takes_what_is_little_dearer_than_the_plan_said(hive: Hive, plan: Plan) -> None:

@@ -197,7 +197,7 @@ class HiveDefaults(Section):
     """`x-hive`, at the top of the file for every service in it, or in one service."""
 
     runtime: Annotated[list[str] | None, PlainValidator(_runtimes)] = None
-    max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
+    max_price_per_hour: Annotated[Decimal | None, PlainValidator(values.price_per_hour_glm)] = None
     max_start_price: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
     max_egress_price: Annotated[Decimal | None, PlainValidator(values.price_glm)] = None
     benchmarks: Benchmarks = Benchmarks()

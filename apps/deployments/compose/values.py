@@ -183,8 +183,12 @@ def _size_gib(value: Any) -> Decimal:
     return Decimal(match[1]) * Decimal(1024) ** _SIZE_POWERS[match[2].lower()] / _GIB
 
 
-def price_glm(value: Any) -> Decimal:
-    price = decimal(value, what='GLM such as "0.05"')
+def price_per_hour_glm(value: Any) -> Decimal:
+    return price_glm(value, what='GLM per hour such as "0.05"')
+
+
+def price_glm(value: Any, what: str = 'GLM such as "0.05"') -> Decimal:
+    price = decimal(value, what=what)
     if not 0 < price < 10**9:
         raise expected("a price above 0", value)
     exponent = price.as_tuple().exponent
