@@ -96,7 +96,7 @@ def test_an_operator_credits_a_strangers_deposit_once_its_wallet_is_known(anvil,
     send(anvil, "1")
     anvil.grow(CONFIRMATIONS)
     stray = ChainTransfer.objects.get()
-    refused(stray, "it is confirmed: only a final deposit can be credited")
+    refused(stray, "it is confirmed: it must be final first")
     anvil.grow(FINALITY)
     stray.refresh_from_db()
     refused(stray, "is no team's wallet: register it first")
