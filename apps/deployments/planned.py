@@ -15,6 +15,7 @@ from agent.protocol import Price
 from apps.deployments.models import Deployment, Plan
 from apps.deployments.replicas import Replica
 from apps.market.needs import Need
+from apps.market.placing.conditions import HOURS_OF_A_START
 from apps.market.placing.offers import live_offers
 from apps.money import round_glm
 from apps.nodes.models import Offer
@@ -59,7 +60,9 @@ def within_plan(replica: Replica, need: Need) -> Need:
     """
     if need.max_price_per_hour_glm is not None or replica.planned_per_hour_glm is None:
         return need
-    return replace(need, max_price_per_hour_glm=round_glm(replica.planned_per_hour_glm * LEEWAY))
+    limit = round_glm(replica.planned_per_hour_glm * LEEWAY)
+    start = round_glm(limit * HOURS_OF_A_START) if need.max_start_glm is None else need.max_start_glm
+    return replace(need, max_price_per_hour_glm=limit, max_start_glm=start)
 
 
 def planned_price(replica: Replica, need: Need) -> Decimal | None:
