@@ -1,9 +1,11 @@
 """What every test may use. Servers are started when the first test asks for them."""
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -12,6 +14,12 @@ from tests import settings
 from tests.needs import need
 
 pytest_plugins = ["tests.cast"]
+
+# Where everybody's work is judged, the same examples each time: new ones are found at the desk, where each
+# run draws others.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """A plan's price is the price of the agreements if it is applied at once, whatever the book and the file.
 
-New files draw every wish. A file that changes what runs draws no wish that is `required`: such replicas move
-one after the other, and where the next may go depends on who has moved.
+New files draw every wish but `required` affinity. A file that changes what runs draws no wish that is
+`required`: such replicas move one after the other, and where the next may go depends on who has moved.
 """
 
 from __future__ import annotations
@@ -186,12 +186,17 @@ def settle(hive: Hive) -> None:
     hive.turn()
 
 
+def patient(wish: Wish) -> Wish:
+    """Who must be beside others waits for them, and whom the plan found no place for may be quicker."""
+    return replace(wish, required=wish.required and not wish.near)
+
+
 DEAR_TO_BEGIN = Machine(threads=3, gib=2, start=19_200_401, cpu_second=6991, second=1155)
 """More than an hour costs, less than a day: allowed where the file has no limit, and by the plan as well."""
 
 
 @BOUNDED
-@given(machines=st.lists(MACHINES, max_size=4), wishes=st.lists(WISHES, max_size=2))
+@given(machines=st.lists(MACHINES, max_size=4), wishes=st.lists(WISHES.map(patient), max_size=2))
 @example(machines=[DEAR_TO_BEGIN], wishes=[])
 def test_what_was_planned_is_agreed_at_the_same_price(
     machines: list[Machine],
@@ -210,9 +215,7 @@ def test_what_was_planned_is_agreed_at_the_same_price(
         settle(hive)
         now = agreed(found)
         transaction.set_rollback(True)
-    assert by_service(now) == by_service(planned(plan))
-    if not any(wish.required and wish.near for wish in wishes):
-        assert now == planned(plan)
+    assert now == planned(plan)
     assert now, "the roomy machine serves somebody"
     assert plan.price_per_hour_glm == round_glm(sum((price for _, price in now.values()), Decimal(0)))
 
@@ -249,5 +252,6 @@ def test_what_was_planned_for_a_running_file_is_agreed_at_the_same_price(
             if (now := agreed(changed)) == planned(plan):
                 break
         transaction.set_rollback(True)
-    assert now == planned(plan)
+    # Which of two siblings gets the one place is not promised while they move one after the other.
+    assert by_service(now) == by_service(planned(plan))
     assert now
