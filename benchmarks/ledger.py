@@ -39,9 +39,9 @@ def _seconds(work: Callable[[], None]) -> float:
 
 
 def _post() -> None:
-    from apps.billing.budgeting import open_budget
-    from apps.billing.ledger import AccountKind, Transfer, TransferKind
-    from apps.billing.posting import house_account, post_all, transfer
+    from apps.billing.budgets.opening import open_budget
+    from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
+    from apps.billing.ledger.posting import house_account, post_all, transfer
     from apps.teams.models import Team
 
     budget = open_budget(Team.objects.create(slug="bench", name="Bench"))

@@ -14,8 +14,8 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
-from apps.billing.wallet_api import WalletViewSet
-from apps.billing.withdrawal_api import WithdrawalViewSet
+from apps.billing.wallets.api import WalletViewSet
+from apps.billing.wallets.withdrawal_api import WithdrawalViewSet
 from apps.deployments.api import DeploymentViewSet, PlanViewSet
 from apps.market.api import AgreementViewSet
 from apps.market.board.api import MarketViewSet

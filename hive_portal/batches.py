@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from agent import protocol
-from apps.billing import metering
+from apps.billing.metering import intake as metering
 from apps.deployments import observing
 from apps.market.negotiating import negotiation
 from apps.nodes import benchmarks, offers, presence, statistics

@@ -12,11 +12,11 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotFound, Valid
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
-from apps.billing.invoicing import NothingToInvoice
-from apps.billing.posting import InsufficientFunds
-from apps.billing.siwe import NotASignature
-from apps.billing.wallets import WalletTaken, WalletUnproven
-from apps.billing.withdrawing import WithdrawalRefused
+from apps.billing.invoicing.drawing import NothingToInvoice
+from apps.billing.ledger.posting import InsufficientFunds
+from apps.billing.wallets.proving import WalletTaken, WalletUnproven
+from apps.billing.wallets.siwe import NotASignature
+from apps.billing.wallets.withdrawing import WithdrawalRefused
 from apps.deployments.applying import PlanExpired, PlanRefused
 from apps.deployments.keyed import KeyForbids
 from apps.deployments.logs import LogUnavailable

@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.billing.chain.proof import PROVEN, latest_proof
+from apps.billing.ledger.posting import ledger_sum
 from apps.billing.models import (
     DebitNote,
     DebitNoteState,
@@ -22,8 +24,6 @@ from apps.billing.models import (
     Payment,
     PaymentState,
 )
-from apps.billing.posting import ledger_sum
-from apps.billing.proof import PROVEN, latest_proof
 from apps.deployments.models import Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.money import plain

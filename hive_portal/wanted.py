@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from agent.protocol import RefusalCode, Refused, Wanted
-from apps.billing.metering import note_acks, usage_acks
+from apps.billing.metering.intake import note_acks, usage_acks
 from apps.deployments.assignments import wanted_assignments
 from apps.market.negotiating.negotiation import agreements_for, proposals_for
 from apps.nodes.models import Node, NodeState

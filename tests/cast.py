@@ -19,9 +19,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
-from apps.billing.budgeting import open_budget
+from apps.billing.budgets.opening import open_budget
+from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.models import AccountKind, Budget, TransferKind, UsageRecord, UsageState
-from apps.billing.posting import house_account, transfer
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.nodes import capacity
 from apps.nodes.models import Listener, Node, NodeState, Offer

@@ -9,9 +9,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from apps.billing.admin_parts import glm_column
-from apps.billing.debit_notes import accept_as_rated
-from apps.billing.holding import release_hold
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.budgets.holding import release_hold
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.models import (
     Budget,
     DebitNote,
@@ -22,7 +21,8 @@ from apps.billing.models import (
     Wallet,
     WalletProof,
 )
-from apps.billing.wallets import register_wallet
+from apps.billing.providers.debit_notes import accept_as_rated
+from apps.billing.wallets.proving import register_wallet
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -158,4 +158,6 @@ class WalletProofAdmin(Shown):
 
 
 # The ledger, the chain and the papers register themselves.
-from apps.billing import dispute_admin, invoices_admin, ledger_admin  # noqa: E402, F401
+from apps.billing.invoicing import admin as invoices_admin  # noqa: E402, F401
+from apps.billing.ledger import admin as ledger_admin  # noqa: E402, F401
+from apps.billing.providers import dispute_admin  # noqa: E402, F401

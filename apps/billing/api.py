@@ -15,10 +15,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import as_file
 from apps.billing.models import Budget, CreditNote, Invoice, UsageRecord
-from apps.billing.wallet_api import WalletSerializer
+from apps.billing.wallets.api import WalletSerializer
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of

@@ -1,29 +1,22 @@
 """The nouns of money. Each lives in a file of its own; this page is their index."""
 
-from apps.billing.billing_details import BillingDetails
-from apps.billing.budgets import Budget, Hold, HoldState
-from apps.billing.chain_models import (
-    ChainBlock,
-    ChainTransfer,
-    ChainTransferState,
-    Payment,
-    PaymentPurpose,
-    PaymentState,
-    Wallet,
+from apps.billing.budgets.models import Budget, Hold, HoldState
+from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
+from apps.billing.invoicing.billing_details import BillingDetails
+from apps.billing.invoicing.models import CreditNote, Invoice, InvoiceSeries, InvoiceState
+from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
+from apps.billing.metering.models import (
+    EdgeTraffic,
+    MeteringFault,
+    MeteringFaultKind,
+    UsageRecord,
+    UsageState,
 )
-from apps.billing.disputes import Dispute, DisputeMessage, DisputeState
-from apps.billing.invoices import (
-    CreditNote,
-    DebitNote,
-    DebitNoteState,
-    Invoice,
-    InvoiceSeries,
-    InvoiceState,
-)
-from apps.billing.ledger import Account, AccountKind, Transfer, TransferKind
-from apps.billing.usage import EdgeTraffic, MeteringFault, MeteringFaultKind, UsageRecord, UsageState
-from apps.billing.wallet_models import WalletProof
-from apps.billing.withdrawal_models import Withdrawal, WithdrawalState
+from apps.billing.providers.disputes import Dispute, DisputeMessage, DisputeState
+from apps.billing.providers.models import DebitNote, DebitNoteState
+from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
+from apps.billing.wallets.models import Wallet, WalletProof
+from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 
 __all__ = [
     "Account",

@@ -5,18 +5,18 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
-from apps.billing.covering import mark_paid_notes
-from apps.billing.debit_notes import review_debit_notes
-from apps.billing.disputing import chase_disputes
-from apps.billing.holding import free_ended_holds
+from apps.billing.budgets.holding import free_ended_holds
+from apps.billing.chain.proof import prove_books
+from apps.billing.chain.watcher import watch_chain
 from apps.billing.invoicing.monthly import draw_up_months
 from apps.billing.invoicing.paying import collect_due, mark_overdue
 from apps.billing.invoicing.reminding import lift_paid, remind_due
-from apps.billing.proof import prove_books
-from apps.billing.rating import rate_usage
-from apps.billing.settlement import pay_providers
-from apps.billing.watcher import watch_chain
-from apps.billing.withdrawing import close_unconfirmed
+from apps.billing.metering.rating import rate_usage
+from apps.billing.providers.covering import mark_paid_notes
+from apps.billing.providers.debit_notes import review_debit_notes
+from apps.billing.providers.disputing import chase_disputes
+from apps.billing.treasury.settlement import pay_providers
+from apps.billing.wallets.withdrawing import close_unconfirmed
 
 
 @shared_task(name="billing.rate_usage")

@@ -1,7 +1,9 @@
 from django.urls import path
 
-from apps.billing import views, wallet_views, withdrawal_views
-from apps.billing.statement_views import statement
+from apps.billing import views
+from apps.billing.ledger.statement_views import statement
+from apps.billing.wallets import views as wallet_views
+from apps.billing.wallets import withdrawal_views
 
 app_name = "billing"
 urlpatterns = [

@@ -12,10 +12,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import FORMS, as_file
+from apps.billing.ledger.movements import movements_of
 from apps.billing.models import CreditNote, Invoice
-from apps.billing.movements import movements_of
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team

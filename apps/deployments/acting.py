@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from apps.billing.holding import extend_hold, place_hold, release_hold
+from apps.billing.budgets.holding import extend_hold, place_hold, release_hold
+from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import Hold
-from apps.billing.posting import InsufficientFunds
 from apps.deployments import assignments, funding, keyed
 from apps.deployments.conduct import note_failure, note_start
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.billing.budgeting import open_budget
+from apps.billing.budgets.opening import open_budget
 from apps.deployments import keyed
 from apps.deployments.acting import begin, placement_deadline
 from apps.deployments.compose.file import MAX_REPLICAS

@@ -13,10 +13,10 @@ from decimal import Decimal
 from django.conf import settings
 from django.db.models import Max
 
-from apps.billing.key_limits import KeyExhausted
+from apps.billing.budgets.key_limits import KeyExhausted
+from apps.billing.invoicing.suspending import TeamSuspended
+from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import Budget, Hold, UsageRecord, UsageState
-from apps.billing.posting import InsufficientFunds
-from apps.billing.suspending import TeamSuspended
 from apps.deployments.manifest import ServiceSpec
 from apps.market.models import Agreement
 from apps.money import plain, round_glm

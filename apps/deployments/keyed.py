@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from agent.protocol import ImageSignature, Permit
 from agent.rules.permits import THE_KEY
-from apps.billing.key_limits import RUNS, KeyExhausted, locked_policy, spend_of, why_beyond
+from apps.billing.budgets.key_limits import RUNS, KeyExhausted, locked_policy, spend_of, why_beyond
 from apps.billing.models import Hold
 from apps.deployments.compose.problems import Problem, place_of
 from apps.deployments.compose.source import Source

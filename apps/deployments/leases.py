@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from apps.billing.posting import InsufficientFunds
+from apps.billing.ledger.posting import InsufficientFunds
 from apps.deployments import funding, keyed
 from apps.deployments.acting import fund
 from apps.deployments.assignments import renewal_at, sweep_lost

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from apps.billing.budgeting import open_budget
+from apps.billing.budgets.opening import open_budget
 from apps.billing.models import Budget
 from apps.nodes.models import Enrolment
 from apps.teams.audit import Actor

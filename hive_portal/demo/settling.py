@@ -7,7 +7,10 @@ from datetime import datetime
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.chain.proof import prove_books
+from apps.billing.chain.reconciliation import reconcile
+from apps.billing.invoicing.drawing import draw_up_invoice
+from apps.billing.ledger.posting import ledger_sum
 from apps.billing.models import (
     DebitNote,
     DebitNoteState,
@@ -17,10 +20,7 @@ from apps.billing.models import (
     UsageRecord,
     UsageState,
 )
-from apps.billing.posting import ledger_sum
-from apps.billing.proof import prove_books
-from apps.billing.reconciliation import reconcile
-from apps.billing.settlement import pay_providers
+from apps.billing.treasury.settlement import pay_providers
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor
 from apps.teams.models import Team

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.billing.key_limits import KeySpend, spends_of
+from apps.billing.budgets.key_limits import KeySpend, spends_of
 from apps.deployments.models import Deployment
 from apps.market.models import KeyPolicy
 from apps.teams.models import Team

@@ -16,8 +16,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
-from apps.billing.disputes import MOST_LETTERS, Dispute, DisputeState
-from apps.billing.disputing import accept_figure, answer, decide, object_to
+from apps.billing.providers.disputes import MOST_LETTERS, Dispute, DisputeState
+from apps.billing.providers.disputing import accept_figure, answer, decide, object_to
 from apps.nodes.reach import own_nodes
 from apps.teams.states import StateError
 

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from apps.billing.disputes import MOST_LETTERS, Dispute, DisputeMessage
-from apps.billing.disputing import accept_figure, answer, decide, object_to
+from apps.billing.providers.disputes import MOST_LETTERS, Dispute, DisputeMessage
+from apps.billing.providers.disputing import accept_figure, answer, decide, object_to
 from apps.teams.rest import Glm, user_of
 from hive_portal.owners.disputes import is_owner, may_answer, reachable_disputes
 

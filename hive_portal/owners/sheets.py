@@ -9,7 +9,14 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from apps.billing.earnings import NOTHING, AgreementEarnings, Earnings, by_agreement, earnings_of, told
+from apps.billing.providers.earnings import (
+    NOTHING,
+    AgreementEarnings,
+    Earnings,
+    by_agreement,
+    earnings_of,
+    told,
+)
 from apps.deployments.models import Assignment, AssignmentState
 from apps.nodes.models import Node
 from hive_portal.owners.facts import facts_of

@@ -10,8 +10,8 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from apps.billing.earnings import NOTHING, earnings_of
 from apps.billing.models import Dispute, DisputeState
+from apps.billing.providers.earnings import NOTHING, earnings_of
 from apps.nodes.models import Node
 from apps.nodes.reach import LIVE_FIRST, own_nodes
 from hive_portal.owners.sheets import agreements_of, sheets_of

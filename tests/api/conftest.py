@@ -11,8 +11,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from apps.billing.budgeting import open_budget
-from apps.billing.disputing import take_up
+from apps.billing.budgets.opening import open_budget
 from apps.billing.models import (
     Budget,
     DebitNote,
@@ -23,6 +22,7 @@ from apps.billing.models import (
     WalletProof,
     Withdrawal,
 )
+from apps.billing.providers.disputing import take_up
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.plans.signing import sign

@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from agent.rules.signers import written
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
 from apps.billing.models import Budget
 from apps.deployments.models import Deployment, Plan
 from apps.market.keys.pace import wait_ms

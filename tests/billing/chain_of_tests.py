@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from django.conf import Settings
 
-from apps.billing import chain
-from apps.billing.watcher import watch_chain
+from apps.billing.chain import client as chain
+from apps.billing.chain.watcher import watch_chain
 from apps.nodes.queen import queen_address
 from hive_portal.stack import ports
 from hive_portal.stack.chain import _program

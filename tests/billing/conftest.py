@@ -13,7 +13,7 @@ from django.utils import timezone
 from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
 from apps.billing.models import Budget, Hold
 from apps.market.models import Agreement
 from apps.nodes.models import Node, NodeSession

@@ -7,14 +7,14 @@ import pytest
 from django.urls import reverse
 
 from apps.billing import tasks
-from apps.billing.holding import extend_hold, place_hold
-from apps.billing.invoicing import draw_up_invoice
+from apps.billing.budgets.holding import extend_hold, place_hold
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.monthly import draw_up_months
 from apps.billing.invoicing.paying import mark_overdue
 from apps.billing.invoicing.reminding import LEVELS, lift_paid, remind_due
+from apps.billing.invoicing.suspending import TeamSuspended, lift, suspend
+from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.models import AccountKind, BillingDetails, Hold, Invoice, InvoiceState
-from apps.billing.posting import house_account, transfer
-from apps.billing.suspending import TeamSuspended, lift, suspend
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
 from tests.cast import posted_usage

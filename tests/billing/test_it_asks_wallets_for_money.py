@@ -6,7 +6,7 @@ import pytest
 import segno
 from eth_utils.address import is_checksum_address, to_checksum_address
 
-from apps.billing.payment_requests import NoChain, request_payment
+from apps.billing.wallets.payment_requests import NoChain, request_payment
 from apps.nodes.queen import queen_address
 
 TOKEN = "0x0b220b82f3ea3b7f6d9a1d8ab58930c064a2b5bf"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.billing.ledger.posting import InsufficientFunds, balance, check_ledger, ledger_sum, transfer
 from apps.billing.models import Account, AccountKind, TransferKind
-from apps.billing.posting import InsufficientFunds, balance, check_ledger, ledger_sum, transfer
 from apps.teams.models import Team
 
 KINDS = [

@@ -6,10 +6,8 @@ from decimal import Decimal
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from apps.billing.invoicing import draw_up_invoice
-from apps.billing.metering import store_usage
-from apps.billing.models import Account, AccountKind, Transfer, TransferKind
-from apps.billing.posting import (
+from apps.billing.invoicing.drawing import draw_up_invoice
+from apps.billing.ledger.posting import (
     InsufficientFunds,
     KeyReused,
     balance,
@@ -20,7 +18,9 @@ from apps.billing.posting import (
     transfer,
     undo,
 )
-from apps.billing.rating import rate_usage
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
+from apps.billing.models import Account, AccountKind, Transfer, TransferKind
 from apps.teams.audit import Actor, AuditLine
 from tests.cast import posted_usage
 

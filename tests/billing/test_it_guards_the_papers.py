@@ -8,10 +8,10 @@ import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 
-from apps.billing.budgets import HoldState
-from apps.billing.debit_notes import store_debit_notes
-from apps.billing.holding import extend_hold, release_hold
+from apps.billing.budgets.holding import extend_hold, release_hold
+from apps.billing.budgets.models import HoldState
 from apps.billing.models import ChainTransfer, InvoiceSeries, Payment, PaymentState
+from apps.billing.providers.debit_notes import store_debit_notes
 from apps.teams.audit import Actor
 from apps.teams.guards import transitions_text
 from apps.teams.states import Stateful

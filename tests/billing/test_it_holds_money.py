@@ -4,11 +4,11 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from apps.billing.holding import extend_hold, free_ended_holds, place_hold, release_hold
-from apps.billing.metering import store_usage
+from apps.billing.budgets.holding import extend_hold, free_ended_holds, place_hold, release_hold
+from apps.billing.ledger.posting import InsufficientFunds, check_ledger, ledger_sum
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import Hold, HoldState
-from apps.billing.posting import InsufficientFunds, check_ledger, ledger_sum
-from apps.billing.rating import rate_usage
 from apps.market.models import AgreementState
 from apps.teams.audit import Actor
 from apps.teams.states import StateError

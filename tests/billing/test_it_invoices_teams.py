@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from apps.billing.invoicing import NothingToInvoice, draw_up_invoice
-from apps.billing.metering import store_usage
+from apps.billing.invoicing.drawing import NothingToInvoice, draw_up_invoice
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import Invoice, InvoiceSeries, UsageRecord
-from apps.billing.rating import rate_usage
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
 from tests.cast import posted_usage

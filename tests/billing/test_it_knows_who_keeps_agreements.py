@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.billing.debit_notes import review_debit_notes, store_debit_notes
-from apps.billing.holding import free_ended_holds
-from apps.billing.metering import store_usage
+from apps.billing.budgets.holding import free_ended_holds
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import DebitNote, Hold, HoldState, UsageRecord
-from apps.billing.rating import rate_usage
+from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
 from apps.market.models import Agreement, FactKind, ReputationFact
 from apps.market.negotiating.agreements import MARKET, terminate
 from apps.market.reputation.dealing import note_loss

@@ -12,8 +12,8 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from apps.billing.holding import extend_hold, place_hold, release_hold
-from apps.billing.key_limits import KeyExhausted, KeySpend, spend_of, spends_of, why_beyond
+from apps.billing.budgets.holding import extend_hold, place_hold, release_hold
+from apps.billing.budgets.key_limits import KeyExhausted, KeySpend, spend_of, spends_of, why_beyond
 from apps.billing.models import Budget, Hold, UsageRecord, UsageState
 from apps.market.models import Agreement, KeyPolicy
 from apps.teams.audit import Actor

@@ -9,16 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.price import percent_of
-from apps.billing.invoicing import draw_up_invoice
 from apps.billing.invoicing.crediting import credit
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.files import as_csv
 from apps.billing.invoicing.naming import Purpose, name_by
 from apps.billing.invoicing.paper import as_pdf
 from apps.billing.invoicing.paying import collect_due, mark_overdue, paid_otherwise
-from apps.billing.metering import store_usage
+from apps.billing.ledger.posting import balance, check_ledger, house_account, transfer
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, BillingDetails, CreditNote, Invoice, InvoiceState
-from apps.billing.posting import balance, check_ledger, house_account, transfer
-from apps.billing.rating import rate_usage
 from apps.teams.audit import Actor
 from apps.teams.states import StateError
 

@@ -8,17 +8,17 @@ from django.utils import timezone
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 
-from apps.billing import paying, settlement
-from apps.billing.chain import Chain, ChainRefused, ChainUnreachable
-from apps.billing.debit_notes import review_debit_notes, store_debit_notes
-from apps.billing.metering import store_usage
+from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable
+from apps.billing.chain.reconciliation import reconcile
+from apps.billing.chain.watcher import watch_chain
+from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum, payable_account
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, DebitNote, DebitNoteState, Payment, PaymentState, Transfer
-from apps.billing.posting import balance, check_ledger, house_account, ledger_sum, payable_account
-from apps.billing.rating import rate_usage
-from apps.billing.reconciliation import reconcile
-from apps.billing.settlement import pay_providers
-from apps.billing.wallets import register_wallet
-from apps.billing.watcher import watch_chain
+from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
+from apps.billing.treasury import paying, settlement
+from apps.billing.treasury.settlement import pay_providers
+from apps.billing.wallets.proving import register_wallet
 from apps.money import to_wei
 from apps.nodes.queen import queen_address, queen_key
 from apps.teams.audit import Actor, AuditLine

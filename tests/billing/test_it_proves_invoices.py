@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import typed_data
-from apps.billing.invoicing import draw_up_invoice
 from apps.billing.invoicing.crediting import credit
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.files import as_json
-from apps.billing.metering import store_usage
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails, EdgeTraffic
-from apps.billing.rating import rate_usage
 from apps.teams.audit import Actor
 from apps.teams.models import Team
 from hive_client.cli import main

@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from eth_account import Account
 
-from apps.billing.posting import house_account, transfer
-from apps.billing.proof import latest_proof, one_instant, prove_books
-from apps.billing.wallets import register_wallet
+from apps.billing.chain.proof import latest_proof, one_instant, prove_books
+from apps.billing.ledger.posting import house_account, transfer
+from apps.billing.wallets.proving import register_wallet
 from apps.nodes.queen import queen_address
 from tests.billing.chain_of_tests import FINALITY
 

@@ -8,8 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from apps.billing.models import Wallet, WalletProof
-from apps.billing.siwe import NotASignature
-from apps.billing.wallets import (
+from apps.billing.wallets.proving import (
     VALID,
     WalletTaken,
     WalletUnproven,
@@ -17,6 +16,7 @@ from apps.billing.wallets import (
     prove_wallet,
     register_wallet,
 )
+from apps.billing.wallets.siwe import NotASignature
 from apps.teams.audit import AuditLine
 from tests.billing.wallets_of_tests import OLGA, OTHER, WALLET, proven, signed
 
@@ -117,7 +117,7 @@ def test_it_proves_what_an_operator_registered(asked, team):
 
 def test_it_forgets_messages_that_nobody_signed(asked, team, monkeypatch):
     in_an_hour = timezone.now() + timedelta(hours=1)
-    monkeypatch.setattr("apps.billing.wallets.timezone.now", lambda: in_an_hour)
+    monkeypatch.setattr("apps.billing.wallets.proving.timezone.now", lambda: in_an_hour)
     ask_for_proof(team=team, address=OTHER.address)
     assert not WalletProof.objects.filter(pk=asked.pk).exists()
 

@@ -5,8 +5,10 @@ from unittest.mock import Mock
 import pytest
 from django.utils import timezone
 
-from apps.billing.holding import free_ended_holds
-from apps.billing.metering import store_debit_notes, store_usage, usage_acks
+from apps.billing.budgets.holding import free_ended_holds
+from apps.billing.ledger.posting import balance, check_ledger, ledger_sum, payable_account, transfer
+from apps.billing.metering.intake import store_debit_notes, store_usage, usage_acks
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import (
     EdgeTraffic,
     Hold,
@@ -16,8 +18,6 @@ from apps.billing.models import (
     TransferKind,
     UsageRecord,
 )
-from apps.billing.posting import balance, check_ledger, ledger_sum, payable_account, transfer
-from apps.billing.rating import rate_usage
 from apps.market.models import AgreementState
 from apps.nodes.models import NodeSession
 from apps.teams.audit import Actor
@@ -85,7 +85,7 @@ def test_it_pays_for_nothing_that_has_not_happened_yet(rate, meter, hold, now):
 
 def test_it_lets_no_agreement_hold_up_the_others(rate, meter, monkeypatch, caplog):
     monkeypatch.setattr(
-        "apps.billing.rating._post", Mock(side_effect=ValueError("year 146140482 is out of range"))
+        "apps.billing.metering.rating._post", Mock(side_effect=ValueError("year 146140482 is out of range"))
     )
     assert [record.state for record in rate(meter.report())] == ["received"]
     assert "can't be rated" in caplog.text
@@ -120,7 +120,7 @@ def test_it_bills_nothing_after_the_lease(rate, meter, hold, agreement):
 def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement, monkeypatch):
     heard_until = ms(agreement.approved_at) + 45_000
     monkeypatch.setattr(
-        "apps.billing.rating.presence.heard_ms",
+        "apps.billing.metering.rating.presence.heard_ms",
         lambda node_id, start, end: max(min(end, heard_until) - start, 0),
     )
     [record] = rate(meter.report())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.billing.siwe import Message, NotAnAddress, NotASignature, address_of, signer_of
+from apps.billing.wallets.siwe import Message, NotAnAddress, NotASignature, address_of, signer_of
 from tests.billing.wallets_of_tests import OTHER, WALLET, signed
 
 AT = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)

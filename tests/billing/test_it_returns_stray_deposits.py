@@ -7,15 +7,15 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from apps.billing import paying
-from apps.billing.chain import Chain, ChainUnreachable
+from apps.billing.chain.client import Chain, ChainUnreachable
+from apps.billing.chain.reconciliation import reconcile
+from apps.billing.chain.watcher import watch_chain
+from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum
 from apps.billing.models import AccountKind, ChainTransfer, Payment, PaymentState
-from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
-from apps.billing.reconciliation import reconcile
-from apps.billing.settlement import fail_payment
-from apps.billing.stray import credit_stray_deposit, return_stray_deposit
-from apps.billing.wallets import register_wallet
-from apps.billing.watcher import watch_chain
+from apps.billing.treasury import paying
+from apps.billing.treasury.settlement import fail_payment
+from apps.billing.wallets.proving import register_wallet
+from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
@@ -171,7 +171,7 @@ def test_it_sends_it_again_when_its_block_is_gone(anvil, stray):
 
 
 def test_it_may_be_decided_anew_when_the_payment_failed(anvil, stray, monkeypatch):
-    monkeypatch.setattr("apps.billing.stray.push_one", lambda chain, payment: None)
+    monkeypatch.setattr("apps.billing.wallets.stray.push_one", lambda chain, payment: None)
     fail_payment(send_back(stray), reason="its nonce is gone")
     assert suspense() == 3
     monkeypatch.undo()

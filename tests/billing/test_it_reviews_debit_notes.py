@@ -5,9 +5,9 @@ import msgspec
 import pytest
 from django.utils import timezone
 
-from apps.billing.covering import mark_paid_notes
-from apps.billing.debit_notes import accept_as_rated, note_acks, review_debit_notes, store_debit_notes
-from apps.billing.metering import store_usage
+from apps.billing.ledger.posting import balance, house_account, payable_account, transfer
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import (
     AccountKind,
     DebitNote,
@@ -16,9 +16,14 @@ from apps.billing.models import (
     MeteringFaultKind,
     Payment,
 )
-from apps.billing.posting import balance, house_account, payable_account, transfer
-from apps.billing.rating import rate_usage
-from apps.billing.settlement import finish_payment
+from apps.billing.providers.covering import mark_paid_notes
+from apps.billing.providers.debit_notes import (
+    accept_as_rated,
+    note_acks,
+    review_debit_notes,
+    store_debit_notes,
+)
+from apps.billing.treasury.settlement import finish_payment
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StateError
 

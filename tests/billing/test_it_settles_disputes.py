@@ -9,10 +9,9 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apps.billing.debit_notes import accept_as_rated, note_acks, review_debit_notes, store_debit_notes
-from apps.billing.disputing import accept_figure, answer, chase_disputes, decide, object_to
-from apps.billing.earnings import by_agreement, earnings_of, told
-from apps.billing.metering import store_usage
+from apps.billing.ledger.posting import balance, check_ledger, house_account, payable_account
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import (
     AccountKind,
     DebitNote,
@@ -21,9 +20,15 @@ from apps.billing.models import (
     DisputeMessage,
     DisputeState,
 )
-from apps.billing.posting import balance, check_ledger, house_account, payable_account
-from apps.billing.rating import rate_usage
-from apps.billing.settlement import finish_payment
+from apps.billing.providers.debit_notes import (
+    accept_as_rated,
+    note_acks,
+    review_debit_notes,
+    store_debit_notes,
+)
+from apps.billing.providers.disputing import accept_figure, answer, chase_disputes, decide, object_to
+from apps.billing.providers.earnings import by_agreement, earnings_of, told
+from apps.billing.treasury.settlement import finish_payment
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import User
 from apps.teams.states import StaleState, StateError

@@ -2,9 +2,9 @@ from decimal import Decimal
 
 import pytest
 
-from apps.billing.metering import store_usage
-from apps.billing.movements import movements_of
-from apps.billing.rating import rate_usage
+from apps.billing.ledger.movements import movements_of
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 
 pytestmark = pytest.mark.django_db
 

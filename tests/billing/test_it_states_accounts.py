@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 from django.urls import reverse
 
-from apps.billing.invoicing import draw_up_invoice
 from apps.billing.invoicing.crediting import credit
-from apps.billing.metering import store_usage
+from apps.billing.invoicing.drawing import draw_up_invoice
+from apps.billing.ledger.statements import as_csv, statement_of
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails
-from apps.billing.rating import rate_usage
-from apps.billing.statements import as_csv, statement_of
 from apps.teams.audit import Actor
 
 pytestmark = pytest.mark.django_db

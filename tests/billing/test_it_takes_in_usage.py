@@ -3,10 +3,10 @@ import uuid
 import msgspec
 import pytest
 
-from apps.billing.faults import MOST_PER_KIND, Fault, write_faults
-from apps.billing.metering import store_usage, usage_acks
+from apps.billing.metering.faults import MOST_PER_KIND, Fault, write_faults
+from apps.billing.metering.intake import store_usage, usage_acks
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
-from apps.billing.rating import rate_usage
 from tests.cast import key_of_bee
 
 pytestmark = pytest.mark.django_db

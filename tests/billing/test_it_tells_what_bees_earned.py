@@ -7,14 +7,14 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from apps.billing.debit_notes import review_debit_notes, store_debit_notes
-from apps.billing.earnings import NOTHING, by_agreement, earnings_of, told
-from apps.billing.holding import place_hold
-from apps.billing.metering import store_usage
+from apps.billing.budgets.holding import place_hold
+from apps.billing.ledger.posting import balance, house_account, payable_account, transfer
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, Hold, Payment, PaymentState, TransferKind
-from apps.billing.posting import balance, house_account, payable_account, transfer
-from apps.billing.rating import rate_usage
-from apps.billing.settlement import confirm_payment, fail_payment, finish_payment
+from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
+from apps.billing.providers.earnings import NOTHING, by_agreement, earnings_of, told
+from apps.billing.treasury.settlement import confirm_payment, fail_payment, finish_payment
 from apps.nodes.models import NodeSession
 from apps.teams.audit import Actor
 from tests.billing.conftest import Meter, ms

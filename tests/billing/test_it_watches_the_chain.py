@@ -6,16 +6,16 @@ from decimal import Decimal
 import pytest
 from eth_account import Account
 
-from apps.billing import watcher
-from apps.billing.chain import Chain, chain
-from apps.billing.depth import deepen
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
+from apps.billing.chain import watcher
+from apps.billing.chain.client import Chain, chain
+from apps.billing.chain.depth import deepen
+from apps.billing.chain.reconciliation import reconcile
+from apps.billing.chain.watcher import watch_chain
+from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum
 from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
-from apps.billing.posting import balance, check_ledger, house_account, ledger_sum
-from apps.billing.reconciliation import reconcile
-from apps.billing.stray import credit_stray_deposit
-from apps.billing.wallets import WalletTaken, register_wallet
-from apps.billing.watcher import watch_chain
+from apps.billing.wallets.proving import WalletTaken, register_wallet
+from apps.billing.wallets.stray import credit_stray_deposit
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
@@ -73,8 +73,8 @@ def test_it_credits_a_deposit_once_however_often_it_is_read(anvil, purse):
 
 
 def test_it_catches_up_in_batches(anvil, purse, monkeypatch):
-    monkeypatch.setattr("apps.billing.watcher.BATCH_BLOCKS", 7)
-    monkeypatch.setattr("apps.billing.watcher.BATCHES_A_TICK", 3)
+    monkeypatch.setattr("apps.billing.chain.watcher.BATCH_BLOCKS", 7)
+    monkeypatch.setattr("apps.billing.chain.watcher.BATCHES_A_TICK", 3)
     send(anvil, "1")
     anvil.mine(40)
     read = watch_chain()

@@ -8,8 +8,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from apps.billing.chain import Chain, ChainUnreachable
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
+from apps.billing.chain.client import Chain, ChainUnreachable
+from apps.billing.chain.reconciliation import reconcile
+from apps.billing.chain.watcher import watch_chain
+from apps.billing.invoicing.suspending import TeamSuspended, lift, suspend
+from apps.billing.ledger.movements import movements_of
+from apps.billing.ledger.posting import InsufficientFunds, balance, check_ledger, house_account, ledger_sum
 from apps.billing.models import (
     AccountKind,
     Invoice,
@@ -19,14 +24,9 @@ from apps.billing.models import (
     Withdrawal,
     WithdrawalState,
 )
-from apps.billing.movements import movements_of
-from apps.billing.posting import InsufficientFunds, balance, check_ledger, house_account, ledger_sum
-from apps.billing.reconciliation import reconcile
-from apps.billing.settlement import fail_payment
-from apps.billing.suspending import TeamSuspended, lift, suspend
-from apps.billing.wallets import ask_for_proof, register_wallet
-from apps.billing.watcher import watch_chain
-from apps.billing.withdrawing import (
+from apps.billing.treasury.settlement import fail_payment
+from apps.billing.wallets.proving import ask_for_proof, register_wallet
+from apps.billing.wallets.withdrawing import (
     WithdrawalRefused,
     cancel_withdrawal,
     close_unconfirmed,
@@ -256,7 +256,7 @@ def test_it_waits_while_the_chain_is_silent(anvil, budget, monkeypatch):
 
 
 def test_what_the_chain_would_not_take_is_back_in_the_budget(budget, monkeypatch):
-    monkeypatch.setattr("apps.billing.withdrawing.push_one", lambda chain, payment: None)
+    monkeypatch.setattr("apps.billing.wallets.withdrawing.push_one", lambda chain, payment: None)
     asked = confirm(ask(budget))
     fail_payment(asked.payment, reason="its nonce is gone")
     asked.refresh_from_db()

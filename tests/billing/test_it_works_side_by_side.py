@@ -8,9 +8,8 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
-from apps.billing.metering import store_usage
-from apps.billing.models import Account, AccountKind, MeteringFault, Payment, TransferKind, UsageRecord
-from apps.billing.posting import (
+from apps.billing.chain.watcher import watch_chain
+from apps.billing.ledger.posting import (
     InsufficientFunds,
     balance,
     check_ledger,
@@ -19,9 +18,10 @@ from apps.billing.posting import (
     payable_account,
     transfer,
 )
-from apps.billing.rating import rate_usage
-from apps.billing.settlement import pay_providers
-from apps.billing.watcher import watch_chain
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
+from apps.billing.models import Account, AccountKind, MeteringFault, Payment, TransferKind, UsageRecord
+from apps.billing.treasury.settlement import pay_providers
 from tests.billing.chain_of_tests import FINALITY
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from apps.billing.models import Wallet
-from apps.billing.wallets import ask_for_proof, prove_wallet
+from apps.billing.wallets.proving import ask_for_proof, prove_wallet
 from apps.teams.audit import Actor
 from apps.teams.models import Team
 

@@ -212,7 +212,7 @@ def test_it_lets_go_of_a_service_that_left_the_file(
 
 
 def test_it_releases_every_hold_in_the_end(running: Deployment, hive: Hive, budget: Budget) -> None:
-    from apps.billing.holding import free_ended_holds
+    from apps.billing.budgets.holding import free_ended_holds
 
     stop(running, actor=TESTER, reason="enough")
     told(hive)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
 from apps.billing.models import Budget, Hold
 from apps.deployments.applying import PlanExpired, PlanRefused, apply_plan, start
 from apps.deployments.manifest import ManifestError

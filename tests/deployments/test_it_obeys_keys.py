@@ -18,7 +18,7 @@ from django.utils import timezone
 from agent.protocol import Permit, RunState
 from agent.rules.permits import THE_KEY
 from agent.rules.signers import written
-from apps.billing.key_limits import spend_of
+from apps.billing.budgets.key_limits import spend_of
 from apps.billing.models import Budget, Hold
 from apps.deployments.applying import apply_plan, scale, stop
 from apps.deployments.assignments import wanted_assignments

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import Budget
-from apps.billing.posting import InsufficientFunds
 from apps.deployments.funding import shortage
 from apps.deployments.models import Deployment
 from apps.deployments.planning import draw_up_plan

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
 from apps.billing.models import Budget, UsageRecord, UsageState
 from apps.deployments.applying import scale
 from apps.deployments.assignments import sweep_lost, wanted_assignments

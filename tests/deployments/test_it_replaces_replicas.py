@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from agent.protocol import RunState
-from apps.billing.holding import place_hold
+from apps.billing.budgets.holding import place_hold
 from apps.billing.models import Budget
 from apps.deployments import reconcile
 from apps.deployments.assignments import sweep_lost, wanted_assignments

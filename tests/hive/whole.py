@@ -35,7 +35,7 @@ CAST = """
 import json
 from decimal import Decimal
 from apps.billing.models import AccountKind, TransferKind
-from apps.billing.posting import house_account, transfer
+from apps.billing.ledger.posting import house_account, transfer
 from hive_portal.demo.people import enrolment_token, gather_cast
 cast = gather_cast()
 transfer(key="tests", kind=TransferKind.DEPOSIT, debit=house_account(AccountKind.TREASURY),

@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from apps.billing.budgeting import open_budget
-from apps.billing.disputing import object_to, take_up
-from apps.billing.holding import place_hold
-from apps.billing.invoicing import crediting, draw_up_invoice
+from apps.billing.budgets.holding import place_hold
+from apps.billing.budgets.opening import open_budget
+from apps.billing.invoicing import crediting
+from apps.billing.invoicing.drawing import draw_up_invoice
+from apps.billing.ledger.posting import house_account, payable_account, transfer
 from apps.billing.models import (
     Account,
     AccountKind,
@@ -39,7 +40,7 @@ from apps.billing.models import (
     WalletProof,
     Withdrawal,
 )
-from apps.billing.posting import house_account, payable_account, transfer
+from apps.billing.providers.disputing import object_to, take_up
 from apps.deployments.models import (
     Assignment,
     Deployment,

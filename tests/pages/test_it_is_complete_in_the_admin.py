@@ -13,8 +13,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.billing.chain.proof import prove_books
 from apps.billing.models import Hold, Invoice, Payment, Transfer, Wallet
-from apps.billing.proof import prove_books
 from apps.deployments.models import Deployment
 from apps.market.models import PricePoint
 from apps.nodes.models import Node, Statistic

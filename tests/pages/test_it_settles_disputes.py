@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps.billing.disputing import chase_disputes
 from apps.billing.models import DebitNote, Dispute, DisputeState, UsageRecord
+from apps.billing.providers.disputing import chase_disputes
 from apps.teams.models import User
 from hive_portal.standing import figures
 from tests.pages.conftest import signed_in

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.billing.earnings import earnings_of
+from apps.billing.providers.earnings import earnings_of
 from apps.deployments.models import Assignment, Service
 from apps.deployments.spread import group_of
 from apps.market.models import Agreement, AgreementState, Demand, DemandState, Proposal

@@ -9,14 +9,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.billing.budgeting import open_budget
-from apps.billing.invoices import CreditNote, Invoice
+from apps.billing.budgets.opening import open_budget
 from apps.billing.invoicing import taxing
 from apps.billing.invoicing.drawing import next_in_series
+from apps.billing.invoicing.models import CreditNote, Invoice
 from apps.billing.invoicing.paying import nothing_is_due
 from apps.billing.invoicing.sealing import seal
-from apps.billing.ledger import AccountKind, TransferKind
-from apps.billing.posting import exact, house_account, transfer
+from apps.billing.ledger.accounts import AccountKind, TransferKind
+from apps.billing.ledger.posting import exact, house_account, transfer
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
 

@@ -13,13 +13,13 @@ from django.db import transaction
 from django.db.models import Max, Min, QuerySet, Sum
 from django.utils import timezone
 
-from apps.billing.invoices import Invoice, InvoiceSeries
 from apps.billing.invoicing import taxing
 from apps.billing.invoicing.evidence import evidence_of, hash_of
+from apps.billing.invoicing.models import Invoice, InvoiceSeries
 from apps.billing.invoicing.naming import Purpose, purposes_of
 from apps.billing.invoicing.paying import collect
 from apps.billing.invoicing.sealing import seal
-from apps.billing.usage import UsageRecord, UsageState
+from apps.billing.metering.models import UsageRecord, UsageState
 from apps.market.models import Agreement
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine

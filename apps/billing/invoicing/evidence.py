@@ -12,7 +12,7 @@ from uuid import UUID
 
 from agent import typed_data
 from agent.protocol import Terms
-from apps.billing.usage import UsageRecord, UsageState
+from apps.billing.metering.models import UsageRecord, UsageState
 from apps.market.models import Agreement
 from apps.money import plain
 

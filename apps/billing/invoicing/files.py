@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 
-from apps.billing.invoices import CreditNote, Invoice
+from apps.billing.invoicing.models import CreditNote, Invoice
 from apps.billing.invoicing.sealing import export_of
 from apps.money import plain
 

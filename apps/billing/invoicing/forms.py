@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.http import HttpResponse
 
-from apps.billing.invoices import CreditNote, Invoice
 from apps.billing.invoicing.files import as_csv, as_json
+from apps.billing.invoicing.models import CreditNote, Invoice
 from apps.billing.invoicing.paper import as_pdf
 
 FORMS: dict[str, tuple[str, Callable[[Invoice | CreditNote], bytes]]] = {

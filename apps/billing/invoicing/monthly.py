@@ -8,9 +8,9 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.billing.invoices import Invoice
 from apps.billing.invoicing.drawing import NothingToInvoice, draw_up_invoice
-from apps.billing.usage import UsageRecord, UsageState
+from apps.billing.invoicing.models import Invoice
+from apps.billing.metering.models import UsageRecord, UsageState
 from apps.teams.audit import Actor
 from apps.teams.models import Team
 

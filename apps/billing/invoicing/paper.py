@@ -16,7 +16,7 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, TextEmphasis, XPos, YPos
 from fpdf.fonts import FontFace
 
-from apps.billing.invoices import CreditNote, Invoice
+from apps.billing.invoicing.models import CreditNote, Invoice
 from apps.money import plain
 
 FONTS = Path(__file__).parent / "fonts"

@@ -7,10 +7,10 @@ import logging
 from django.db import transaction
 from django.utils import timezone
 
-from apps.billing.budgeting import open_budget
-from apps.billing.invoices import UNPAID, Invoice, InvoiceState
-from apps.billing.ledger import AccountKind, TransferKind
-from apps.billing.posting import InsufficientFunds, house_account, transfer
+from apps.billing.budgets.opening import open_budget
+from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceState
+from apps.billing.ledger.accounts import AccountKind, TransferKind
+from apps.billing.ledger.posting import InsufficientFunds, house_account, transfer
 from apps.money import plain
 from apps.teams.audit import Actor
 from apps.teams.states import StateError

@@ -15,10 +15,10 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
-from apps.billing.invoices import Invoice, InvoiceState
+from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.paying import COLLECTING
+from apps.billing.invoicing.suspending import lift, suspend
 from apps.billing.invoicing.taxing import details_of
-from apps.billing.suspending import lift, suspend
 from apps.money import plain
 from apps.teams.audit import AuditLine
 from apps.teams.models import Role, Team

@@ -11,8 +11,8 @@ from typing import Any
 from django.conf import settings
 
 from agent import typed_data
-from apps.billing.invoices import CreditNote, Invoice
 from apps.billing.invoicing.evidence import evidence_of
+from apps.billing.invoicing.models import CreditNote, Invoice
 from apps.market.models import Agreement
 from apps.money import plain
 from apps.nodes.queen import queen_key

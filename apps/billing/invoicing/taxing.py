@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from apps.billing.billing_details import BillingDetails
+from apps.billing.invoicing.billing_details import BillingDetails
 from apps.money import ZERO, percent_of, plain
 from apps.nodes.queen import queen_address
 from apps.teams.models import Team

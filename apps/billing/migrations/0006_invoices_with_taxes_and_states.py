@@ -1,4 +1,4 @@
-import apps.billing.billing_details
+import apps.billing.invoicing.billing_details
 import apps.money
 import django.db.models.deletion
 import django.db.models.expressions
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('address', models.TextField(blank=True, max_length=500)),
                 ('tax_id', models.CharField(blank=True, max_length=40)),
                 ('email', models.EmailField(blank=True, help_text="Where reminders go; else to the team's owners.", max_length=254)),
-                ('taxes', models.JSONField(blank=True, help_text='[{"name": "VAT", "percent": "19"}]; nothing: the usual ones; []: none.', null=True, validators=[apps.billing.billing_details.taxes_are_right])),
+                ('taxes', models.JSONField(blank=True, help_text='[{"name": "VAT", "percent": "19"}]; nothing: the usual ones; []: none.', null=True, validators=[apps.billing.invoicing.billing_details.taxes_are_right])),
                 ('note', models.CharField(blank=True, help_text='Stands on each invoice: “Reverse charge”, and which law says so.', max_length=300)),
                 ('is_monthly', models.BooleanField(default=True, help_text='An invoice is drawn up for each month.')),
                 ('suspended_at', models.DateTimeField(blank=True, editable=False, null=True)),

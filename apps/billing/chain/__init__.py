@@ -1,0 +1,1 @@
+"""The chain as the Hive has seen it: read, reorganised, and held against the ledger."""

@@ -1,0 +1,77 @@
+"""Do the books add up, and does the chain agree? Asked once an hour; an audit line of the treasury tells."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from apps.billing.chain.client import ChainRefused, ChainUnreachable
+from apps.billing.chain.reconciliation import Reconciliation, reconcile
+from apps.billing.ledger.accounts import AccountKind
+from apps.billing.ledger.posting import check_ledger, house_account
+from apps.money import plain
+from apps.teams.audit import Actor, AuditLine
+
+log = logging.getLogger("hive.billing")
+
+PROOF = Actor.queen("proof")
+PROVEN, DIFFERENT, UNPROVEN = "proven", "different", "unproven"
+
+
+def prove_books() -> list[str]:
+    """Prove them and write the result down. Returns what differs, a sentence each."""
+    with one_instant():
+        differences, agreement, trouble = check_ledger(), "the ledger adds up", ""
+        if settings.HIVE_GLM_TOKEN:
+            try:
+                found = reconcile()
+            except (ChainUnreachable, ChainRefused) as error:
+                trouble = f"the chain can't be asked: {error}"
+            else:
+                differences += differences_to_chain(found)
+                agreement = f"ledger and chain agree on {plain(found.ledger_balance_glm)} GLM"
+    for difference in differences:
+        log.error("the books are wrong: %s", difference)
+    if trouble:
+        log.warning("the books are not proven: %s", trouble)
+    AuditLine.write(
+        house_account(AccountKind.TREASURY),
+        before="",
+        after=DIFFERENT if differences else UNPROVEN if trouble else PROVEN,
+        actor=PROOF,
+        reason="; ".join([*differences, trouble] if trouble else differences) or agreement,
+    )
+    return differences
+
+
+def latest_proof() -> AuditLine | None:
+    return AuditLine.objects.filter(noun="account", actor=str(PROOF)).first()
+
+
+def differences_to_chain(found: Reconciliation) -> list[str]:
+    """What the chain says otherwise, one sentence each."""
+    told = []
+    if found.unmatched:
+        told.append(f"{found.unmatched} transfers are either on the chain or in the ledger, not in both")
+    if found.difference_glm:
+        chain, ledger = plain(found.chain_balance_glm), plain(found.ledger_balance_glm)
+        rest = (
+            f"{plain(found.pending_glm)} are on their way: {plain(found.difference_glm)} can't be explained"
+        )
+        told.append(f"the treasury has {chain} GLM on the chain, {ledger} in the ledger, {rest}")
+    return told
+
+
+@contextmanager
+def one_instant() -> Iterator[None]:
+    """What is read inside is of one instant, though money moves meanwhile; not within another transaction."""
+    is_outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if is_outermost:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield

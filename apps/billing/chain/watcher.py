@@ -1,0 +1,170 @@
+"""The chain watcher: reads new blocks, notices reorganisations, and lets what it saw grow from seen to final.
+
+Where it stands is the newest `ChainBlock`. Blocks and their transfers are stored in one transaction, so
+it can be killed anywhere and goes on; each transfer is claimed once by (chain, transaction, log index).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachable, TokenTransfer, chain
+from apps.billing.chain.depth import deepen, revert_after
+from apps.billing.chain.models import ChainBlock, ChainTransfer
+from apps.billing.treasury.settlement import resend_due
+from apps.locks import only_one
+from apps.nodes.queen import queen_address
+
+log = logging.getLogger("hive.chain")
+
+BATCH_BLOCKS = 500
+BATCHES_A_TICK = 20
+CONFIRM_WITHIN = timedelta(hours=1)
+
+_silent: set[str] = set()
+"""Nodes that did not answer when last asked: one line in the log when that begins, one when it ends."""
+
+
+def watch_chain() -> int:
+    """Read what is new, act on what is deep enough, send again what no block has. Returns blocks read.
+
+    Only one worker does so at a time. A node that does not answer costs a line in the log and no more: the
+    next tick goes on where this one stopped.
+    """
+    if not settings.HIVE_GLM_TOKEN:
+        return 0
+    try:
+        with only_one("billing.watch_chain") as mine:
+            read = _watch(chain()) if mine else 0
+    except (ChainUnreachable, ChainRefused) as trouble:
+        _note_trouble(trouble)
+        return 0
+    _note_answer()
+    return read
+
+
+def _watch(chain: Chain) -> int:
+    height = chain.height()
+    _rewind(chain)
+    read = 0
+    for first, last in batches(_read_until() + 1, height):
+        if not _read(chain, first, last, height):
+            break  # the chain changed while it was read: the next tick looks again
+        read += last - first + 1
+    deepen(height=_read_until())
+    resend_due(chain)
+    return read
+
+
+def batches(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Bounded ranges, both ends included; at most `BATCHES_A_TICK` of them."""
+    starts = range(first, last + 1, BATCH_BLOCKS)
+    return ((start, min(start + BATCH_BLOCKS - 1, last)) for start in starts[:BATCHES_A_TICK])
+
+
+def remembered() -> int:
+    """How many blocks' hashes are kept to notice a reorganisation."""
+    return 2 * settings.HIVE_FINALITY
+
+
+def _stored() -> QuerySet[ChainBlock]:
+    return ChainBlock.objects.filter(chain_id=settings.HIVE_CHAIN_ID).order_by("-number")
+
+
+def _read_until() -> int:
+    newest = _stored().first()
+    return newest.number if newest else settings.HIVE_CHAIN_START_BLOCK - 1
+
+
+# -- forwards ---------------------------------------------------------------------------------------------
+
+
+def _read(chain: Chain, first: int, last: int, height: int) -> bool:
+    """Read a range and store it; False when it does not hang together with itself or with what is stored."""
+    newest = [chain.block(number) for number in range(max(first, min(height - remembered(), last)), last + 1)]
+    # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
+    # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
+    transfers = chain.transfers_of(queen_address(), first=first, last=last)
+    blocks = [block for block in newest if block is not None]
+    if len(blocks) != len(newest) or not _hang_together(blocks, transfers):
+        return False
+    _store(blocks, transfers, forget_before=height - remembered())
+    return True
+
+
+def _hang_together(blocks: list[Block], transfers: list[TokenTransfer]) -> bool:
+    hashes = dict(_stored().filter(number=blocks[0].number - 1).values_list("number", "hash"))
+    for block in blocks:
+        if hashes.get(block.number - 1, block.parent_hash) != block.parent_hash:
+            return False
+        hashes[block.number] = block.hash
+    return all(hashes.get(each.block_number, each.block_hash) == each.block_hash for each in transfers)
+
+
+@transaction.atomic
+def _store(blocks: list[Block], transfers: list[TokenTransfer], *, forget_before: int) -> None:
+    _stored().filter(number__lt=min(forget_before, blocks[-1].number)).delete()
+    ChainBlock.objects.bulk_create(
+        ChainBlock(chain_id=settings.HIVE_CHAIN_ID, number=block.number, hash=block.hash) for block in blocks
+    )
+    ChainTransfer.objects.bulk_create([_seen(each) for each in transfers], ignore_conflicts=True)
+
+
+def _seen(each: TokenTransfer) -> ChainTransfer:
+    return ChainTransfer(
+        chain_id=settings.HIVE_CHAIN_ID,
+        tx_hash=each.tx_hash,
+        log_index=each.log_index,
+        block_number=each.block_number,
+        block_hash=each.block_hash,
+        sender=each.sender,
+        recipient=each.recipient,
+        amount=each.amount_glm,
+        reason=f"in block {each.block_number}",
+        deadline_at=timezone.now() + CONFIRM_WITHIN,
+    )
+
+
+# -- backwards --------------------------------------------------------------------------------------------
+
+
+def _rewind(chain: Chain) -> None:
+    """Go back to the last block that is still part of the chain, undoing what the lost ones caused."""
+    newest = _stored().first()
+    if newest is None or _still_there(chain, newest):
+        return
+    ancestor = next((block.number for block in _stored() if _still_there(chain, block)), None)
+    if ancestor is None:
+        log.error("the chain was reorganised deeper than %d blocks: all of it is read again", remembered())
+        ancestor = settings.HIVE_CHAIN_START_BLOCK - 1
+    log.warning("the chain was reorganised: blocks %d to %d are read again", ancestor + 1, newest.number)
+    with transaction.atomic():
+        revert_after(ancestor)
+        _stored().filter(number__gt=ancestor).delete()
+
+
+def _still_there(chain: Chain, stored: ChainBlock) -> bool:
+    block = chain.block(stored.number)
+    return block is not None and block.hash == stored.hash
+
+
+# -- trouble ----------------------------------------------------------------------------------------------
+
+
+def _note_trouble(trouble: Exception) -> None:
+    if settings.HIVE_RPC_URL not in _silent:
+        log.warning("the chain can't be read, trying again at each tick: %s", trouble)
+    _silent.add(settings.HIVE_RPC_URL)
+
+
+def _note_answer() -> None:
+    if settings.HIVE_RPC_URL in _silent:
+        log.info("the chain answers again")
+    _silent.discard(settings.HIVE_RPC_URL)

@@ -1,0 +1,1 @@
+"""The double-entry ledger: accounts, immutable transfers, and what they add up to."""

@@ -1,0 +1,108 @@
+"""Admin of the ledger and of the chain: to look at; what can be done is done by verbs."""
+
+from __future__ import annotations
+
+from apps.billing.admin_parts import glm_column
+from apps.billing.ledger.posting import balance
+from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer, Withdrawal
+from apps.billing.treasury.settlement import send_again
+from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
+from apps.teams.admin_parts import Shown, by_hand, register, verb
+from apps.teams.audit import Actor
+
+
+@register(Account)
+class AccountAdmin(Shown):
+    list_display = ("__str__", "kind", "team", "node", "balance_now", "created_at")
+    list_filter = ("kind", "team")
+    search_fields = ("id", "team__slug", "node__id", "node__name")
+    list_select_related = ("team", "node")
+
+    balance_now = glm_column("Balance", balance)
+
+
+@register(Transfer)
+class TransferAdmin(Shown):
+    """Immutable: a trigger refuses every change; a correction is a counter-entry."""
+
+    list_display = ("id", "at", "kind", "amount", "debit", "credit", "reference", "undoes")
+    list_filter = ("kind",)
+    search_fields = ("key", "reference")
+    list_select_related = ("debit__team", "debit__node", "credit__team", "credit__node", "undoes")
+    date_hierarchy = "at"
+
+
+@register(ChainBlock)
+class ChainBlockAdmin(Shown):
+    list_display = ("number", "chain_id", "hash")
+    search_fields = ("number", "hash")
+
+
+@register(ChainTransfer)
+class ChainTransferAdmin(Shown):
+    list_display = (
+        "tx_hash",
+        "state_label",
+        "amount",
+        "sender",
+        "recipient",
+        "block_number",
+        "wallet",
+        "payment",
+        "reason",
+    )
+    list_filter = ("state", "chain_id")
+    search_fields = ("tx_hash", "sender", "recipient")
+    list_select_related = ("wallet__team", "payment")
+    actions = ("credit", "send_back")
+
+    @verb("Credit to a team's budget: that of the sender's wallet")
+    def credit(self, deposit: ChainTransfer, actor: Actor) -> None:
+        credit_stray_deposit(deposit, actor=actor, reason=by_hand(actor))
+
+    @verb("Send back to the address it came from")
+    def send_back(self, deposit: ChainTransfer, actor: Actor) -> None:
+        return_stray_deposit(deposit, actor=actor, reason=by_hand(actor))
+
+
+@register(Withdrawal)
+class WithdrawalAdmin(Shown):
+    list_display = (
+        "created_at",
+        "budget",
+        "amount",
+        "proof",
+        "state_label",
+        "payment",
+        "deadline_at",
+        "reason",
+    )
+    list_filter = ("state", "budget__team")
+    search_fields = ("id", "proof__address", "budget__team__slug", "payment__tx_hash")
+    list_select_related = ("budget__team", "proof__team", "payment")
+
+
+@register(Payment)
+class PaymentAdmin(Shown):
+    list_display = (
+        "created_at",
+        "purpose",
+        "node",
+        "recipient",
+        "amount",
+        "state_label",
+        "tx_hash",
+        "block_number",
+        "nonce",
+        "deadline_at",
+        "reason",
+    )
+    list_filter = ("state", "purpose", "chain_id")
+    search_fields = ("tx_hash", "recipient", "node__name")
+    list_select_related = ("node",)
+    actions = ("resend",)
+
+    @verb("Send again")
+    def resend(self, payment: Payment, actor: Actor) -> None:
+        """The same signed transaction: sending it twice can't pay twice."""
+        send_again(payment, actor=actor, reason=by_hand(actor))

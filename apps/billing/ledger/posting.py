@@ -1,0 +1,199 @@
+"""Moving money: transfers, each exactly once, in the caller's transaction; and the proof that they add up."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, Sum
+
+from apps.billing.ledger.accounts import GUARDED_KINDS, Account, AccountKind, Transfer
+from apps.money import ZERO, plain, round_glm
+from apps.nodes.models import Node
+
+LIMIT_GLM = Decimal(10) ** 10
+"""Ten times all GLM there is. Below it Python's decimals, of 28 digits, add up without rounding."""
+
+
+class LedgerError(Exception):
+    """A transfer that the ledger refuses; nothing of it has happened."""
+
+
+class InsufficientFunds(LedgerError):
+    """A guarded account would have gone below zero."""
+
+    def __init__(self, *, available: Decimal, needed: Decimal) -> None:
+        super().__init__(f"{plain(needed)} GLM are needed, {plain(available)} GLM are available")
+        self.available, self.needed = available, needed
+
+
+class KeyReused(LedgerError):
+    """The same key was used for another movement of money."""
+
+
+def transfer(
+    *,
+    key: str,
+    kind: str,
+    debit: Account,
+    credit: Account,
+    amount_glm: Decimal,
+    reference: str = "",
+    undoes: Transfer | None = None,
+) -> Transfer:
+    """Move `amount_glm` from `debit` to `credit`; the same `key` moves it once, however often it is asked.
+
+    Raises InsufficientFunds when a guarded account would go below zero, KeyReused when `key` stands for
+    something else, ValueError for an amount that is not positive, beyond 10^10, or finer than 18 places.
+    """
+    wanted = Transfer(
+        key=key,
+        kind=kind,
+        debit=debit,
+        credit=credit,
+        amount=amount_glm,
+        reference=reference,
+        undoes=undoes,
+    )
+    post_all([wanted])
+    return _same(Transfer.objects.get(key=key), wanted)
+
+
+def post_all(transfers: Sequence[Transfer]) -> None:
+    """Write many transfers in one statement, leaving out keys that exist.
+
+    Raises InsufficientFunds, and ValueError for an amount that `transfer` would not take.
+    """
+    for each in transfers:
+        exact(each.amount)
+    try:
+        with transaction.atomic():
+            Transfer.objects.bulk_create(transfers, ignore_conflicts=True)
+    except IntegrityError as error:
+        if _constraint(error) == "account_guarded_not_negative":
+            raise _shortage(transfers) from None
+        raise
+
+
+def undo(done: Transfer, *, key: str, reference: str = "") -> Transfer:
+    """Write the counter-entry of a transfer. Raises InsufficientFunds when what it brought is gone."""
+    return transfer(
+        key=key,
+        kind="counter",
+        debit=done.credit,
+        credit=done.debit,
+        amount_glm=done.amount,
+        reference=reference or done.reference,
+        undoes=done,
+    )
+
+
+def exact(amount_glm: Decimal) -> Decimal:
+    """The amount itself, if the ledger can hold it to the last digit; ValueError if not."""
+    if not amount_glm.is_finite() or not ZERO < amount_glm < LIMIT_GLM:
+        raise ValueError(f"{amount_glm} GLM: expected a positive amount below 10^10")
+    if round_glm(amount_glm) != amount_glm:
+        raise ValueError(f"{amount_glm} GLM: expected at most 18 places")
+    return amount_glm
+
+
+# -- accounts ---------------------------------------------------------------------------------------------
+
+
+def house_account(kind: str) -> Account:
+    """The Hive's one account of this kind, opened on first use."""
+    return _opened(kind=kind)
+
+
+def payable_account(node: Node) -> Account:
+    """What is owed to this node, opened on first use."""
+    return _opened(kind=AccountKind.PAYABLE, node=node)
+
+
+def balance(account: Account, *, at: datetime | None = None) -> Decimal:
+    """Credits less debits in GLM: now, or as they stood at an instant."""
+    if account.is_guarded and at is None:
+        return Account.objects.values_list("guarded_balance", flat=True).get(pk=account.pk) or ZERO
+    until = Q() if at is None else Q(at__lte=at)
+    return _sum(account.credits.filter(until)) - _sum(account.debits.filter(until))
+
+
+# -- proof ------------------------------------------------------------------------------------------------
+
+
+def ledger_sum() -> Decimal:
+    """Guarded balances, and the sums of transfers of all other accounts. Zero, or something is broken."""
+    guarded = (
+        Account.objects.filter(kind__in=GUARDED_KINDS).aggregate(all=Sum("guarded_balance"))["all"] or ZERO
+    )
+    credited = _sum(Transfer.objects.exclude(credit__kind__in=GUARDED_KINDS))
+    debited = _sum(Transfer.objects.exclude(debit__kind__in=GUARDED_KINDS))
+    return guarded + credited - debited
+
+
+def check_ledger() -> list[str]:
+    """What does not add up, one sentence each; empty when all is well."""
+    credited, debited = _totals("credit"), _totals("debit")
+    found = [
+        f"{account}: its balance says {account.guarded_balance}, its transfers say {total}"
+        for account in Account.objects.filter(kind__in=GUARDED_KINDS).select_related("team", "node")
+        if (total := credited.get(account.pk, ZERO) - debited.get(account.pk, ZERO))
+        != account.guarded_balance
+    ]
+    total = ledger_sum()
+    return found + ([f"the ledger sums to {total} GLM instead of zero"] if total else []) + _stray_holds()
+
+
+def _stray_holds() -> list[str]:
+    left = Sum(
+        F("held_of__holds__amount") - F("held_of__holds__posted"), filter=Q(held_of__holds__state="held")
+    )
+    held = Account.objects.filter(kind=AccountKind.HELD).select_related("team", "node").annotate(left=left)
+    return [
+        f"{account}: its balance says {account.guarded_balance}, its holds add up to {account.left or ZERO}"
+        for account in held
+        if (account.left or ZERO) != account.guarded_balance
+    ]
+
+
+def _totals(side: str) -> dict[uuid.UUID, Decimal]:
+    """What all transfers add up to for each account on this side of them."""
+    return dict(Transfer.objects.order_by().values_list(side).annotate(Sum("amount")))
+
+
+def _sum(transfers: Any) -> Decimal:
+    return transfers.aggregate(all=Sum("amount"))["all"] or ZERO
+
+
+def _opened(*, kind: str, node: Node | None = None) -> Account:
+    fields = {"kind": kind, "team": None, "node": node}
+    new = Account.new(kind, node=node)
+    return Account.objects.get_or_create(**fields, defaults={"guarded_balance": new.guarded_balance})[0]
+
+
+def _same(stored: Transfer, wanted: Transfer) -> Transfer:
+    for field in ("kind", "debit_id", "credit_id", "amount"):
+        if getattr(stored, field) != getattr(wanted, field):
+            raise KeyReused(
+                f"{wanted.key}: {field} was {getattr(stored, field)}, is {getattr(wanted, field)} now"
+            )
+    return stored
+
+
+def _shortage(transfers: Iterable[Transfer]) -> InsufficientFunds:
+    """Say of the first account that lacks money what it has and what was asked of it."""
+    asked: dict[Account, Decimal] = {}
+    for each in transfers:
+        asked[each.debit] = asked.get(each.debit, ZERO) + each.amount
+    lacking = [(balance(account), amount) for account, amount in asked.items() if account.is_guarded]
+    available, needed = next(((has, wants) for has, wants in lacking if has < wants), lacking[0])
+    return InsufficientFunds(available=available, needed=needed)
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)

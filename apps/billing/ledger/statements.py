@@ -1,0 +1,128 @@
+"""A statement: all that moved a budget's money in a period, between its opening and its closing balance.
+
+Balance is what is available and what is held together, so holds and releases move nothing. Usage is summed by
+day and agreement; all else is told one by one. The closing balance is read from the ledger, not added up.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, Sum, UUIDField
+from django.db.models.functions import Cast, Substr, TruncDay
+
+from apps.billing.budgets.models import Budget, Hold
+from apps.billing.ledger.accounts import Transfer, TransferKind
+from apps.money import ZERO, plain
+
+_AFTER_PREFIX = len("hold:") + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`amount_glm` is above zero for what came in, below for what went out."""
+
+    at: datetime
+    kind: str
+    about: str
+    amount_glm: Decimal
+    balance_glm: Decimal
+    """After it."""
+
+    @property
+    def label(self) -> str:
+        return str(TransferKind(self.kind).label)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    budget: str
+    start: datetime
+    end: datetime
+    """Not included."""
+    opening_glm: Decimal
+    closing_glm: Decimal
+    entries: list[Entry]
+
+    @property
+    def adds_up(self) -> bool:
+        return self.opening_glm + sum(entry.amount_glm for entry in self.entries) == self.closing_glm
+
+
+def statement_of(budget: Budget, *, start: datetime, end: datetime) -> Statement:
+    """Raises ValueError when `end` is not after `start`."""
+    if end <= start:
+        raise ValueError(
+            f"a statement until {end:%Y-%m-%d %H:%M}: expected a time after {start:%Y-%m-%d %H:%M}"
+        )
+    opening_glm, closing_glm = _balance(budget, start), _balance(budget, end)
+    period = _moved(budget).filter(at__gte=start, at__lt=end)
+    rows = sorted([*_used(period), *_others(period, budget)], key=lambda row: (row["at"], row["about"]))
+    return Statement(
+        str(budget), start, end, opening_glm, closing_glm, list(_running(rows, opening_glm=opening_glm))
+    )
+
+
+def as_csv(statement: Statement) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(("at", "kind", "about", "amount_glm", "balance_glm"))
+    writer.writerow((statement.start.isoformat(), "opening", "", "", plain(statement.opening_glm)))
+    for entry in statement.entries:
+        amounts = plain(entry.amount_glm), plain(entry.balance_glm)
+        writer.writerow((entry.at.isoformat(), entry.kind, entry.about, *amounts))
+    writer.writerow((statement.end.isoformat(), "closing", "", "", plain(statement.closing_glm)))
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _moved(budget: Budget) -> QuerySet[Transfer]:
+    """What crossed the border of the budget."""
+    own = (budget.available_id, budget.held_id)
+    touching = Transfer.objects.filter(Q(debit__in=own) | Q(credit__in=own))
+    return touching.exclude(debit__in=own, credit__in=own).order_by()
+
+
+def _balance(budget: Budget, at: datetime) -> Decimal:
+    own = (budget.available_id, budget.held_id)
+    sums = _moved(budget).filter(at__lt=at)
+    came = sums.filter(credit__in=own).aggregate(all=Sum("amount"))["all"] or ZERO
+    went = sums.filter(debit__in=own).aggregate(all=Sum("amount"))["all"] or ZERO
+    return came - went
+
+
+def _used(period: QuerySet[Transfer]) -> Iterator[dict[str, Any]]:
+    hold = Hold.objects.filter(pk=Cast(Substr(OuterRef("reference"), _AFTER_PREFIX), UUIDField()))
+    usage = period.filter(kind=TransferKind.USAGE, reference__startswith="hold:")
+    by_day = usage.annotate(
+        day=TruncDay("at"),
+        image=Subquery(hold.values("agreement__image")),
+        agreement=Subquery(hold.values("agreement")),
+    )
+    for row in by_day.values("day", "agreement", "image").annotate(all=Sum("amount"), last=Max("at")):
+        about = f"{row['image']}, agreement {str(row['agreement'])[:8]}"
+        yield {"at": row["last"], "kind": TransferKind.USAGE, "about": about, "amount_glm": -row["all"]}
+
+
+def _others(period: QuerySet[Transfer], budget: Budget) -> Iterator[dict[str, Any]]:
+    rows = period.exclude(kind=TransferKind.USAGE, reference__startswith="hold:")
+    for row in rows.values("at", "kind", "reference", "amount", into=F("credit")):
+        sign = 1 if row["into"] in (budget.available_id, budget.held_id) else -1
+        yield {
+            "at": row["at"],
+            "kind": row["kind"],
+            "about": row["reference"],
+            "amount_glm": sign * row["amount"],
+        }
+
+
+def _running(rows: list[dict[str, Any]], *, opening_glm: Decimal) -> Iterator[Entry]:
+    balance_glm = opening_glm
+    for row in rows:
+        balance_glm += row["amount_glm"]
+        yield Entry(**row, balance_glm=balance_glm)

@@ -1,0 +1,1 @@
+"""What nodes ask and get: debit notes, disputes, and what covers them."""

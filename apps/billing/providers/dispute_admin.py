@@ -1,0 +1,61 @@
+"""Admin of disputes: who waits for whom, the thread, and the way to the page where an operator answers."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+
+from apps.billing.admin_parts import glm_column
+from apps.billing.providers.disputes import Dispute, DisputeMessage
+from apps.billing.providers.disputing import end_as_rated
+from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
+from apps.teams.audit import Actor
+
+
+class Messages(Rows):
+    model = DisputeMessage
+    fields = ("at", "side", "author", "text", "figure_glm")
+    readonly_fields = ("at",)
+
+
+@register(Dispute)
+class DisputeAdmin(Shown):
+    """An operator answers on the dispute's own page: "View on site"."""
+
+    list_display = (
+        "agreement",
+        "node",
+        "state_label",
+        "asked_glm",
+        "hive_figure",
+        "difference",
+        "deadline_at",
+        "reason",
+        "opened_at",
+    )
+    list_filter = ("state",)
+    search_fields = ("id", "agreement__id", "agreement__node__id", "agreement__node__name")
+    list_select_related = ("agreement__node",)
+    inlines = (Messages,)
+    actions = ("end",)
+
+    hive_figure = glm_column("The Hive's figure", lambda dispute: dispute.hive_glm)
+    difference = glm_column("Difference", lambda dispute: dispute.open_glm)
+
+    def node(self, dispute: Dispute) -> str:
+        return str(dispute.agreement.node)
+
+    def view_on_site(self, dispute: Dispute) -> str:
+        return reverse("bees:dispute", args=[dispute.pk])
+
+    @verb("End at the Hive's figure")
+    def end(self, dispute: Dispute, actor: Actor) -> None:
+        end_as_rated(dispute, actor=actor, reason=by_hand(actor))
+
+
+@register(DisputeMessage)
+class DisputeMessageAdmin(Shown):
+    list_display = ("at", "dispute", "side", "author", "text", "figure_glm")
+    list_filter = ("side",)
+    search_fields = ("text", "dispute__agreement__id")
+    list_select_related = ("dispute", "author")
+    date_hierarchy = "at"

@@ -1,0 +1,1 @@
+"""Whose wallet is whose: proofs, payment requests, stray deposits, withdrawals."""
