@@ -1,0 +1,88 @@
+"""What runs: deployments, their services and replicas, logs and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    image: str
+    replicas_wanted: int
+    replicas_healthy: int
+    replicas_failed: int = 0
+    """Given up: they won't become healthy by waiting."""
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`status` is derived from the replicas; `reason` says what it waits for or why it failed."""
+
+    id: str
+    name: str
+    team: str
+    wanted: str
+    status: str
+    reason: str
+    services: list[Service]
+    price_per_hour_glm: Decimal
+    created_at: datetime
+
+    @property
+    def url(self) -> str | None:
+        """Of its first service that has one, whether it answers yet or not."""
+        return next((service.url for service in self.services if service.url), None)
+
+    @property
+    def answers_at(self) -> list[str]:
+        """Addresses behind which at least one replica is healthy."""
+        return [service.url for service in self.services if service.url and service.replicas_healthy]
+
+
+@dataclass(frozen=True)
+class Replica:
+    name: str
+    service: str
+    generation: int
+    state: str
+    reason: str
+    state_since: datetime
+    retry_at: datetime | None = None
+    deadline_at: datetime | None = None
+    node_id: str | None = None
+    node_name: str = ""
+    agreement: str | None = None
+    price_per_hour_glm: Decimal | None = None
+    lease_until: datetime | None = None
+    endpoint: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Log:
+    """The last lines of what a replica wrote, as its Bee had them when they were asked for."""
+
+    replica: str
+    generation: int
+    node_id: str
+    node_name: str
+    text: str
+    mark: str = ""
+    """Where it ends, for who follows."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the audit trail."""
+
+    at: datetime
+    noun: str
+    label: str
+    before: str
+    after: str
+    actor: str
+    reason: str
