@@ -57,3 +57,18 @@ def test_a_bargain_is_about_the_rate_alone(more: dict[str, Decimal]) -> None:
     counter = Answer(verdict=Verdict.COUNTERED, proposal_id=str(proposal.pk), counter_price=baited)
     reply = reply_to(proposal, counter, [])
     assert reply.state == ProposalState.REJECTED and "its offer" in reply.reason
+
+
+@pytest.mark.parametrize(
+    ("boast", "served"),
+    [
+        ({"cpu_single": 1_000_000.0}, "honest"),  # 0.01 / 3 medians is more than 0.003 / 1
+        ({"cpu_single": 1_000_000.0, "is_newcomer": True}, "honest"),
+        ({"cpu_single": 50.0, "is_newcomer": True, "per_hour": "0.0031"}, "honest"),
+    ],
+)
+def test_a_claimed_speed_that_nobody_else_has_wins_nothing(boast: dict[str, Any], served: str) -> None:
+    others = [listing(f"honest {n}", per_hour="0.003", cpu_single=20.0) for n in range(3)]
+    boaster = listing("boaster", **({"per_hour": "0.01"} | boast))
+    best = rank(book([boaster, *others]), need(strategy="best_value"))[0].offer.name
+    assert best.startswith(served)

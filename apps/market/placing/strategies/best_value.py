@@ -2,6 +2,9 @@
 
 GLM an hour / (CPU units a thread x threads x reputation): of a node that loses every fifth agreement, a fifth
 of what is paid for may have to be done again. A node whose speed is not known comes after all others.
+
+The figure is the Bee's own, so it is believed only as far as others make it likely: up to three times the
+median of the book, and of a newcomer up to the median.
 """
 
 from __future__ import annotations
@@ -15,13 +18,15 @@ from apps.market.placing.strategies.base import LAST, Strategy
 
 LEAST_TRUST = 0.05
 """Nobody is divided by nothing."""
+LIKELY = 3.0
+"""Threads differ by so much between old and new processors; what is claimed beyond it wins nothing."""
 WORTH_A_WORD = 0.03
 """Below such a difference in reputation it is the speed that is named."""
 
 
 class BestValue(Strategy):
     def score(self, book: Book, need: Need) -> Floats:
-        per_hour, units = book.per_hour(need.cpu_threads), book.figure("cpu_single")
+        per_hour, units = book.per_hour(need.cpu_threads), believed_units(book)
         trust = np.maximum(book.figure("reputation"), LEAST_TRUST)
         value = per_hour / (units * float(need.cpu_threads) * trust)
         return np.where(np.isnan(value), LAST + per_hour, value)
@@ -41,6 +46,15 @@ class BestValue(Strategy):
         if not told and passed.reputation < chosen.reputation:
             told.append(f"has a reputation of {passed.reputation:.2f}, not {chosen.reputation:.2f}")
         return " and ".join(told)
+
+
+def believed_units(book: Book) -> Floats:
+    """CPU units a thread of each listing, NaN where none are known, bounded by what is likely."""
+    units = book.figure("cpu_single")
+    if not np.any(np.isfinite(units)):
+        return units
+    median = float(np.nanmedian(units))
+    return np.minimum(units, np.where(book.is_newcomer, median, LIKELY * median))
 
 
 def lost_lately(listing: Listing) -> str:
