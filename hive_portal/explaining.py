@@ -17,7 +17,7 @@ from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.wallets.proving import WalletTaken, WalletUnproven
 from apps.billing.wallets.siwe import NotASignature
 from apps.billing.wallets.withdrawing import WithdrawalRefused
-from apps.deployments.applying import PlanExpired, PlanRefused
+from apps.deployments.applying import PlanExpired, PlanOvertaken, PlanRefused
 from apps.deployments.keyed import KeyForbids
 from apps.deployments.logs import LogUnavailable
 from apps.deployments.manifest import ManifestError
@@ -29,6 +29,7 @@ log = logging.getLogger("hive.api")
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     InsufficientFunds: (402, "insufficient_funds"),
     PlanExpired: (409, "plan_expired"),
+    PlanOvertaken: (409, "plan_overtaken"),
     PlanRefused: (409, "plan_refused"),
     NotApplied: (409, "plan_not_applied"),
     WalletTaken: (409, "wallet_taken"),

@@ -29,22 +29,28 @@ class PlanExpired(PlanRefused):
     """Its time is over: prices may have changed since."""
 
 
+class PlanOvertaken(PlanRefused):
+    """Another plan was applied after this one was drawn up, so what it would change is no longer there."""
+
+
 @transaction.atomic
 def apply_plan(plan: Plan, *, actor: Actor, key: ApiToken | None = None) -> Deployment:
     """Make or change the deployment of the plan's name. Applying the same plan twice is applying it once.
 
-    `key` is the token it came with. Raises PlanExpired, PlanRefused for a plan that was tampered with or
-    whose host name is taken, and KeyForbids for what its key does not allow.
+    `key` is the token it came with. Raises PlanExpired, PlanOvertaken, PlanRefused for a plan that was
+    tampered with or whose host name is taken, and KeyForbids for what its key does not allow.
     """
     plan = Plan.objects.select_for_update().get(pk=plan.pk)
     if not is_signed(plan):
         raise PlanRefused("the plan's signature doesn't fit: draw up a new one")
     if plan.deployment is not None:
+        keyed.must_be_its_own(plan, key)
         return plan.deployment
     if plan.expires_at <= timezone.now():
         raise PlanExpired(f"the plan expired at {plan.expires_at:%H:%M:%S} UTC: draw up a new one")
     keyed.must_allow(plan, key)
     deployment, is_new = _deployment(plan, key)
+    _must_be_the_newest(plan, deployment)
     _sync(deployment, Manifest.model_validate(plan.manifest))
     plan.deployment, plan.applied_at = deployment, timezone.now()
     plan.save(update_fields=["deployment", "applied_at"])
@@ -54,6 +60,16 @@ def apply_plan(plan: Plan, *, actor: Actor, key: ApiToken | None = None) -> Depl
     remember(plan, deployment)
     keyed.must_afford(plan, key)
     return deployment
+
+
+def _must_be_the_newest(plan: Plan, deployment: Deployment) -> None:
+    """Under the deployment's lock, so that of two plans at once the second to come sees the first."""
+    newer = deployment.plans.filter(applied_at__gt=plan.created_at).order_by("-applied_at").first()
+    if newer is not None:
+        raise PlanOvertaken(
+            f"{newer} was applied at {newer.applied_at:%H:%M:%S} UTC, after this one was drawn up: "
+            "draw up a new one to change what runs now"
+        )
 
 
 def _deployment(plan: Plan, key: ApiToken | None) -> tuple[Deployment, bool]:

@@ -122,6 +122,13 @@ def must_allow(plan: Plan, key: ApiToken | None) -> None:
         raise KeyForbids([Problem("services", None, f"{fault}: draw up a new plan") for fault in faults])
 
 
+def must_be_its_own(plan: Plan, key: ApiToken | None) -> None:
+    """A plan that was applied is shown to a key only while the deployment is its own. Raises KeyForbids."""
+    policy = policy_of(key)
+    if policy and (why_not := _why_not_its_own(policy, team=plan.team, name=plan.name)):
+        raise KeyForbids([Problem("name", None, why_not)])
+
+
 def must_afford(plan: Plan, key: ApiToken | None) -> None:
     """Once it is applied, and before that is committed: of two plans at once each sees the other.
 
@@ -235,6 +242,7 @@ __all__ = [
     "limited_key",
     "must_afford",
     "must_allow",
+    "must_be_its_own",
     "nodes_for",
     "permit_of",
     "policy_for",

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from apps.billing.budgets.holding import place_hold
 from apps.billing.models import Budget, Hold
-from apps.deployments.applying import PlanExpired, PlanRefused, apply_plan, start
+from apps.deployments.applying import PlanExpired, PlanOvertaken, PlanRefused, apply_plan, start
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Assignment, Deployment, Plan, Replica, Service
 from apps.deployments.planning import draw_up_plan
@@ -100,6 +100,16 @@ def test_it_applies_a_plan_once(plan: Plan) -> None:
     deployment = apply_plan(plan, actor=TESTER)
     assert apply_plan(plan, actor=TESTER) == deployment
     assert Replica.objects.count() == 3
+
+
+def test_a_plan_that_another_has_overtaken_changes_nothing(plan: Plan, team: Team, owner: User) -> None:
+    newer = draw_up_plan(team=team, author=owner, source=COMPOSE.replace("replicas: 3", "replicas: 1"))
+    deployment = apply_plan(newer, actor=TESTER)
+    with pytest.raises(PlanOvertaken, match="draw up a new one"):
+        apply_plan(plan, actor=TESTER)
+    assert deployment.services.get().replicas_wanted == 1
+    assert not Plan.objects.get(pk=plan.pk).applied_at
+    assert apply_plan(newer, actor=TESTER) == deployment
 
 
 def test_it_refuses_an_expired_plan(plan: Plan) -> None:

@@ -182,6 +182,18 @@ def test_it_changes_only_what_was_applied_with_it(
 # -- when it is applied -----------------------------------------------------------------------------------
 
 
+def test_what_a_member_has_taken_over_is_closed_to_the_key_that_made_it(
+    hive: Hive, make_key: MakeKey, planned: Planned
+) -> None:
+    key = make_key()
+    old = planned(key)
+    made = apply_plan(old, actor=TESTER, key=key.token)
+    assert apply_plan(old, actor=TESTER, key=key.token) == made
+    apply_plan(planned(None), actor=TESTER)
+    with pytest.raises(KeyForbids, match="not applied with it"):
+        apply_plan(old, actor=TESTER, key=key.token)
+
+
 def test_a_deployment_remembers_the_key_it_was_applied_with(
     hive: Hive, make_key: MakeKey, applied: Callable[..., Deployment]
 ) -> None:
