@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ImproperlyConfigured
@@ -46,7 +47,20 @@ def choice(name: str, *options: str) -> str:
 
 def names(name: str, default: str = "") -> list[str]:
     """A comma-separated list."""
-    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+    return listed(os.environ.get(name, default))
+
+
+def listed(text: str) -> list[str]:
+    """What stands between its commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def address(name: str) -> str:
+    """An Ethereum address, in lower case; empty when nothing is said."""
+    value = os.environ.get(name, "").strip().lower()
+    if value and not re.fullmatch("0x[0-9a-f]{40}", value):
+        raise ImproperlyConfigured(f'{name}: expected an address, 0x and 40 hex digits, got "{value}"')
+    return value
 
 
 def percents(name: str) -> list[tuple[str, Decimal]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.billing.chain.networks import DEVELOPMENT, networks
 from hive_portal import env
 from hive_portal.unfold import UNFOLD as UNFOLD
 
@@ -139,13 +140,28 @@ HIVE_EDGE_DOMAIN = env.text("HIVE_EDGE_DOMAIN", "localhost")
 HIVE_KEYSTORE = Path(env.text("HIVE_KEYSTORE") or HIVE_HOME / "queen.keystore.json")
 HIVE_KEYSTORE_PASSWORD_FILE = Path(env.text("HIVE_KEYSTORE_PASSWORD_FILE") or HIVE_HOME / "queen.password")
 
-HIVE_RPC_URL = env.text("HIVE_RPC_URL", "http://127.0.0.1:8545")
-HIVE_CHAIN_ID = int(env.number("HIVE_CHAIN_ID", 31337))
-HIVE_GLM_TOKEN = env.text("HIVE_GLM_TOKEN").lower()
+HIVE_TREASURY = env.address("HIVE_TREASURY")
+"""The wallet of deposits and payments; unset: the keystore's own address. Goes with HIVE_SIGNER_URL."""
+HIVE_SIGNER_URL = env.text("HIVE_SIGNER_URL")
+"""A program that keeps the treasury's key and speaks clef's JSON-RPC; unset: the keystore signs."""
+HIVE_SIGNER_TIMEOUT_S = env.number("HIVE_SIGNER_TIMEOUT_S", 10)
+
+HIVE_NETWORK = env.choice("HIVE_NETWORK", DEVELOPMENT, *sorted(set(networks()) - {DEVELOPMENT}))
+"""The chain, by a name of apps/billing/chain/networks.json: the defaults of what follows are its own."""
+_NETWORK = networks()[HIVE_NETWORK]
+HIVE_RPC_URL = env.text("HIVE_RPC_URL", _NETWORK.rpc_url)
+"""JSON-RPC nodes, with commas: read in this order, and held against each other where money is decided."""
+HIVE_RPC_QUORUM = int(env.number("HIVE_RPC_QUORUM", 0))
+"""So many of them have to say the same before money moves; 0 is more than half of them."""
+HIVE_RPC_LAG_BLOCKS = int(env.number("HIVE_RPC_LAG_BLOCKS", 10))
+"""A node that is so many blocks behind the others is left out until it has caught up."""
+HIVE_CHAIN_ID = int(env.number("HIVE_CHAIN_ID", _NETWORK.chain_id))
+HIVE_GLM_TOKEN = env.text("HIVE_GLM_TOKEN", _NETWORK.token).lower()
 """Address of the ERC-20 contract; empty turns chain watcher and payouts off."""
 HIVE_CHAIN_START_BLOCK = int(env.number("HIVE_CHAIN_START_BLOCK", 0))
-HIVE_CONFIRMATIONS = int(env.number("HIVE_CONFIRMATIONS", 2))
-HIVE_FINALITY = int(env.number("HIVE_FINALITY", 5))
+"""The first block that is read: before it the treasury had never been used."""
+HIVE_CONFIRMATIONS = int(env.number("HIVE_CONFIRMATIONS", _NETWORK.confirmations))
+HIVE_FINALITY = int(env.number("HIVE_FINALITY", _NETWORK.finality))
 
 HIVE_APPROVE_NODES = env.choice("HIVE_APPROVE_NODES", "hand", "auto")
 """`hand`: a node that enrols waits for an operator, unless its token approves it; `auto`: it takes work."""

@@ -18,8 +18,8 @@ from rest_framework.response import Response
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import as_file
 from apps.billing.models import Budget, CreditNote, Invoice, UsageRecord
+from apps.billing.treasury.signers import treasury_address
 from apps.billing.wallets.api import WalletSerializer
-from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of
 
@@ -51,7 +51,7 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
         return {
             "chain_id": settings.HIVE_CHAIN_ID,
             "token": settings.HIVE_GLM_TOKEN,
-            "recipient": queen_address(),
+            "recipient": treasury_address(),
         }
 
 

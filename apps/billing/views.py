@@ -16,7 +16,7 @@ from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import FORMS, as_file
 from apps.billing.ledger.movements import movements_of
 from apps.billing.models import CreditNote, Invoice
-from apps.nodes.queen import queen_address
+from apps.billing.treasury.signers import treasury_address
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
 from apps.teams.models import Team
@@ -86,7 +86,7 @@ def _page(request: HttpRequest, team: Team) -> HttpResponse:
         "budgets": budgets,
         "invoices": team.invoices.all()[:50],
         "movements": movements_of(budgets, limit=15),
-        "deposit_address": queen_address(),
+        "deposit_address": treasury_address(),
         "token_address": settings.HIVE_GLM_TOKEN,
         "chain_id": settings.HIVE_CHAIN_ID,
     }

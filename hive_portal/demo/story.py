@@ -17,9 +17,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
+from apps.billing.treasury.signers import treasury_address
 from apps.money import plain
 from apps.nodes.models import Node, NodeState
-from apps.nodes.queen import queen_address
 from hive_client import Hive, HiveError
 from hive_client.nouns import Replica
 from hive_portal.demo.bees import DemoBee, prepare_bees
@@ -64,12 +64,12 @@ class Story:
     def deposit_glm(self) -> None:
         with step("The team deposits GLM on the chain") as told:
             glm = DevelopmentGlm(settings.HIVE_RPC_URL)
-            glm.fund_gas(queen_address())
+            glm.fund_gas(treasury_address())
             wallet = TEAM_WALLET
             if wallet.address.lower() not in {known.address for known in self.hive.wallets}:
                 prove_wallet(self.hive, wallet)
             if self._available() < ENOUGH_GLM:
-                glm.deposit(wallet, queen_address(), DEPOSIT_GLM)
+                glm.deposit(wallet, treasury_address(), DEPOSIT_GLM)
                 until("the deposit credited", lambda: self._available() >= ENOUGH_GLM, timeout_s=30)
             told.result = f"{plain(self._available())} GLM available, credited by the chain watcher"
 

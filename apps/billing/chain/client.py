@@ -9,10 +9,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from eth_account.signers.local import LocalAccount
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 from requests.exceptions import RequestException
@@ -21,6 +20,9 @@ from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
 from apps.money import from_wei, to_wei
+
+if TYPE_CHECKING:
+    from apps.billing.treasury.signers import Signed, Signer
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256("Transfer(address,address,uint256)"), https://eips.ethereum.org/EIPS/eip-20"""
@@ -127,10 +129,10 @@ class Chain:
         return Gas(limit=limit * 5 // 4, max_fee_wei=3 * base + tip, tip_wei=tip)
 
     def sign_transfer(
-        self, *, key: LocalAccount, recipient: str, amount_glm: Decimal, nonce: int, gas: Gas
-    ) -> tuple[str, str]:
-        """The raw transaction and its hash. Nothing is sent: whoever stores them first can't pay twice."""
-        signed = key.sign_transaction(
+        self, *, signer: Signer, recipient: str, amount_glm: Decimal, nonce: int, gas: Gas
+    ) -> Signed:
+        """Nothing is sent: whoever stores it first can't pay twice. Raises what the signer raises."""
+        return signer.sign(
             {
                 "type": 2,
                 "chainId": self.chain_id,
@@ -143,7 +145,6 @@ class Chain:
                 "maxPriorityFeePerGas": gas.tip_wei,
             }
         )
-        return "0x" + bytes(signed.raw_transaction).hex(), "0x" + bytes(signed.hash).hex()
 
     def send(self, raw_transaction: str) -> None:
         """Raises ChainRefused; its text tells "already known" from "nonce too low" from no gas."""

@@ -21,9 +21,9 @@ from apps.billing.ledger.accounts import Account, AccountKind, Transfer, Transfe
 from apps.billing.ledger.posting import InsufficientFunds, house_account, transfer, undo
 from apps.billing.treasury.models import Payment
 from apps.billing.treasury.settlement import back_to_sent, confirm_payment, finish_payment
+from apps.billing.treasury.signers import treasury_address
 from apps.billing.wallets.models import Wallet
 from apps.money import ZERO, plain
-from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState, StateError
 
@@ -75,7 +75,7 @@ def event_of(each: ChainTransfer) -> str:
 
 
 def is_deposit(each: ChainTransfer) -> bool:
-    return each.recipient == queen_address() and each.sender != each.recipient
+    return each.recipient == treasury_address() and each.sender != each.recipient
 
 
 def _of(state: str, *, deepest: int) -> list[ChainTransfer]:

@@ -14,8 +14,8 @@ from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferSt
 from apps.billing.ledger.accounts import AccountKind, Transfer
 from apps.billing.ledger.posting import balance, house_account
 from apps.billing.treasury.models import Payment, PaymentState
+from apps.billing.treasury.signers import treasury_address
 from apps.money import ZERO
-from apps.nodes.queen import queen_address
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def reconcile() -> Reconciliation:
     return Reconciliation(
         matched=sum(found),
         unmatched=len(found) - sum(found) + missing,
-        chain_balance_glm=chain().balance_glm(queen_address(), block=newest),
+        chain_balance_glm=chain().balance_glm(treasury_address(), block=newest),
         ledger_balance_glm=-balance(house_account(AccountKind.TREASURY)),
         pending_glm=_coming(live) - _leaving(live),
     )
@@ -71,11 +71,11 @@ def _has_entry(each: ChainTransfer) -> bool:
 
 def _coming(live: QuerySet[ChainTransfer]) -> Decimal:
     """Deposits that are seen and not yet credited."""
-    seen = live.filter(recipient=queen_address(), state=ChainTransferState.SEEN)
+    seen = live.filter(recipient=treasury_address(), state=ChainTransferState.SEEN)
     return seen.aggregate(all=Sum("amount"))["all"] or ZERO
 
 
 def _leaving(live: QuerySet[ChainTransfer]) -> Decimal:
     """Payouts that a block has and the ledger does not yet call final."""
-    not_final = live.filter(sender=queen_address()).exclude(state=ChainTransferState.FINAL)
+    not_final = live.filter(sender=treasury_address()).exclude(state=ChainTransferState.FINAL)
     return not_final.aggregate(all=Sum("amount"))["all"] or ZERO

@@ -19,8 +19,8 @@ from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachab
 from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock, ChainTransfer
 from apps.billing.treasury.settlement import resend_due
+from apps.billing.treasury.signers import treasury_address
 from apps.locks import only_one
-from apps.nodes.queen import queen_address
 
 log = logging.getLogger("hive.chain")
 
@@ -91,7 +91,7 @@ def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     newest = [chain.block(number) for number in range(max(first, min(height - remembered(), last)), last + 1)]
     # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
     # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
-    transfers = chain.transfers_of(queen_address(), first=first, last=last)
+    transfers = chain.transfers_of(treasury_address(), first=first, last=last)
     blocks = [block for block in newest if block is not None]
     if len(blocks) != len(newest) or not _hang_together(blocks, transfers):
         return False

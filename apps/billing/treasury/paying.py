@@ -19,8 +19,8 @@ from apps.billing.chain.client import Chain, Gas
 from apps.billing.ledger.accounts import Account, AccountKind, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.treasury.models import Payment
+from apps.billing.treasury.signers import treasury_address, treasury_signer
 from apps.locks import queue_for
-from apps.nodes.queen import queen_address, queen_key
 
 RESEND_AFTER = timedelta(seconds=15)
 SETTLE_WITHIN = timedelta(hours=1)
@@ -37,7 +37,7 @@ class Readiness:
 
 def make_ready(chain: Chain, *, recipient: str, amount_glm: Decimal) -> Readiness:
     """Ask the chain what a payment takes. Raises ChainRefused when it can't succeed, ChainUnreachable."""
-    treasury = queen_address()
+    treasury = treasury_address()
     gas = chain.price_of_transfer(sender=treasury, recipient=recipient, amount_glm=amount_glm)
     # Asked before the lock: our own later nonces are all in the database.
     return Readiness(chain, gas, chain.nonce(treasury))
@@ -53,19 +53,19 @@ def sign_and_store(
 ) -> Payment:
     """In the caller's transaction, after `wait_in_line`. Raises InsufficientFunds. `fields` say what for."""
     nonce = max(ready.pending_nonce, _next_nonce(ready.chain))
-    raw, tx_hash = ready.chain.sign_transfer(
-        key=queen_key(), recipient=recipient, amount_glm=amount_glm, nonce=nonce, gas=ready.gas
+    signed = ready.chain.sign_transfer(
+        signer=treasury_signer(), recipient=recipient, amount_glm=amount_glm, nonce=nonce, gas=ready.gas
     )
     now = timezone.now()
     payment = Payment.objects.create(
         id=uuid.uuid4(),
         chain_id=ready.chain.chain_id,
-        sender=queen_address(),
+        sender=treasury_address(),
         recipient=recipient,
         nonce=nonce,
         amount=amount_glm,
-        raw_transaction=raw,
-        tx_hash=tx_hash,
+        raw_transaction=signed.raw,
+        tx_hash=signed.tx_hash,
         reason="signed and stored",
         deadline_at=now + SETTLE_WITHIN,
         retry_at=now + RESEND_AFTER,
@@ -83,6 +83,6 @@ def sign_and_store(
 
 
 def _next_nonce(chain: Chain) -> int:
-    used = Payment.objects.filter(chain_id=chain.chain_id, sender=queen_address())
+    used = Payment.objects.filter(chain_id=chain.chain_id, sender=treasury_address())
     last = used.aggregate(last=Max("nonce"))["last"]
     return 0 if last is None else last + 1

@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.billing.models import WalletProof, Withdrawal
+from apps.billing.treasury.signers import treasury_address
 from apps.billing.wallets.payment_requests import request_payment
 from apps.billing.wallets.proving import ask_for_proof, prove_wallet
 from apps.money import ZERO
-from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership
 from apps.teams.models import Role, Team
@@ -80,7 +80,7 @@ def _context(request: HttpRequest, team: Team) -> dict[str, Any]:
         "mine": mine,
         "is_owner": mine.role == Role.OWNER,
         "wallets": team.wallets.prefetch_related("proofs").order_by("id"),
-        "treasury": queen_address(),
+        "treasury": treasury_address(),
         "token": settings.HIVE_GLM_TOKEN,
         "chain_id": settings.HIVE_CHAIN_ID,
         "confirmations": settings.HIVE_CONFIRMATIONS,
