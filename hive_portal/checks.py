@@ -7,7 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from apps.billing.chain.networks import ChainSettings, contradictions, doubts
 from apps.nodes.regions import table
+from hive_portal import env
 
 
 @register()
@@ -24,6 +26,18 @@ def the_region_is_known(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register()
+def the_chain_is_one(**kwargs: Any) -> list[CheckMessage]:
+    """Network, token, depths and nodes that can't belong together: money would go astray."""
+    return [Error(text, id="hive.E002") for text in contradictions(chain_settings())]
+
+
+@register(Tags.security, deploy=True)
+def the_chain_is_meant(**kwargs: Any) -> list[CheckMessage]:
+    """`check --deploy`: what is allowed of the chain's settings, and seldom meant."""
+    return [Warning(text, id="hive.W002") for text in doubts(chain_settings())]
+
+
 @register(Tags.security, deploy=True)
 def nodes_are_looked_at(**kwargs: Any) -> list[CheckMessage]:
     """`check --deploy`: whoever may sign in may bring a machine that runs other people's work."""
@@ -36,3 +50,17 @@ def nodes_are_looked_at(**kwargs: Any) -> list[CheckMessage]:
             id="hive.W001",
         )
     ]
+
+
+def chain_settings() -> ChainSettings:
+    return ChainSettings(
+        network=settings.HIVE_NETWORK,
+        chain_id=settings.HIVE_CHAIN_ID,
+        token=settings.HIVE_GLM_TOKEN,
+        multi_transfer=settings.HIVE_MULTI_TRANSFER,
+        confirmations=settings.HIVE_CONFIRMATIONS,
+        finality=settings.HIVE_FINALITY,
+        start_block=settings.HIVE_CHAIN_START_BLOCK,
+        rpc_urls=tuple(env.listed(settings.HIVE_RPC_URL)),
+        quorum=settings.HIVE_RPC_QUORUM,
+    )

@@ -158,6 +158,8 @@ HIVE_RPC_LAG_BLOCKS = int(env.number("HIVE_RPC_LAG_BLOCKS", 10))
 HIVE_CHAIN_ID = int(env.number("HIVE_CHAIN_ID", _NETWORK.chain_id))
 HIVE_GLM_TOKEN = env.text("HIVE_GLM_TOKEN", _NETWORK.token).lower()
 """Address of the ERC-20 contract; empty turns chain watcher and payouts off."""
+HIVE_MULTI_TRANSFER = env.text("HIVE_MULTI_TRANSFER", _NETWORK.multi_transfer).lower()
+"""Address of Golem's MultiTransfer contract, by which one transaction pays many; empty: none."""
 HIVE_CHAIN_START_BLOCK = int(env.number("HIVE_CHAIN_START_BLOCK", 0))
 """The first block that is read: before it the treasury had never been used."""
 HIVE_CONFIRMATIONS = int(env.number("HIVE_CONFIRMATIONS", _NETWORK.confirmations))

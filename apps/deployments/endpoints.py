@@ -59,7 +59,7 @@ def fault_of(endpoint: str, *, node_id: str, peer: str | None) -> str:
 def queens_ports() -> set[int]:
     """Ports of what the Queen stands on, as far as they are known to her settings."""
     addresses = ("HIVE_PORTAL_URL", "HIVE_EDGE_URL", "HIVE_EDGE_ADMIN", "HIVE_RPC_URL", "REDIS_URL")
-    urls = [urlsplit(getattr(settings, name)) for name in addresses]
+    urls = [urlsplit(url) for name in addresses for url in getattr(settings, name).split(",")]
     ports = {url.port or DEFAULT_PORTS.get(url.scheme, 0) for url in urls if url.hostname}
     return ports | {int(connection.settings_dict["PORT"] or 5432)}
 
