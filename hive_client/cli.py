@@ -23,6 +23,9 @@ COMMANDS = {
     ),
     "nodes": Lazy("hive_client.commands.nodes:nodes", "List the nodes for rent, or show one"),
     "bees": Lazy("hive_client.commands.bees:bees", "What your own machines run and earn, and why not more"),
+    "disputes": Lazy(
+        "hive_client.commands.disputes:disputes", "What your Bees asked for beyond what was rated"
+    ),
     "enrol": Lazy("hive_client.commands.enrol:enrol", "Make a one-time token with which a Bee joins"),
     "keys": Lazy("hive_client.commands.keys:keys", "Application keys: what each may, and what it has spent"),
     "invoices": Lazy("hive_client.commands.invoices:invoices", "List invoices, show one, or draw one up"),

@@ -17,6 +17,7 @@ import httpx
 
 from hive_client import nouns
 from hive_client.deployments import Deployments
+from hive_client.disputes import Disputes
 from hive_client.keys import Keys
 from hive_client.market import Market
 from hive_client.plans import Plans
@@ -39,6 +40,7 @@ class Hive:
         self.keys = Keys(self._session)
         self.wallets = Wallets(self._session)
         self.withdrawals = Withdrawals(self._session)
+        self.disputes = Disputes(self._session)
 
     def __enter__(self) -> Self:
         return self

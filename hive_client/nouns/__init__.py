@@ -1,6 +1,7 @@
 """The nouns of the REST API, as the SDK gives them. Amounts are GLM; instants are aware, in UTC."""
 
 from hive_client.nouns.deployments import Deployment, Event, Log, Replica, Service
+from hive_client.nouns.disputes import Dispute, DisputeMessage
 from hive_client.nouns.market import (
     CloudPrice,
     Comparison,
@@ -59,6 +60,8 @@ __all__ = [
     "CostThere",
     "CreditNote",
     "Deployment",
+    "Dispute",
+    "DisputeMessage",
     "Earnings",
     "Effect",
     "Enrolment",
