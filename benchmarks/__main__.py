@@ -16,6 +16,7 @@ FRAME = {
     "__main__",
     "figure",
     "job",
+    "month_of_usage",
     "null_bee",
     "placing_market",
     "placing_optimum",

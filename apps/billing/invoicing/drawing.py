@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Min, QuerySet, Sum
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from apps.billing.invoicing import taxing
-from apps.billing.invoicing.evidence import evidence_of, hash_of
+from apps.billing.invoicing.lines import Line, lines_of
 from apps.billing.invoicing.models import Invoice, InvoiceSeries
-from apps.billing.invoicing.naming import Purpose, purposes_of
 from apps.billing.invoicing.paying import collect
 from apps.billing.invoicing.sealing import seal
 from apps.billing.metering.models import UsageRecord, UsageState
-from apps.market.models import Agreement
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
@@ -39,7 +35,8 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
     Raises NothingToInvoice, which takes no number, and ValueError when `until` is not after the period's
     start.
     """
-    series = next_in_series(f"{settings.HIVE_INVOICE_PREFIX}-{until:%Y}-")
+    # Who draws up for the same team waits here: its periods follow one another.
+    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     start = since or _period_start(team, until)
     if start >= until:
         raise ValueError(
@@ -50,7 +47,9 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
     # is summed is what was claimed, whatever is posted meanwhile.
     if not _claimable(team, since=since, until=until).update(invoice=invoice_id):
         raise NothingToInvoice(_nothing(team, since=since))
-    lines = _lines(UsageRecord.objects.filter(invoice=invoice_id), invoice_id)
+    lines = lines_of(invoice_id)
+    # Who draws up for any team waits from here to the commit, so the number is taken as late as can be.
+    series = next_in_series(f"{settings.HIVE_INVOICE_PREFIX}-{until:%Y}-")
     invoice = _invoice(team, lines, number=str(series), start=start, until=until, pk=invoice_id)
     invoice.save(force_insert=True)
     seal(invoice)
@@ -61,7 +60,7 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
 
 
 def _invoice(
-    team: Team, lines: list[dict[str, Any]], *, number: str, start: datetime, until: datetime, pk: uuid.UUID
+    team: Team, lines: list[Line], *, number: str, start: datetime, until: datetime, pk: uuid.UUID
 ) -> Invoice:
     """Not saved yet. What was used is paid already; the taxes on it are due."""
     details, now = taxing.details_of(team), timezone.now()
@@ -116,71 +115,6 @@ def _claimable(team: Team, *, since: datetime | None, until: datetime) -> QueryS
     posted = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED, invoice=None)
     posted = posted.filter(ended_at_ms__lte=_ms(until))
     return posted if since is None else posted.filter(ended_at_ms__gt=_ms(since))
-
-
-def _lines(records: QuerySet[UsageRecord], invoice_id: uuid.UUID) -> list[dict[str, Any]]:
-    sums = records.values("agreement").annotate(
-        running_ms=Sum("billed_running_ms"),
-        cpu_ms=Sum("billed_cpu_ms"),
-        egress_bytes=Sum("billed_egress_bytes"),
-        cost_glm=Sum("cost_glm"),
-        first=Min("sequence"),
-        last=Max("sequence"),
-    )
-    by_agreement = {each["agreement"]: each for each in sums}
-    newest = records.order_by("agreement_id", "-sequence").distinct("agreement_id")
-    heads = dict(newest.values_list("agreement", "hash"))
-    purposes = purposes_of(list(by_agreement))
-    agreements = Agreement.objects.filter(pk__in=by_agreement).select_related("demand", "node", "team")
-    lines = [
-        _line(
-            agreement,
-            by_agreement[agreement.pk],
-            heads[agreement.pk],
-            purposes[agreement.pk],
-            hash_of(
-                evidence_of(
-                    agreement, invoice_id=invoice_id, until_sequence=by_agreement[agreement.pk]["last"]
-                )
-            ),
-        )
-        for agreement in agreements.order_by("created_at")
-    ]
-    return sorted(lines, key=lambda line: (line["deployment"], line["service"], line["node_name"]))
-
-
-def _line(
-    agreement: Agreement, used: Mapping[str, Any], head_hash: str, purpose: Purpose, evidence_hash: str
-) -> dict[str, Any]:
-    """One agreement as it stands on the invoice. Seconds, bytes and GLM are exact; GLM is text."""
-    price = agreement.price
-    return {
-        "agreement": str(agreement.pk),
-        "reference": agreement.demand.reference,
-        "deployment": purpose.deployment,
-        "service": purpose.service,
-        "replica": purpose.replica,
-        "what": agreement.image,
-        "runtime": agreement.runtime,
-        "node": agreement.node_id,
-        "node_name": agreement.node.name,
-        "cpu_threads": plain(agreement.cpu_threads),
-        "mem_gib": plain(agreement.mem_gib),
-        "running_s": plain(Decimal(int(used["running_ms"])).scaleb(-3)),
-        "cpu_s": plain(Decimal(int(used["cpu_ms"])).scaleb(-3)),
-        "egress_bytes": int(used["egress_bytes"]),
-        "price": {
-            "start_glm": plain(price.start_glm),
-            "cpu_second_glm": plain(price.cpu_second_glm),
-            "second_glm": plain(price.second_glm),
-            "egress_gib_glm": plain(price.egress_gib_glm),
-        },
-        "cost_glm": plain(used["cost_glm"]),
-        "first_sequence": used["first"],
-        "last_sequence": used["last"],
-        "chain_head": head_hash,
-        "evidence_hash": evidence_hash,
-    }
 
 
 def _ms(instant: datetime) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.billing.invoicing.drawing import NothingToInvoice, draw_up_invoice
@@ -19,15 +20,14 @@ log = logging.getLogger("hive.billing")
 MONTHLY = Actor.queen("invoicing")
 
 
-def draw_up_months(*, now: datetime | None = None) -> list[Invoice]:
+def draw_up_months(*, now: datetime | None = None) -> int:
     """An invoice for each team of what it used until this month began, if it has not one over that already.
 
-    Late reports are on the next one. It may be called as often as one likes: of what is on an invoice nothing
-    is left to be put on another.
+    Late reports are on the next one. It may be called as often as one likes, by as many workers: each team is
+    invoiced in a transaction of its own, by one of them. Returns how many invoices were drawn up.
     """
     until = month_of(now or timezone.now())
-    drawn_up = (_draw_up(team, until) for team in _teams_to_invoice(until))
-    return [invoice for invoice in drawn_up if invoice is not None]
+    return sum(_tried(team, until) for team in _teams_to_invoice(until))
 
 
 def month_of(now: datetime) -> datetime:
@@ -43,18 +43,35 @@ def _teams_to_invoice(until: datetime) -> list[Team]:
         invoice=None,
         ended_at_ms__lte=int(until.timestamp() * 1000),
     )
-    invoiced = Invoice.objects.filter(team=OuterRef("pk"), period_end__gte=until)
     wanted = Q(billing_details=None) | Q(billing_details__is_monthly=True)
-    teams = Team.objects.filter(wanted, Exists(used), ~Exists(invoiced), created_at__lt=until)
+    teams = Team.objects.filter(wanted, Exists(used), ~Exists(_invoiced(until)), created_at__lt=until)
     return list(teams.order_by("pk"))
 
 
-def _draw_up(team: Team, until: datetime) -> Invoice | None:
-    """Each in a transaction of its own: one team that can't be invoiced holds up no other."""
+def _invoiced(until: datetime) -> QuerySet[Invoice]:
+    """Those of a team that are over this time already."""
+    return Invoice.objects.filter(team=OuterRef("pk"), period_end__gte=until)
+
+
+def _tried(team: Team, until: datetime) -> bool:
+    """One team that can't be invoiced holds up no other."""
     try:
-        return draw_up_invoice(team=team, actor=MONTHLY, until=until)
+        return _draw_up(team, until)
     except NothingToInvoice:  # somebody drew one up meanwhile
-        return None
+        return False
     except Exception:
         log.exception("the month's invoice of team %s can't be drawn up; it is tried again", team)
-        return None
+        return False
+
+
+@transaction.atomic
+def _draw_up(team: Team, until: datetime) -> bool:
+    """Not if another worker is at it, or has just been: the lock comes first, and then the look."""
+    teams = Team.objects.filter(pk=team.pk)
+    if (
+        not teams.select_for_update(no_key=True, skip_locked=True)
+        or not teams.exclude(Exists(_invoiced(until))).exists()
+    ):
+        return False
+    draw_up_invoice(team=team, actor=MONTHLY, until=until)
+    return True

@@ -39,7 +39,12 @@ class UsageRecord(models.Model):
     billed_egress_bytes = models.BigIntegerField(null=True, help_text="The least of what Bee and edge say.")
     cost_glm = GlmField(null=True)
     invoice = models.ForeignKey(
-        "billing.Invoice", null=True, blank=True, on_delete=models.PROTECT, related_name="usage"
+        "billing.Invoice",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="usage",
+        db_index=False,  # most rows are on none when they are written: see the indexes below
     )
     reduced_because = models.CharField(
         max_length=200, blank=True, help_text="Why less is billed than reported."
@@ -65,7 +70,13 @@ class UsageRecord(models.Model):
                 ),
             ),
         )
-        indexes = (models.Index(fields=("state",), condition=Q(state="received"), name="usage_to_rate"),)
+        indexes = (
+            models.Index(fields=("state",), condition=Q(state="received"), name="usage_to_rate"),
+            models.Index(
+                fields=("agreement",), condition=Q(state="posted", invoice=None), name="usage_to_invoice"
+            ),
+            models.Index(fields=("invoice",), condition=Q(invoice__isnull=False), name="usage_of_an_invoice"),
+        )
 
     def __str__(self) -> str:
         return f"usage {self.sequence} of {str(self.agreement_id)[:8]}"
