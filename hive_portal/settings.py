@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
@@ -37,6 +38,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "channels",
+    "axes",
     "hive_portal",
     "apps.teams",
     "apps.nodes",
@@ -54,7 +56,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "hive_portal.security.ContentSecurityPolicy",
+    "axes.middleware.AxesMiddleware",
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "hive_portal.urls"
 ASGI_APPLICATION = "hive_portal.asgi.application"
 AUTH_USER_MODEL = "teams.User"
@@ -78,6 +82,14 @@ TEMPLATES = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
+# Whoever guesses: ten passwords of one name from one address, then ten minutes' rest, in the admin too.
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "registration/resting.html"
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -224,6 +236,12 @@ EMAIL_USE_TLS = env.flag("HIVE_SMTP_TLS", default=True)
 EMAIL_TIMEOUT = 10
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 DEFAULT_FROM_EMAIL = HIVE_INVOICE_EMAIL or "hive@localhost"
+HIVE_OPERATORS_EMAIL = env.names("HIVE_OPERATORS_EMAIL")
+"""Who is told of what operators should see to: addresses with commas. Without one the log is, as an error."""
+HIVE_NOTICE_GIVE_UP_S = env.number("HIVE_NOTICE_GIVE_UP_S", 24 * 3600)
+"""So long a mail or a webhook that nobody takes is tried again."""
+HIVE_WEBHOOK_NETWORKS = [network for _, network in env.networks("HIVE_WEBHOOK_NETWORKS")]
+"""Networks besides the public internet that webhooks may lie in, over plain HTTP too: `10.1.0.0/16`."""
 
 # -- work -------------------------------------------------------------------------------------------------
 
@@ -237,6 +255,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"expires": max(every_s, 1)}}
     for name, every_s in {
+        "teams.deliver_notices": 5.0,
+        "teams.forget_notices": 86400.0,
         "nodes.sweep_silent": 1.0,
         "nodes.roll_up_statistics": 60.0,
         "market.negotiate_due": 1.0,
