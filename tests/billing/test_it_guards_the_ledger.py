@@ -12,6 +12,7 @@ from apps.billing.ledger.posting import (
     KeyReused,
     balance,
     check_ledger,
+    currencies,
     house_account,
     ledger_sum,
     post_all,
@@ -195,3 +196,72 @@ def move(budget, key, amount):
         credit=budget.held,
         amount_glm=Decimal(amount),
     )
+
+
+# -- currencies -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def coin(db):
+    """The treasury and its gas in the chain's coin: 2 ETH brought in, 0.5 spent."""
+    treasury, funding, gas = (
+        house_account(kind, currency="ETH")
+        for kind in (AccountKind.TREASURY, AccountKind.FUNDING, AccountKind.GAS)
+    )
+    for kind, debit, credit, amount in (
+        ("funding", treasury, funding, "2"),
+        ("gas", gas, treasury, "0.5"),
+    ):
+        transfer(key=f"t:{kind}", kind=kind, debit=debit, credit=credit, amount_glm=Decimal(amount))
+    return treasury
+
+
+def test_it_sums_to_zero_in_each_currency(budget, coin):
+    assert currencies() == ["GLM", "ETH"]
+    assert [ledger_sum(currency=each) for each in currencies()] == [0, 0]
+    assert balance(coin) == Decimal("-1.5")
+    assert balance(house_account(AccountKind.TREASURY)) == -10
+    assert check_ledger() == []
+
+
+@pytest.mark.parametrize("sides", ["debit", "credit"])
+def test_it_moves_nothing_from_one_currency_to_another(budget, coin, sides):
+    other = house_account(AccountKind.FEES)
+    debit, credit = (coin, other) if sides == "debit" else (other, coin)
+    refused(INSERT, debit.pk, credit.pk, 1, because="between two accounts of one currency")
+
+
+def test_it_looks_at_each_of_many_transfers(budget, coin):
+    good, bad = (
+        Transfer(key=key, kind="hold", debit=budget.available, credit=credit, amount=Decimal(1))
+        for key, credit in (("a", budget.held), ("b", coin))
+    )
+    with pytest.raises(DatabaseError, match="one currency"), transaction.atomic():
+        Transfer.objects.bulk_create([good, bad])
+    assert check_ledger() == []
+
+
+def test_it_keeps_coins_of_two_chains_apart(coin):
+    other = house_account(AccountKind.TREASURY, currency="POL")
+    refused(INSERT, coin.pk, other.pk, 1, because="between two accounts of one currency")
+
+
+@pytest.mark.parametrize(
+    ("kind", "currency", "because"),
+    [
+        ("gas", "GLM", "account_kind_has_its_currency"),
+        ("fees", "ETH", "account_kind_has_its_currency"),
+        ("gas", "e", "account_currency_is_a_symbol"),
+        ("gas", "E H", "account_currency_is_a_symbol"),
+        ("treasury", "ETH", "account_one_of_a_kind_of_the_house"),
+    ],
+)
+def test_it_opens_accounts_in_their_currency(coin, kind, currency, because):
+    sql = """
+        INSERT INTO billing_account (id, kind, currency, created_at) VALUES (gen_random_uuid(), %s, %s, now())
+    """
+    refused(sql, kind, currency, because=because)
+
+
+def test_it_keeps_what_an_account_is_kept_in(coin):
+    refused("UPDATE billing_account SET currency = 'POL'", because="an account keeps its currency")

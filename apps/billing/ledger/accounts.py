@@ -3,6 +3,7 @@
 A transfer moves one positive amount from its debit to its credit account, so it sums to zero by its shape.
 Guarded accounts carry a balance that only a database trigger writes, under a CHECK that it is never negative;
 the others (treasury, fees, taxes, suspense) are sums of their transfers and so are never a hot row.
+An account is kept in one currency, GLM or the coin that a chain takes for gas; a transfer stays within one.
 Source of the shape: TigerBeetle's data model, https://docs.tigerbeetle.com/coding/data-modeling/
 """
 
@@ -18,10 +19,14 @@ from apps.money import ZERO, GlmField, plain
 from apps.nodes.models import Node
 from apps.teams.models import Team
 
+GLM = "GLM"
+"""The currency of all accounts but those of gas. A chain's coin goes by its symbol: ETH, POL."""
+
 
 class AccountKind(models.TextChoices):
     TREASURY = "treasury", "Treasury on chain"
-    """GLM in the Hive's wallet; negative by as much as lies there, since all else is owed from it."""
+    """What the Hive's wallet has; negative by as much as lies there, since all else is owed from it.
+    One in GLM, one in the coin of each chain."""
     AVAILABLE = "available", "Budget, available"
     """What a team may still spend. Guarded."""
     HELD = "held", "Budget, held"
@@ -36,20 +41,33 @@ class AccountKind(models.TextChoices):
     """Taken with invoices for the tax office."""
     SUSPENSE = "suspense", "Suspense"
     """Came in from a wallet nobody has claimed."""
+    GAS = "gas", "Gas"
+    """Spent on the treasury's transactions, in the chain's coin."""
+    FUNDING = "funding", "Coin brought in"
+    """What operators sent the treasury to pay gas with, in the chain's coin."""
 
 
 GUARDED_KINDS = frozenset(
     {AccountKind.AVAILABLE, AccountKind.HELD, AccountKind.PAYABLE, AccountKind.IN_FLIGHT}
 )
+COIN_KINDS = frozenset({AccountKind.GAS, AccountKind.FUNDING})
+"""Never in GLM. The treasury is kept in both, all else in GLM alone."""
 
 
 class Account(models.Model):
-    """Something that has a balance: credits less debits, in GLM."""
+    """Something that has a balance: credits less debits, in its currency."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=12, choices=AccountKind.choices)
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="accounts")
     node = models.ForeignKey(Node, null=True, blank=True, on_delete=models.PROTECT, related_name="accounts")
+    currency = models.CharField(
+        max_length=8,
+        default=GLM,
+        db_default=GLM,
+        editable=False,
+        help_text="GLM, or the symbol of the coin that pays gas.",
+    )
     guarded_balance = GlmField(
         null=True, blank=True, editable=False, help_text="Kept by the database, for guarded accounts alone."
     )
@@ -63,17 +81,33 @@ class Account(models.Model):
                 condition=Q(kind__in=sorted(GUARDED_KINDS), guarded_balance__isnull=False)
                 | (~Q(kind__in=sorted(GUARDED_KINDS)) & Q(guarded_balance=None)),
             ),
+            models.CheckConstraint(
+                name="account_kind_has_its_currency",
+                condition=Q(kind=AccountKind.TREASURY)
+                | (Q(kind__in=sorted(COIN_KINDS)) & ~Q(currency=GLM))
+                | (~Q(kind__in=sorted(COIN_KINDS)) & Q(currency=GLM)),
+            ),
+            models.CheckConstraint(
+                name="account_currency_is_a_symbol", condition=Q(currency__regex=r"^[A-Za-z0-9]{2,8}$")
+            ),
             models.UniqueConstraint(
-                fields=("kind",), condition=Q(team=None, node=None), name="account_one_of_a_kind_of_the_house"
+                fields=("kind", "currency"),
+                condition=Q(team=None, node=None),
+                name="account_one_of_a_kind_of_the_house",
             ),
             models.UniqueConstraint(
                 fields=("kind", "node"), condition=Q(team=None), name="account_one_of_a_kind_per_node"
             ),
         )
+        indexes = (
+            # A handful of rows: what the trigger on transfers looks up to keep currencies apart.
+            models.Index(fields=("id",), condition=~Q(currency=GLM), name="account_in_coin"),
+        )
 
     def __str__(self) -> str:
         owner = self.team or self.node or "the Hive"
-        return f"{self.get_kind_display()} of {owner}"
+        kept_in = "" if self.currency == GLM else f" in {self.currency}"
+        return f"{self.get_kind_display()} of {owner}{kept_in}"
 
     @classmethod
     def new(cls, kind: str, *, team: Team | None = None, node: Node | None = None) -> Self:
@@ -102,6 +136,10 @@ class TransferKind(models.TextChoices):
     """available -> taxes: what an invoice asks on top of what was used."""
     CREDIT = "credit", "Credit note"
     """fees (or taxes) -> available: a part of an invoice is taken back."""
+    GAS = "gas", "Gas"
+    """gas -> treasury, in the chain's coin: a block has one of the treasury's transactions for good."""
+    FUNDING = "funding", "Coin brought in"
+    """treasury -> funding, in the chain's coin: operators gave the treasury gas."""
     CONCESSION = "concession", "Granted in a dispute"
     """fees -> payable: the Hive pays a node more than was rated."""
     COUNTER = "counter", "Counter-entry"
@@ -139,4 +177,4 @@ class Transfer(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} {plain(self.amount)} GLM"
+        return f"{self.kind} {plain(self.amount)} {self.debit.currency}"

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 
-from apps.billing.ledger.accounts import GUARDED_KINDS, Account, AccountKind, Transfer
+from apps.billing.ledger.accounts import GLM, GUARDED_KINDS, Account, AccountKind, Transfer
 from apps.money import ZERO, plain, round_glm
 from apps.nodes.models import Node
 
@@ -104,9 +104,9 @@ def exact(amount_glm: Decimal) -> Decimal:
 # -- accounts ---------------------------------------------------------------------------------------------
 
 
-def house_account(kind: str) -> Account:
-    """The Hive's one account of this kind, opened on first use."""
-    return _opened(kind=kind)
+def house_account(kind: str, *, currency: str = GLM) -> Account:
+    """The Hive's one account of this kind and currency, opened on first use."""
+    return _opened(kind=kind, currency=currency)
 
 
 def payable_account(node: Node) -> Account:
@@ -115,7 +115,7 @@ def payable_account(node: Node) -> Account:
 
 
 def balance(account: Account, *, at: datetime | None = None) -> Decimal:
-    """Credits less debits in GLM: now, or as they stood at an instant."""
+    """Credits less debits, in the account's currency: now, or as they stood at an instant."""
     if account.is_guarded and at is None:
         return Account.objects.values_list("guarded_balance", flat=True).get(pk=account.pk) or ZERO
     until = Q() if at is None else Q(at__lte=at)
@@ -125,14 +125,20 @@ def balance(account: Account, *, at: datetime | None = None) -> Decimal:
 # -- proof ------------------------------------------------------------------------------------------------
 
 
-def ledger_sum() -> Decimal:
+def ledger_sum(*, currency: str = GLM) -> Decimal:
     """Guarded balances, and the sums of transfers of all other accounts. Zero, or something is broken."""
-    guarded = (
-        Account.objects.filter(kind__in=GUARDED_KINDS).aggregate(all=Sum("guarded_balance"))["all"] or ZERO
-    )
-    credited = _sum(Transfer.objects.exclude(credit__kind__in=GUARDED_KINDS))
-    debited = _sum(Transfer.objects.exclude(debit__kind__in=GUARDED_KINDS))
+    kept = Account.objects.filter(kind__in=GUARDED_KINDS, currency=currency)
+    guarded = kept.aggregate(all=Sum("guarded_balance"))["all"] or ZERO
+    others = Account.objects.filter(currency=currency).exclude(kind__in=GUARDED_KINDS)
+    credited = _sum(Transfer.objects.filter(credit__in=others))
+    debited = _sum(Transfer.objects.filter(debit__in=others))
     return guarded + credited - debited
+
+
+def currencies() -> list[str]:
+    """In which something is kept: GLM first."""
+    kept = Account.objects.order_by("currency").values_list("currency", flat=True).distinct()
+    return [GLM, *(each for each in kept if each != GLM)]
 
 
 def check_ledger() -> list[str]:
@@ -144,8 +150,9 @@ def check_ledger() -> list[str]:
         if (total := credited.get(account.pk, ZERO) - debited.get(account.pk, ZERO))
         != account.guarded_balance
     ]
-    total = ledger_sum()
-    return found + ([f"the ledger sums to {total} GLM instead of zero"] if total else []) + _stray_holds()
+    sums = {currency: ledger_sum(currency=currency) for currency in currencies()}
+    wrong = [f"the ledger sums to {total} {each} instead of zero" for each, total in sums.items() if total]
+    return found + wrong + _stray_holds()
 
 
 def _stray_holds() -> list[str]:
@@ -169,8 +176,8 @@ def _sum(transfers: Any) -> Decimal:
     return transfers.aggregate(all=Sum("amount"))["all"] or ZERO
 
 
-def _opened(*, kind: str, node: Node | None = None) -> Account:
-    fields = {"kind": kind, "team": None, "node": node}
+def _opened(*, kind: str, node: Node | None = None, currency: str = GLM) -> Account:
+    fields = {"kind": kind, "team": None, "node": node, "currency": currency}
     new = Account.new(kind, node=node)
     return Account.objects.get_or_create(**fields, defaults={"guarded_balance": new.guarded_balance})[0]
 
