@@ -1,12 +1,13 @@
-"""The chain as a few questions and one command, through web3 to any Ethereum JSON-RPC node.
+"""The chain as a few questions and one command, asked of any Ethereum JSON-RPC nodes.
 
-Requests go over web3's provider as they stand and are decoded here: for logs that is an order of magnitude
-faster than web3's own formatting, and blocks of proof-of-authority chains need no special treatment.
+What the books are built from is what enough nodes say alike (`_agreed`); what the chain itself checks, such
+as the price of gas, any of them may say (`_ask`). Answers are decoded here.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,28 +15,19 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
-from requests.exceptions import RequestException
-from web3 import HTTPProvider
-from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint
 
+from apps.billing.chain.nodes import Nodes
+from apps.billing.chain.rpc import ChainRefused, ChainUnreachable, RpcNode
 from apps.money import from_wei, to_wei
 
 if TYPE_CHECKING:
     from apps.billing.treasury.signers import Signed, Signer
 
+__all__ = ["Chain", "ChainRefused", "ChainUnreachable", "Gas", "chain"]
+
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256("Transfer(address,address,uint256)"), https://eips.ethereum.org/EIPS/eip-20"""
 TRANSFER_SELECTOR, BALANCE_SELECTOR = "a9059cbb", "70a08231"
-ASK_TIMEOUT_S = 10
-
-
-class ChainUnreachable(Exception):
-    """The node does not answer, or answers nonsense, or speaks for another chain: ask again later."""
-
-
-class ChainRefused(Exception):
-    """The node understood, and would not; its text says why."""
 
 
 @dataclass(frozen=True)
@@ -76,21 +68,23 @@ class Gas:
 class Chain:
     """One token on one chain. Addresses and hashes are lower-case hex, amounts GLM."""
 
-    def __init__(self, *, rpc_url: str, chain_id: int, token: str) -> None:
-        self.rpc_url, self.chain_id, self.token = rpc_url, chain_id, token
-        self._provider = HTTPProvider(
-            rpc_url, request_kwargs={"timeout": ASK_TIMEOUT_S}, exception_retry_configuration=None
-        )
-        self._is_checked = False
+    def __init__(
+        self, *, rpc_url: str, chain_id: int, token: str, quorum: int = 0, lag_blocks: int = 10
+    ) -> None:
+        """`rpc_url` names nodes with commas; so many of them, or else more than half, have to agree."""
+        self.chain_id, self.token = chain_id, token
+        nodes = [RpcNode(url.strip(), chain_id=chain_id) for url in rpc_url.split(",") if url.strip()]
+        self.nodes = Nodes(nodes, quorum=quorum or len(nodes) // 2 + 1, lag_blocks=lag_blocks)
 
     # -- blocks and events ------------------------------------------------------------------------------
 
     def height(self) -> int:
-        return int(self._ask("eth_blockNumber"), 16)
+        """Of the highest block that enough nodes have."""
+        return self.nodes.height()
 
     def block(self, number: int) -> Block | None:
         """None when the chain is not that high."""
-        found = self._ask("eth_getBlockByNumber", hex(number), False)
+        found = self._agreed("eth_getBlockByNumber", hex(number), False, key=_hash_of_block)
         return Block(int(found["number"], 16), found["hash"], found["parentHash"]) if found else None
 
     def transfers_of(self, address: str, *, first: int, last: int) -> list[TokenTransfer]:
@@ -105,20 +99,20 @@ class Chain:
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """None while no block has the transaction."""
-        found = self._ask("eth_getTransactionReceipt", tx_hash)
+        found = self._agreed("eth_getTransactionReceipt", tx_hash, key=_fate)
         return Receipt(int(found["blockNumber"], 16), int(found["status"], 16) == 1) if found else None
 
     def balance_glm(self, address: str, *, block: int | None = None) -> Decimal:
         call = {"to": self.token, "data": f"0x{BALANCE_SELECTOR}{_word(address)}"}
-        return from_wei(int(self._ask("eth_call", call, _at(block)), 16))
+        return from_wei(int(self._agreed("eth_call", call, _at(block)), 16))
 
     # -- paying -----------------------------------------------------------------------------------------
 
     def nonce(self, address: str, *, block: int | None = None) -> int:
         """How many transactions the address has sent: by that block, or with those that still wait."""
-        return int(
-            self._ask("eth_getTransactionCount", address, "pending" if block is None else hex(block)), 16
-        )
+        if block is None:
+            return int(self._ask("eth_getTransactionCount", address, "pending"), 16)
+        return int(self._agreed("eth_getTransactionCount", address, hex(block)), 16)
 
     def price_of_transfer(self, *, sender: str, recipient: str, amount_glm: Decimal) -> Gas:
         """Gas for a transfer, with a reserve for rising fees. Raises ChainRefused when it can't succeed."""
@@ -147,47 +141,37 @@ class Chain:
         )
 
     def send(self, raw_transaction: str) -> None:
-        """Raises ChainRefused; its text tells "already known" from "nonce too low" from no gas."""
-        self._ask("eth_sendRawTransaction", raw_transaction)
+        """To every node. Raises ChainRefused; its text tells "already known" from "nonce too low"."""
+        self.nodes.all(lambda node: node.ask("eth_sendRawTransaction", raw_transaction))
 
     # -- the wire ---------------------------------------------------------------------------------------
 
     def _logs(self, topics: list[str | None], first: int, last: int) -> list[TokenTransfer]:
-        query = {"address": self.token, "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)}
-        return [_decoded(log) for log in self._ask("eth_getLogs", query)]
+        query = {"address": self.token, "topics": topics}
+        found = self.nodes.agreed(lambda node: node.logs(query, first=first, last=last), key=_places)
+        return [_decoded(log) for log in found]
 
     def _ask(self, method: str, *parameters: Any) -> Any:
-        self._check()
-        return self._request(method, *parameters)
+        return self.nodes.first(lambda node: node.ask(method, *parameters))
 
-    def _check(self) -> None:
-        if self._is_checked:
-            return
-        spoken = int(self._request("eth_chainId"), 16)
-        if spoken != self.chain_id:
-            raise ChainUnreachable(
-                f"{self.rpc_url} speaks for chain {spoken}, HIVE_CHAIN_ID is {self.chain_id}"
-            )
-        self._is_checked = True
-
-    def _request(self, method: str, *parameters: Any) -> Any:
-        try:
-            answer: Any = self._provider.make_request(RPCEndpoint(method), list(parameters))
-        except (RequestException, Web3Exception, OSError, ValueError) as error:
-            raise ChainUnreachable(f"{self.rpc_url}: {method}: {error}"[:300]) from None
-        if answer.get("error"):
-            raise ChainRefused(f"{method}: {answer['error'].get('message', answer['error'])}"[:300])
-        return answer.get("result")
+    def _agreed(self, method: str, *parameters: Any, key: Callable[[Any], Hashable] = str) -> Any:
+        return self.nodes.agreed(lambda node: node.ask(method, *parameters), key=key)
 
 
 def chain() -> Chain:
     """The chain that the settings name."""
-    return _chain(settings.HIVE_RPC_URL, settings.HIVE_CHAIN_ID, settings.HIVE_GLM_TOKEN)
+    return _chain(
+        settings.HIVE_RPC_URL,
+        settings.HIVE_CHAIN_ID,
+        settings.HIVE_GLM_TOKEN,
+        settings.HIVE_RPC_QUORUM,
+        settings.HIVE_RPC_LAG_BLOCKS,
+    )
 
 
 @functools.lru_cache(maxsize=4)
-def _chain(rpc_url: str, chain_id: int, token: str) -> Chain:
-    return Chain(rpc_url=rpc_url, chain_id=chain_id, token=token)
+def _chain(rpc_url: str, chain_id: int, token: str, quorum: int, lag_blocks: int) -> Chain:
+    return Chain(rpc_url=rpc_url, chain_id=chain_id, token=token, quorum=quorum, lag_blocks=lag_blocks)
 
 
 def _at(block: int | None) -> str:
@@ -212,3 +196,20 @@ def _decoded(log: dict[str, Any]) -> TokenTransfer:
         recipient="0x" + log["topics"][2][-40:],
         amount_glm=from_wei(int(log["data"], 16)),
     )
+
+
+# -- in what nodes have to agree --------------------------------------------------------------------------
+
+
+def _hash_of_block(found: dict[str, Any] | None) -> Hashable:
+    return found and (found["number"], found["hash"], found["parentHash"])
+
+
+def _fate(receipt: dict[str, Any] | None) -> Hashable:
+    fields = ("transactionHash", "blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice")
+    return receipt and tuple(receipt.get(name) for name in fields)
+
+
+def _places(logs: list[dict[str, Any]]) -> Hashable:
+    fields = ("blockHash", "transactionHash", "logIndex", "data")
+    return tuple((*(log[name] for name in fields), *log["topics"]) for log in logs)

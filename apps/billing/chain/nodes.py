@@ -1,0 +1,235 @@
+"""Several JSON-RPC nodes as one: any of them where it hardly matters, most of them where money is decided.
+
+How a node stands is the order in which it is asked and what people are told; safety does not rest on it. What
+decides over money needs the same answer of `quorum` nodes, whoever they are. See docs/decisions/0060.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.utils import timezone
+
+from apps.billing.chain.rpc import ChainBehind, ChainRefused, ChainUnreachable, RpcNode
+
+T = TypeVar("T")
+
+STRIKES = 3
+"""So many answers in a row that the others outvote, and it is left out: one may be a fork of a moment."""
+LEFT_OUT_FOR = timedelta(seconds=15)
+LEFT_OUT_AT_MOST = timedelta(minutes=5)
+LIAR_OUT_FOR = timedelta(minutes=10)
+LIAR_OUT_AT_MOST = timedelta(days=1)
+EXAMINED_EVERY = timedelta(seconds=15)
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a node stands with us."""
+
+    left_out: str = ""
+    """Why it is asked last; "" while all is well."""
+    retry_at: datetime | None = None
+    tries: int = 0
+    """In vain, since it was well."""
+    strikes: int = 0
+    lies: int = 0
+    """Never forgotten while the process lives."""
+    height: int | None = None
+
+    def leave_out(self, reason: str) -> None:
+        """For a while, and each time it was tried in vain for twice as long."""
+        wait = min(LEFT_OUT_FOR * 2 ** min(self.tries, 10), LEFT_OUT_AT_MOST)
+        self.left_out, self.retry_at, self.tries = reason, timezone.now() + wait, self.tries + 1
+
+    def call_a_liar(self, reason: str) -> None:
+        """What it says can't be true if the others are right: it is not asked again soon."""
+        wait = min(LIAR_OUT_FOR * 2 ** min(self.lies, 10), LIAR_OUT_AT_MOST)
+        self.left_out, self.retry_at, self.lies = reason, timezone.now() + wait, self.lies + 1
+
+    def take_back(self) -> None:
+        self.left_out, self.retry_at, self.tries, self.strikes = "", None, 0, 0
+
+    @property
+    def is_due(self) -> bool:
+        return self.retry_at is None or self.retry_at <= timezone.now()
+
+
+@dataclass
+class Nodes:
+    """All nodes of one chain. Not for several threads at once."""
+
+    nodes: Sequence[RpcNode]
+    quorum: int
+    lag_blocks: int
+    standing: dict[str, Standing] = field(default_factory=dict)
+    examined_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.standing = {node.name: Standing() for node in self.nodes}
+
+    def in_order(self) -> list[RpcNode]:
+        """Those that are well, as the settings name them; then those to try again; then the others."""
+        return sorted(self.nodes, key=lambda node: _rank(self.standing[node.name]))
+
+    # -- asking -----------------------------------------------------------------------------------------
+
+    def first(self, question: Callable[[RpcNode], T]) -> T:
+        """What the first one says that says anything. For what is checked later, or by the chain itself."""
+        troubles: list[Exception] = []
+        for node in self.in_order():
+            try:
+                return question(node)
+            except (ChainUnreachable, ChainRefused) as trouble:
+                self._trouble(node, trouble)
+                troubles.append(trouble)
+        raise _worst(troubles)
+
+    def agreed(
+        self, question: Callable[[RpcNode], T], *, key: Callable[[T], Hashable] = lambda answer: answer
+    ) -> T:
+        """What `quorum` nodes say alike, by `key`. Raises ChainUnreachable when no answer has so many."""
+        answers: list[tuple[RpcNode, T]] = []
+        troubles: list[Exception] = []
+        for node in self.in_order():
+            try:
+                answers.append((node, question(node)))
+            except (ChainUnreachable, ChainRefused) as trouble:
+                self._trouble(node, trouble)
+                troubles.append(trouble)
+                continue
+            says = key(answers[-1][1])
+            if sum(key(answer) == says for _, answer in answers) >= self.quorum:
+                self._count_strikes(answers, says, key)
+                return answers[-1][1]
+        raise _no_quorum(self, answers, troubles)
+
+    def all(self, question: Callable[[RpcNode], Any]) -> None:
+        """Tell every node. Raises ChainRefused, ChainUnreachable when not one took it."""
+        troubles: list[Exception] = []
+        for node in self.in_order():
+            try:
+                question(node)
+            except (ChainUnreachable, ChainRefused) as trouble:
+                self._trouble(node, trouble)
+                troubles.append(trouble)
+        if len(troubles) == len(self.nodes):
+            raise _worst(troubles)
+
+    def height(self) -> int:
+        """The highest block that `quorum` nodes have."""
+        heights: list[int] = []
+        troubles: list[Exception] = []
+        for node in self.in_order():
+            standing = self.standing[node.name]
+            if standing.left_out and not standing.is_due and len(heights) >= self.quorum:
+                continue
+            try:
+                standing.height = node.height()
+                heights.append(standing.height)
+            except (ChainUnreachable, ChainRefused) as trouble:
+                self._trouble(node, trouble)
+                troubles.append(trouble)
+        if len(heights) < self.quorum:
+            raise _no_quorum(self, heights, troubles)
+        return sorted(heights, reverse=True)[self.quorum - 1]
+
+    # -- standing ---------------------------------------------------------------------------------------
+
+    def examine(self, *, depth: int) -> None:
+        """Look at every node that is well or to be tried again: is it of this chain, alive, near, honest?"""
+        heights = {
+            node.name: height for node in self._to_examine() if (height := self._height(node)) is not None
+        }
+        if len(heights) < self.quorum:
+            return
+        ordered = sorted(heights.values(), reverse=True)
+        number = max(ordered[self.quorum - 1] - depth + 1, 0)
+        near = [node for node in self.nodes if self._is_near(node, heights, ordered[0])]
+        hashes = {node.name: told for node in near if (told := self._hash(node, number))}
+        self._judge(number, hashes)
+
+    @property
+    def is_examination_due(self) -> bool:
+        return self.examined_at is None or not (
+            self.examined_at <= timezone.now() < self.examined_at + EXAMINED_EVERY
+        )
+
+    def _to_examine(self) -> list[RpcNode]:
+        self.examined_at = timezone.now()
+        return [node for node in self.nodes if self.standing[node.name].is_due]
+
+    def _height(self, node: RpcNode) -> int | None:
+        try:
+            node.check()
+            self.standing[node.name].height = node.height()
+        except (ChainUnreachable, ChainRefused) as trouble:
+            self.standing[node.name].leave_out(str(trouble))
+            return None
+        return self.standing[node.name].height
+
+    def _is_near(self, node: RpcNode, heights: dict[str, int], best: int) -> bool:
+        if node.name not in heights:
+            return False
+        behind = best - heights[node.name]
+        if behind > self.lag_blocks:
+            self.standing[node.name].leave_out(f"it is {behind} blocks behind the others")
+        return behind <= self.lag_blocks
+
+    def _hash(self, node: RpcNode, number: int) -> str | None:
+        try:
+            block = node.ask("eth_getBlockByNumber", hex(number), False)
+        except (ChainUnreachable, ChainRefused) as trouble:
+            self.standing[node.name].leave_out(str(trouble))
+            return None
+        return str(block["hash"]) if block else None
+
+    def _judge(self, number: int, hashes: dict[str, str]) -> None:
+        told = list(hashes.values())
+        right = next((each for each in told if told.count(each) >= self.quorum), None)
+        for name, each in hashes.items():
+            if right is not None and each != right:
+                self.standing[name].call_a_liar(f"it has another block {number} than the others")
+            elif right is not None and self.standing[name].left_out:
+                self.standing[name].take_back()
+
+    def _trouble(self, node: RpcNode, trouble: Exception) -> None:
+        """A node that is behind, or refuses, is not ill."""
+        if isinstance(trouble, ChainUnreachable) and not isinstance(trouble, ChainBehind):
+            self.standing[node.name].leave_out(str(trouble))
+
+    def _count_strikes(
+        self, answers: list[tuple[RpcNode, T]], right: Hashable, key: Callable[[T], Hashable]
+    ) -> None:
+        for node, answer in answers:
+            standing = self.standing[node.name]
+            if key(answer) == right:
+                standing.strikes = 0
+            elif answer is not None and not standing.left_out:  # None: it has not heard of it yet
+                standing.strikes += 1
+                if standing.strikes >= STRIKES:
+                    standing.call_a_liar(f"the others outvoted it {STRIKES} times in a row")
+
+
+def _rank(standing: Standing) -> int:
+    return 0 if not standing.left_out else 1 if standing.is_due else 2
+
+
+def _worst(troubles: list[Exception]) -> Exception:
+    """A refusal says more than silence; that it is known already says most."""
+    refused = [each for each in troubles if isinstance(each, ChainRefused)]
+    known = [each for each in refused if "already" in str(each).lower()]
+    return (known or refused or troubles)[0]
+
+
+def _no_quorum(nodes: Nodes, answers: Sequence[object], troubles: list[Exception]) -> Exception:
+    if not answers or len(nodes.nodes) == 1:
+        return _worst(troubles)
+    names = ", ".join(node.name for node in nodes.nodes)
+    why = f"; {troubles[0]}" if troubles else ""
+    return ChainUnreachable(
+        f"of {names}, {len(answers)} answered and no {nodes.quorum} of them said the same{why}"[:400]
+    )
