@@ -87,3 +87,7 @@ class AuditLineAdmin(Shown):
     @display(description="After", label=STATE_LABELS)
     def after_label(self, line: AuditLine) -> tuple[str, str]:
         return line.after, line.after
+
+
+# What people are told registers itself.
+from apps.teams.notices import admin as notices_admin  # noqa: E402, F401

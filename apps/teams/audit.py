@@ -7,7 +7,7 @@ from typing import Self
 
 from django.db import models
 
-ROUTINE = ("assignment", "debitnote", "demand", "hold", "proposal")
+ROUTINE = ("assignment", "debitnote", "delivery", "demand", "hold", "proposal")
 """Nouns whose every step would drown what people want to see at a glance."""
 
 

@@ -92,7 +92,8 @@ def _trigger(
 
 def _columns(model: type[Model], *fields: str) -> list[str]:
     by_name = {field.name: str(field.column) for field in model._meta.concrete_fields}
-    return [by_name[name] for name in fields]
+    # A field that has gone since had a column of its own name: old migrations still speak of it.
+    return [by_name.get(name, name) for name in fields]
 
 
 def _quoted(text: str) -> str:

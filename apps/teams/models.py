@@ -13,8 +13,21 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from apps.teams.audit import Actor, AuditLine
+from apps.teams.notices.models import Delivery, DeliveryAttempt, DeliveryState, Notice, Webhook
 
-__all__ = ["ApiToken", "AuditLine", "Member", "Role", "Team", "User"]
+__all__ = [
+    "ApiToken",
+    "AuditLine",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryState",
+    "Member",
+    "Notice",
+    "Role",
+    "Team",
+    "User",
+    "Webhook",
+]
 
 SLUG = RegexValidator(
     r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$", "lower-case letters, digits and inner hyphens, at most 40"
@@ -62,6 +75,9 @@ class Member(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=Role.choices, default=Role.DEVELOPER)
+    wants_mails = models.BooleanField(
+        default=True, help_text="Of what the team is told; only owners are told by mail."
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("team", "user"), name="member_once_per_team"),)

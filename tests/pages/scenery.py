@@ -66,6 +66,7 @@ from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState,
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import ApiToken, Team, User
 from tests.pages.prices import paint_prices
+from tests.pages.told import paint_told
 
 COMPOSE = """\
 name: hello
@@ -164,6 +165,7 @@ def paint(team: Team, user: User) -> Scenery:
     Listener.objects.create(started_at=timezone.now(), last_seen_at=timezone.now())
     EdgeLog.objects.create(path="/var/log/hive/edge.log", inode=1)
     paint_prices()
+    paint_told(team)
     replica = web.replicas.get(index=1)
     key = _key(team, user, nodes, deployment)
     return Scenery(

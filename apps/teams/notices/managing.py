@@ -1,0 +1,114 @@
+"""What owners do with webhooks: add one, give it another secret, try it, send something anew, remove it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import Team
+from apps.teams.notices.models import Delivery, DeliveryState, Notice, Webhook
+from apps.teams.notices.notifying import DELIVER
+from apps.teams.notices.reaching import checked_url
+from apps.teams.notices.sending import SENDING
+from apps.work import enqueue_once
+
+MOST_WEBHOOKS = 10
+"""Of a team."""
+TEST_KIND = "webhook.test"
+
+
+class WebhookRefused(ValueError):
+    """Its text is for the team."""
+
+
+@transaction.atomic
+def add_webhook(*, team: Team, url: str, actor: Actor) -> Webhook:
+    """From now on it is told of what the team is told of. Raises WebhookRefused."""
+    try:
+        checked = str(checked_url(url, networks=settings.HIVE_WEBHOOK_NETWORKS))
+    except ValueError as error:
+        raise WebhookRefused(str(error)) from None
+    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+    if Webhook.objects.filter(team=team, removed_at=None).count() >= MOST_WEBHOOKS:
+        raise WebhookRefused(f"a team has at most {MOST_WEBHOOKS} webhooks: remove one of them first")
+    try:
+        with transaction.atomic():
+            webhook = Webhook.objects.create(team=team, url=checked)
+    except IntegrityError:
+        raise WebhookRefused("your team has a webhook at this address") from None
+    AuditLine.write(webhook, before="", after="added", actor=actor, reason="")
+    return webhook
+
+
+@transaction.atomic
+def rotate_secret(webhook: Webhook, *, actor: Actor) -> Webhook:
+    """Another secret from now on; the old one signs too for a day. Raises WebhookRefused."""
+    current = _in_force(webhook)
+    current.generation, current.rotated_at = current.generation + 1, timezone.now()
+    current.save(update_fields=["generation", "rotated_at"])
+    AuditLine.write(current, before="", after="rotated", actor=actor, reason="it has another secret")
+    return current
+
+
+@transaction.atomic
+def remove_webhook(webhook: Webhook, *, actor: Actor) -> None:
+    """It is told of nothing any more, not even of what waits for it. Removing it twice changes nothing."""
+    now = timezone.now()
+    if Webhook.objects.filter(pk=webhook.pk, removed_at=None).update(removed_at=now) == 1:
+        AuditLine.write(webhook, before="added", after="removed", actor=actor, reason="")
+    waiting = Delivery.objects.filter(webhook=webhook, state=DeliveryState.WAITING)
+    Delivery.move_all(
+        list(waiting.select_related("notice")),
+        DeliveryState.GIVEN_UP,
+        actor=SENDING,
+        reason="the webhook was removed",
+    )
+
+
+@transaction.atomic
+def send_test(webhook: Webhook) -> Delivery:
+    """A notice to this webhook alone. Raises WebhookRefused."""
+    current = _in_force(webhook)
+    notice = Notice.objects.create(
+        team=current.team,
+        kind=TEST_KIND,
+        subject="A test of your webhook",
+        text="If you read this and the signature is right, your webhook works.",
+    )
+    return _again(notice, webhook=current)
+
+
+@transaction.atomic
+def redeliver(delivery: Delivery, *, actor: Actor) -> Delivery:
+    """Send the same message anew, under the same webhook-id. Raises WebhookRefused."""
+    current = Delivery.objects.select_for_update().get(pk=delivery.pk)
+    if current.state == DeliveryState.WAITING:
+        raise WebhookRefused(f"it is on its way already, its next try is at {current.next_at:%H:%M:%S} UTC")
+    webhook = None if delivery.webhook is None else _in_force(delivery.webhook)
+    again = _again(delivery.notice, webhook=webhook, address=delivery.address)
+    AuditLine.write(again, before="", after=again.state, actor=actor, reason="sent anew")
+    return again
+
+
+def _again(notice: Notice, *, webhook: Webhook | None, address: str = "") -> Delivery:
+    now = timezone.now()
+    made = Delivery.objects.create(
+        notice=notice,
+        webhook=webhook,
+        address=address,
+        next_at=now,
+        deadline_at=now + timedelta(seconds=settings.HIVE_NOTICE_GIVE_UP_S),
+    )
+    enqueue_once(DELIVER)
+    return made
+
+
+def _in_force(webhook: Webhook) -> Webhook:
+    current = Webhook.objects.select_for_update(of=("self",)).select_related("team").get(pk=webhook.pk)
+    if current.removed_at is not None:
+        raise WebhookRefused(f"{current} was removed")
+    return current

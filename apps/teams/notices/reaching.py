@@ -1,0 +1,98 @@
+"""Which addresses a webhook may have, so that nobody has the Hive ask its own network in their name.
+
+What a name resolves to is judged, and the connection is made to just that address: a name that means another
+machine a moment later changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Collection
+
+import httpx
+
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+MOST_LETTERS = 500
+
+
+class Unreachable(Exception):
+    """Nothing is sent there; its text is for the team."""
+
+
+def checked_url(url: str, *, networks: Collection[Network]) -> httpx.URL:
+    """Raises ValueError for what is no address of a webhook, as far as can be seen without resolving it."""
+    try:
+        parsed = httpx.URL(url.strip())
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise ValueError(f'"{url[:80]}" is no address: expected https://host/path') from None
+    if parsed.scheme not in {"https", "http"} or not parsed.host:
+        raise ValueError(f'"{url[:80]}" is no address of a webhook: expected https://host/path')
+    if len(url) > MOST_LETTERS:
+        raise ValueError(f"the address has {len(url)} letters: expected at most {MOST_LETTERS}")
+    if parsed.userinfo or parsed.fragment:
+        raise ValueError("leave out name and password before the host, and what follows a #")
+    if (address := _literal(parsed.host)) is not None:
+        must_be_reachable(parsed, address, networks=networks)
+    elif parsed.scheme == "http" and not networks:
+        raise ValueError("expected https://: what is sent tells of your money")
+    return parsed
+
+
+def must_be_reachable(url: httpx.URL, address: Ip, *, networks: Collection[Network]) -> None:
+    """Raises ValueError unless it is an address of the public internet over TLS, or of an allowed network."""
+    inner = embedded(address)
+    if any(inner in network for network in networks if network.version == inner.version):
+        return
+    if not is_public(inner):
+        where = f"{url.host} is {address}" if url.host != str(address) else str(address)
+        raise ValueError(f"{where}, which is not an address of the public internet")
+    if url.scheme != "https":
+        raise ValueError("expected https://: what is sent tells of your money")
+
+
+def is_public(address: Ip) -> bool:
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def embedded(address: Ip) -> Ip:
+    """The IPv4 address that an IPv6 one leads to, by mapping, 6to4, Teredo or NAT64; else itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else address
+
+
+async def reachable_addresses(url: httpx.URL, *, networks: Collection[Network]) -> list[str]:
+    """What the host resolves to now, as far as it may be reached. Raises Unreachable when that is nothing."""
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(f"{url.host} can't be resolved: {error}") from None
+    addresses, refusals = [], []
+    for *_, (host, *_) in found:
+        try:
+            must_be_reachable(url, ipaddress.ip_address(str(host).partition("%")[0]), networks=networks)
+            addresses.append(str(host))
+        except ValueError as error:
+            refusals.append(str(error))
+    if not addresses:
+        raise Unreachable(next(iter(refusals), f"{url.host} has no address"))
+    return list(dict.fromkeys(addresses))
+
+
+def _literal(host: str) -> Ip | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
