@@ -16,6 +16,7 @@ FRAME = {
     "__main__",
     "figure",
     "job",
+    "metered_hive",
     "month_of_usage",
     "null_bee",
     "placing_market",

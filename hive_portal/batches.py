@@ -89,7 +89,8 @@ def take(batch: Batch) -> None:
         _together(batch.offers, _take_offers)
     if batch.answers:
         _together(batch.answers, _take_answers)
-    _each(batch.usage, _take_usage)
+    if batch.usage:
+        _together(batch.usage, metering.store_all_usage)
     _each(batch.notes, _take_notes)
     _each(batch.benchmarks, _take_benchmarks)
     if batch.observed:
@@ -115,10 +116,6 @@ def _take_answers(said: Mapping[str, list[protocol.Answer]]) -> None:
     moved = negotiation.take_all_answers(said)
     if moved:
         observing.demands_moved(moved)
-
-
-def _take_usage(node_id: str, said: list[protocol.Usage]) -> None:
-    metering.store_usage(node_id=node_id, reports=said)
 
 
 def _take_notes(node_id: str, said: list[protocol.DebitNote]) -> None:

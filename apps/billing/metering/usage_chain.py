@@ -7,7 +7,8 @@ changed, left out or put in later without being seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from agent import protocol, typed_data
 from apps.billing.metering.faults import Fault
@@ -38,6 +39,7 @@ class Sifted:
 
 
 IsSigned = Callable[[protocol.Usage], bool]
+_sequence = attrgetter("sequence")
 
 
 def sift(
@@ -49,19 +51,18 @@ def sift(
     is_signed: IsSigned,
 ) -> Sifted:
     """Follow the chain of one agreement from `head`; `stored` maps known sequences to their hashes."""
-    sifted = Sifted(head=head)
-    known = dict(stored)
-    for report in sorted(reports, key=lambda each: each.sequence):
+    accepted, faults, known = [], [], dict(stored)
+    for report in sorted(reports, key=_sequence):
         if known.get(report.sequence) == report.hash:
             continue  # a repetition: the acknowledgement was lost
-        fault = _fault(report, sifted.head, is_closed=is_closed, is_signed=is_signed)
+        fault = _fault(report, head, is_closed=is_closed, is_signed=is_signed)
         if fault is not None:
-            sifted.faults.append(fault)
+            faults.append(fault)
             continue
-        sifted.accepted.append(report)
+        accepted.append(report)
         known[report.sequence] = report.hash
-        sifted = replace(sifted, head=Head(report.sequence, report.hash, report.final))
-    return sifted
+        head = Head(report.sequence, report.hash, report.final)
+    return Sifted(head, accepted, faults)
 
 
 def is_genuine(report: protocol.Usage, *, node_id: str, chain_id: int) -> bool:
