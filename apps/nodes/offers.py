@@ -30,6 +30,8 @@ logger = logging.getLogger("hive.nodes")
 MOST = Decimal(1_000_000)
 """Threads, GiB, GLM per unit: whatever is above is a mistake and would not fit its column."""
 LONGEST_VALID_S = 365 * 24 * 3600
+MOST_NEW = 240
+"""New offers of one node within `MOST_OFF_S`: each is a row and a point of the history of prices for good."""
 MOST_OFF_S = 3600
 """An offer is dated by the Queen's clock when it is made, and sent at once (see `agent/clock.py`)."""
 
@@ -49,13 +51,15 @@ def publish_offers(*, node_id: str, offers: Iterable[protocol.Offer]) -> list[st
     with transaction.atomic():
         node = Node.objects.select_for_update().get(pk=node_id)
         live = _withdraw_others(node, keep=set(good))
+        room = MOST_NEW - _lately(node) if good.keys() - live else 0
         for offer_id, offer in good.items():
             if offer_id in live:
                 continue
-            if wrong := _fault_of_date(offer):
+            if wrong := _fault_of_date(offer) or _fault_of_pace(room):
                 faults[offer.offer_id] = wrong
             else:
                 _store(node, offer)
+                room -= 1
         _measure(node)
     complaints = [f"offer {offer_id}: {what}" for offer_id, what in faults.items() if what]
     if complaints:
@@ -96,6 +100,17 @@ def _fault_of_date(offer: protocol.Offer) -> str | None:
     if abs(off_s) <= MOST_OFF_S:
         return None
     return f"issued_at_ms: expected an instant within {MOST_OFF_S} s of the Hive's, is off by {off_s:.0f} s"
+
+
+def _fault_of_pace(room: int) -> str | None:
+    if room > 0:
+        return None
+    return f"expected at most {MOST_NEW} new offers an hour: send what is live, or wait"
+
+
+def _lately(node: Node) -> int:
+    """How many were new within `MOST_OFF_S`; their own dates may lie as far back once more."""
+    return node.offers.filter(issued_at__gte=timezone.now() - timedelta(seconds=2 * MOST_OFF_S)).count()
 
 
 def fault(offer: protocol.Offer, *, node_id: str) -> str | None:

@@ -195,6 +195,21 @@ def test_a_node_offers_each_runtime_once_and_none_that_nobody_knows(
     assert len(looked_at) == 2
 
 
+def test_a_node_that_offers_anew_without_end_is_told_to_wait(
+    node: Node, bee_key: LocalAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.nodes.offers.MOST_NEW", 2)
+    last = None
+    for _ in range(2):
+        last = signed_offer(bee_key)
+        assert publish_offers(node_id=node.id, offers=[last]) == []
+    assert last and publish_offers(node_id=node.id, offers=[last]) == []
+    [told] = publish_offers(node_id=node.id, offers=[signed_offer(bee_key)])
+    assert "at most 2 new offers an hour" in told and Offer.objects.count() == 2
+    Offer.objects.update(issued_at=timezone.now() - timedelta(hours=3))
+    assert publish_offers(node_id=node.id, offers=[signed_offer(bee_key)]) == []
+
+
 def test_a_set_that_never_ends_is_no_frame(bee_key: LocalAccount) -> None:
     offers = [signed_offer(bee_key)] * protocol.MAX_OFFERS
     assert protocol.decode_from_bee(protocol.encode(protocol.Offers(offers=offers)))
