@@ -1,5 +1,7 @@
 """The nouns of money. Each lives in a file of its own; this page is their index."""
 
+from apps.billing.budgets.at_end import AtEnd
+from apps.billing.budgets.cap import BudgetCap, CapPeriod, CapState
 from apps.billing.budgets.models import Budget, Hold, HoldState
 from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
 from apps.billing.invoicing.billing_details import BillingDetails
@@ -21,8 +23,12 @@ from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 __all__ = [
     "Account",
     "AccountKind",
+    "AtEnd",
     "BillingDetails",
     "Budget",
+    "BudgetCap",
+    "CapPeriod",
+    "CapState",
     "ChainBlock",
     "ChainTransfer",
     "ChainTransferState",

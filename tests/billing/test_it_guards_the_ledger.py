@@ -105,7 +105,7 @@ def test_it_opens_accounts_at_zero(budget, kind, opening, because):
 @pytest.mark.parametrize(
     ("amount", "because"),
     [
-        ("10.000000000000000001", "account_guarded_not_negative"),
+        ("10.000000000000000001", "account_within_its_credit"),
         ("-1", "transfer_amount_positive"),
         ("0", "transfer_amount_positive"),
         ("1" + "0" * 20, "numeric field overflow"),

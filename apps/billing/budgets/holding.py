@@ -14,6 +14,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from apps.billing.budgets.cap import BudgetCap
+from apps.billing.budgets.capping import locked_cap, must_have_room
 from apps.billing.budgets.key_limits import locked_policy, must_be_within
 from apps.billing.budgets.models import Budget, Hold, HoldState
 from apps.billing.invoicing.suspending import must_not_be_suspended
@@ -39,14 +41,17 @@ def place_hold(
     until: datetime,
     key: ApiToken | None = None,
     per_hour_glm: Decimal = ZERO,
+    cap: BudgetCap | None = None,
 ) -> Hold:
     """Reserve `amount_glm` from the budget; the same `reference` reserves once.
 
-    `key` is the application key that asks, `per_hour_glm` what it will be for: its limits hold as the budget
-    does. Raises InsufficientFunds(available, needed), in GLM, when the budget has less, KeyExhausted when the
-    key may not spend so much, TeamSuspended when the team has not paid an invoice.
+    `key` is the application key that asks, `per_hour_glm` what it will be for, `cap` that of the group it is
+    for: their limits hold as the budget does. Raises InsufficientFunds(available, needed), in GLM, when the
+    budget has less, CapReached when the cap leaves less, KeyExhausted when the key may not spend so much,
+    TeamSuspended when the team has not paid an invoice.
     """
     policy = locked_policy(key.pk if key else None)
+    room = locked_cap(cap.pk if cap else None)
     hold, is_new = Hold.objects.get_or_create(
         reference=reference,
         defaults={
@@ -59,6 +64,8 @@ def place_hold(
     )
     if is_new:
         must_not_be_suspended(budget.team_id, needed_glm=amount_glm)
+        must_have_room(room, added_glm=amount_glm)
+        _count_under(hold, cap)
         must_be_within(policy, added_glm=amount_glm, added_per_hour_glm=per_hour_glm)
         _reserve(hold, amount_glm, key=f"hold:{hold.id}")
     return hold
@@ -71,8 +78,8 @@ def extend_hold(
     """Move the hold's end to `until` and add `amount_glm` (0 adds nothing) to it.
 
     `per_hour_glm` is what it is for by now, where that is not what it was. Idempotent by `until`: a hold that
-    lasts as long already is left alone. Raises InsufficientFunds, KeyExhausted, TeamSuspended, and StateError
-    for a hold that is no longer held.
+    lasts as long already is left alone. Raises InsufficientFunds, CapReached, KeyExhausted, TeamSuspended,
+    and StateError for a hold that is no longer held.
     """
     policy = locked_policy(hold.key_id)
     current = Hold.objects.select_for_update(of=("self",)).select_related("budget").get(pk=hold.pk)
@@ -80,6 +87,7 @@ def extend_hold(
         raise StateError(f"{current} is {current.state}: place another one")
     if current.deadline_at is not None and current.deadline_at < until:
         must_not_be_suspended(current.budget.team_id, needed_glm=amount_glm)
+        must_have_room(locked_cap(current.cap_id), added_glm=amount_glm)
         _add(current, amount_glm, per_hour_glm, until=until, policy=policy)
     hold.refresh_from_db(fields=["amount", "posted", "deadline_at", "per_hour_glm"])
     return hold
@@ -158,6 +166,13 @@ def _add(
         _reserve(hold, amount_glm, key=f"hold:{hold.id}:until:{until.timestamp():.6f}")
 
 
+def _count_under(hold: Hold, cap: BudgetCap | None) -> None:
+    """The database adds it up there, and has the last word."""
+    if cap is not None:
+        hold.cap = cap
+        hold.save(update_fields=["cap"])
+
+
 def _reserve(hold: Hold, amount_glm: Decimal, *, key: str) -> None:
     transfer(
         key=key,
@@ -170,6 +185,10 @@ def _reserve(hold: Hold, amount_glm: Decimal, *, key: str) -> None:
 
 
 def _free(hold: Hold, state: str, *, actor: Actor, reason: str) -> None:
+    """The state first: it counts under the cap, whose row comes before the budget's, as everywhere."""
+    if not hold.left_glm and state == HoldState.RELEASED:
+        state, reason = HoldState.POSTED, f"used up; {reason}"
+    hold.move_to(state, actor=actor, reason=reason)
     if hold.left_glm:
         transfer(
             key=f"hold:{hold.id}:release",
@@ -179,8 +198,5 @@ def _free(hold: Hold, state: str, *, actor: Actor, reason: str) -> None:
             amount_glm=hold.left_glm,
             reference=f"hold:{hold.id}",
         )
-    elif state == HoldState.RELEASED:
-        state, reason = HoldState.POSTED, f"used up; {reason}"
-    hold.move_to(state, actor=actor, reason=reason)
     if hold.agreement is not None:
         note_kept(hold.agreement)

@@ -10,20 +10,30 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q, Sum
 
+from apps.billing.budgets.at_end import AtEnd
 from apps.billing.ledger.accounts import Account, TransferKind
-from apps.billing.ledger.posting import balance
+from apps.billing.ledger.posting import balance, spendable
 from apps.money import ZERO, GlmField
 from apps.teams.models import ApiToken, Team
 from apps.teams.states import Stateful, has_deadline
 
 
 class Budget(models.Model):
-    """A purse of a team: prepaid, and by the ledger's guard never below zero. That is the hard cap."""
+    """A purse of a team: prepaid, or on credit up to a limit that an operator sets.
+
+    By the ledger's guard it never falls below zero, or below minus its credit limit. That is the hard cap.
+    """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="budgets")
     name = models.CharField(max_length=60, default="main")
     available = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="available_of")
     held = models.OneToOneField(Account, on_delete=models.PROTECT, related_name="held_of")
+    at_end = models.CharField(
+        max_length=12,
+        choices=AtEnd.choices,
+        default=AtEnd.ASK,
+        help_text="What becomes of what runs on it when its money ends; deployments may say otherwise.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -34,8 +44,23 @@ class Budget(models.Model):
 
     @property
     def available_glm(self) -> Decimal:
-        """Still to be spent, as of now."""
+        """Still to be spent, as of now; what may be used on credit included."""
+        return spendable(self.available)
+
+    @property
+    def balance_glm(self) -> Decimal:
+        """Paid in and neither held nor spent; below zero by what is held or spent on credit."""
         return balance(self.available)
+
+    @property
+    def credit_limit_glm(self) -> Decimal:
+        """How far below zero it may go."""
+        return self.available.credit_limit_glm
+
+    @property
+    def owed_glm(self) -> Decimal:
+        """Spent on credit and not paid yet. What is only held comes back, or is spent later."""
+        return max(-(self.balance_glm + self.held_glm), ZERO)
 
     @property
     def held_glm(self) -> Decimal:
@@ -87,6 +112,14 @@ class Hold(Stateful):
         on_delete=models.PROTECT,
         related_name="holds",
         help_text="The application key under whose limits it was reserved.",
+    )
+    cap = models.ForeignKey(
+        "billing.BudgetCap",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="holds",
+        help_text="Under which it counts: that of a deployment, for one.",
     )
     per_hour_glm = GlmField(
         default=ZERO, help_text="What it pays for costs so much an hour, for such limits."

@@ -1,9 +1,10 @@
 """The double-entry ledger: accounts, and immutable transfers between two of them.
 
 A transfer moves one positive amount from its debit to its credit account, so it sums to zero by its shape.
-Guarded accounts carry a balance that only a database trigger writes, under a CHECK that it is never negative;
-the others (treasury, fees, taxes, suspense) are sums of their transfers and so are never a hot row.
-An account is kept in one currency, GLM or the coin that a chain takes for gas; a transfer stays within one.
+Guarded accounts carry a balance that only a database trigger writes, under a CHECK that it is never negative,
+but for what a team has on credit; the others (treasury, fees, suspense, ...) are sums of their transfers and
+so are never a hot row. An account is kept in one currency, GLM or the coin that a chain takes for gas; a
+transfer stays within one.
 Source of the shape: TigerBeetle's data model, https://docs.tigerbeetle.com/coding/data-modeling/
 """
 
@@ -71,11 +72,23 @@ class Account(models.Model):
     guarded_balance = GlmField(
         null=True, blank=True, editable=False, help_text="Kept by the database, for guarded accounts alone."
     )
+    credit_limit_glm = GlmField(
+        default=ZERO,
+        db_default=ZERO,
+        help_text="How far below zero it may go: a team's credit, given by an operator.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = (
-            models.CheckConstraint(name="account_guarded_not_negative", condition=Q(guarded_balance__gte=0)),
+            models.CheckConstraint(
+                name="account_within_its_credit",
+                condition=Q(guarded_balance__gte=ZERO - F("credit_limit_glm")),
+            ),
+            models.CheckConstraint(
+                name="account_credit_for_budgets_alone",
+                condition=Q(credit_limit_glm=0) | Q(kind=AccountKind.AVAILABLE, credit_limit_glm__gt=0),
+            ),
             models.CheckConstraint(
                 name="account_balance_kept_for_guarded_kinds",
                 condition=Q(kind__in=sorted(GUARDED_KINDS), guarded_balance__isnull=False)

@@ -11,12 +11,15 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 
-from apps.billing.ledger.accounts import GLM, GUARDED_KINDS, Account, AccountKind, Transfer
+from apps.billing.ledger.accounts import GLM, GUARDED_KINDS, Account, AccountKind, Transfer, TransferKind
 from apps.money import ZERO, plain, round_glm
 from apps.nodes.models import Node
 
 LIMIT_GLM = Decimal(10) ** 10
 """Ten times all GLM there is. Below it Python's decimals, of 28 digits, add up without rounding."""
+NO_CREDIT_FOR_PAYOUTS = "account_no_credit_for_payouts"
+"""The name under which the database refuses to pay out what a team has on credit."""
+_SHORT = frozenset({"account_within_its_credit", NO_CREDIT_FOR_PAYOUTS})
 
 
 class LedgerError(Exception):
@@ -24,7 +27,7 @@ class LedgerError(Exception):
 
 
 class InsufficientFunds(LedgerError):
-    """A guarded account would have gone below zero."""
+    """A guarded account would have gone below zero, or below what it has on credit."""
 
     def __init__(self, *, available: Decimal, needed: Decimal) -> None:
         super().__init__(f"{plain(needed)} GLM are needed, {plain(available)} GLM are available")
@@ -74,7 +77,7 @@ def post_all(transfers: Sequence[Transfer]) -> None:
         with transaction.atomic():
             Transfer.objects.bulk_create(transfers, ignore_conflicts=True)
     except IntegrityError as error:
-        if _constraint(error) == "account_guarded_not_negative":
+        if _constraint(error) in _SHORT:
             raise _shortage(transfers) from None
         raise
 
@@ -120,6 +123,12 @@ def balance(account: Account, *, at: datetime | None = None) -> Decimal:
         return Account.objects.values_list("guarded_balance", flat=True).get(pk=account.pk) or ZERO
     until = Q() if at is None else Q(at__lte=at)
     return _sum(account.credits.filter(until)) - _sum(account.debits.filter(until))
+
+
+def spendable(account: Account) -> Decimal:
+    """What a guarded account can still give: its balance, and its credit."""
+    able = F("guarded_balance") + F("credit_limit_glm")
+    return Account.objects.values_list(able, flat=True).get(pk=account.pk) or ZERO
 
 
 # -- proof ------------------------------------------------------------------------------------------------
@@ -196,7 +205,9 @@ def _shortage(transfers: Iterable[Transfer]) -> InsufficientFunds:
     asked: dict[Account, Decimal] = {}
     for each in transfers:
         asked[each.debit] = asked.get(each.debit, ZERO) + each.amount
-    lacking = [(balance(account), amount) for account, amount in asked.items() if account.is_guarded]
+    leaves = any(each.kind == TransferKind.PAYOUT for each in transfers)
+    able = balance if leaves else spendable
+    lacking = [(able(account), amount) for account, amount in asked.items() if account.is_guarded]
     available, needed = next(((has, wants) for has, wants in lacking if has < wants), lacking[0])
     return InsufficientFunds(available=available, needed=needed)
 

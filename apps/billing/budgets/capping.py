@@ -1,0 +1,123 @@
+"""Counting under a cap, and changing one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.budgets.at_end import AtEnd
+from apps.billing.budgets.cap import BudgetCap, CapPeriod
+from apps.billing.budgets.models import Budget
+from apps.billing.ledger.posting import InsufficientFunds, exact
+from apps.money import ZERO, plain
+from apps.teams.audit import Actor, AuditLine
+
+
+class CapReached(InsufficientFunds):
+    """The budget may have it, the cap leaves no room; its text is for the person who waits."""
+
+    def __init__(self, cap: BudgetCap, *, needed: Decimal) -> None:
+        left, limit = cap.left_glm or ZERO, cap.limit_glm or ZERO
+        super().__init__(available=left, needed=needed)
+        self.args = (
+            f"{cap} may take {plain(limit)} GLM {cap.get_per_display()} of its budget"
+            f" and has {plain(left)} GLM left: {plain(needed)} GLM are needed",
+        )
+
+
+def cap_of(budget: Budget, reference: str, *, name: str) -> BudgetCap:
+    """The group's cap, made without a limit where there is none."""
+    rows = BudgetCap.objects.select_related("budget__team")
+    return rows.get_or_create(reference=reference, defaults={"budget": budget, "name": name})[0]
+
+
+def locked_cap(cap_id: object) -> BudgetCap | None:
+    """The cap in its present period; nobody else counts under it until this transaction ends."""
+    if cap_id is None:
+        return None
+    rows = BudgetCap.objects.select_for_update(of=("self",)).select_related("budget")
+    cap = rows.get(pk=cap_id)
+    start = period_start(cap.per, cap.period_start, now=timezone.now())
+    if start != cap.period_start:
+        _begin(cap, start)
+    return cap
+
+
+def period_start(per: str, begun_at: datetime, *, now: datetime) -> datetime:
+    """Of the period in which `now` lies. Pure. A clock that stepped back begins no earlier one again."""
+    if per != CapPeriod.MONTH:
+        return begun_at
+    return max(begun_at, now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+
+
+def must_have_room(cap: BudgetCap | None, *, added_glm: Decimal) -> None:
+    """Raises CapReached when that much more passes the limit of the (locked) cap."""
+    if cap is not None and cap.left_glm is not None and added_glm > cap.left_glm:
+        raise CapReached(cap, needed=added_glm)
+
+
+def room_glm(cap: BudgetCap) -> Decimal:
+    """What may still be held for it now: the least of its own rest and its budget's."""
+    available = cap.budget.available_glm
+    return available if cap.left_glm is None else min(cap.left_glm, available)
+
+
+@transaction.atomic
+def change_cap(
+    cap: BudgetCap, *, limit_glm: Decimal | None, per: str, at_end: str, actor: Actor
+) -> BudgetCap:
+    """Set all three; None is no limit, and an empty `at_end` what the budget says.
+
+    Raises ValueError for an amount that is none, a word that is not known, and a limit below what is counted
+    already: what is spent is spent, and what is held has been promised.
+    """
+    current = locked_cap(cap.pk)
+    assert current is not None
+    before = words_of(current)
+    _check(limit_glm, per=per, at_end=at_end)
+    if current.per != per:
+        current.per = per
+        _begin(current, period_start(per, _LONG_AGO, now=timezone.now()))
+    if limit_glm is not None and limit_glm < current.counted_glm:
+        raise ValueError(
+            f"{plain(limit_glm)} GLM: {cap} has {plain(current.counted_glm)} GLM spent or held already;"
+            " name at least that, or stop it first"
+        )
+    current.limit_glm, current.at_end = limit_glm, at_end
+    current.save(update_fields=["limit_glm", "at_end"])
+    if (after := words_of(current)) != before:
+        AuditLine.write(current, before="", after="changed", actor=actor, reason=f"{after}; it was {before}")
+    cap.refresh_from_db()
+    return cap
+
+
+def words_of(cap: BudgetCap) -> str:
+    """ "50 GLM a month, then stop"."""
+    limit = (
+        "no cap of its own"
+        if cap.limit_glm is None
+        else f"{plain(cap.limit_glm)} GLM {cap.get_per_display()}"
+    )
+    return f"{limit}, at the end {cap.get_at_end_display().lower() if cap.at_end else 'as the budget says'}"
+
+
+def _check(limit_glm: Decimal | None, *, per: str, at_end: str) -> None:
+    if limit_glm is not None:
+        exact(limit_glm)
+    if per not in CapPeriod.values:
+        raise ValueError(f'per: expected one of {", ".join(CapPeriod.values)}, got "{per}"')
+    if at_end and at_end not in AtEnd.values:
+        raise ValueError(f'at_end: expected one of {", ".join(AtEnd.values)}, got "{at_end}"')
+
+
+def _begin(cap: BudgetCap, start: datetime) -> None:
+    """The database knows what was spent until now, and counts from there."""
+    cap.period_start = start
+    cap.save(update_fields=["per", "period_start"])
+    cap.refresh_from_db(fields=["base_glm", "used_glm"])
+
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
