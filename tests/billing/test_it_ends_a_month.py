@@ -13,6 +13,7 @@ from django.db import connection, connections
 from apps.billing.invoicing import drawing, monthly
 from apps.billing.invoicing.monthly import draw_up_months
 from apps.billing.models import BillingDetails, Invoice, InvoiceSeries, UsageRecord
+from apps.market.models import Agreement
 from apps.teams.audit import AuditLine
 from apps.teams.models import Team
 from tests.cast import posted_usage
@@ -129,3 +130,24 @@ def test_it_holds_up_nobody_for_a_team_that_can_t_be_invoiced(april, monkeypatch
         assert month_end() == TEAMS - 1
     assert month_end() == 1
     must_be_whole(april)
+
+
+def test_it_reads_no_other_invoice_for_each_report(april):
+    """For a database that is new to invoices it would, and go on so: the month's end took squares of time."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE billing_invoice")
+    for agreement in Agreement.objects.all():
+        for sequence in range(3, 40):
+            posted_usage(agreement, sequence=sequence)
+    before = _looked_up_by_index()
+    month_end()
+    assert _looked_up_by_index() - before >= UsageRecord.objects.count()
+
+
+def _looked_up_by_index() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute(
+            "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'billing_invoice_pkey'"
+        )
+        return int(cursor.fetchone()[0])

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
@@ -52,6 +52,7 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
     series = next_in_series(f"{settings.HIVE_INVOICE_PREFIX}-{until:%Y}-")
     invoice = _invoice(team, lines, number=str(series), start=start, until=until, pk=invoice_id)
     invoice.save(force_insert=True)
+    _look_invoices_up_by_index()
     seal(invoice)
     reason = f"{plain(invoice.total_glm)} GLM from {start:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S}"
     AuditLine.write(invoice, before="", after="drawn up", actor=actor, reason=reason)
@@ -87,6 +88,15 @@ def _invoice(
         deadline_at=due_at,
         reason="taxes are due",
     )
+
+
+def _look_invoices_up_by_index() -> None:
+    """At the commit, PostgreSQL looks for the invoice of each report that was claimed, by a plan it has kept.
+
+    If it made that plan when there were few invoices, it would read all of them for each report for ever.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
 
 
 def _nothing(team: Team, *, since: datetime | None) -> str:
