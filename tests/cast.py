@@ -172,44 +172,50 @@ def offer(node: Node, make_offer: Callable[..., Offer]) -> Offer:
 # -- contracts --------------------------------------------------------------------------------------------
 
 
+def agreed(offer: Offer, key: LocalAccount, *, team: Team, **fields: Any) -> Agreement:
+    """Signed by both, capacity claimed, approved just now."""
+    now = timezone.now()
+    need = {
+        "team": team,
+        "image": "hive/hello:1",
+        "cpu_threads": Decimal("0.5"),
+        "mem_gib": Decimal("0.25"),
+    }
+    reference = fields.pop("reference", str(uuid.uuid4()))
+    demand = Demand.objects.create(
+        **need, reference=reference, runtimes=[offer.runtime], state=DemandState.AGREED
+    )
+    given = need | {
+        "demand": demand,
+        "offer": offer,
+        "node": offer.node,
+        "runtime": offer.runtime,
+        "state": AgreementState.APPROVED,
+        "requestor": queen_address(),
+        "start_glm": offer.start_glm,
+        "cpu_second_glm": offer.cpu_second_glm,
+        "second_glm": offer.second_glm,
+        "egress_gib_glm": offer.egress_gib_glm,
+        "valid_from": now,
+        "expires_at": now + timedelta(days=30),
+        "deadline_at": now + timedelta(days=30),
+        "approved_at": now,
+    }
+    agreement = Agreement(**(given | fields))
+    message = typed_data.agreement(agreement.terms, chain_id=settings.HIVE_CHAIN_ID)
+    agreement.requestor_signature = typed_data.sign(message, queen_key())
+    agreement.provider_signature = typed_data.sign(message, key)
+    agreement.save()
+    capacity.claim(node_id=agreement.node_id, size=agreement.size)
+    return agreement
+
+
 @pytest.fixture
 def make_agreement(team: Team) -> Callable[..., Agreement]:
-    """`make_agreement(offer, key, **fields)`: signed by both, capacity claimed, approved just now."""
+    """`make_agreement(offer, key, **fields)`: as `agreed` does, with the team unless said otherwise."""
 
     def make(offer: Offer, key: LocalAccount, **fields: Any) -> Agreement:
-        now = timezone.now()
-        need = {
-            "team": fields.pop("team", team),
-            "image": "hive/hello:1",
-            "cpu_threads": Decimal("0.5"),
-            "mem_gib": Decimal("0.25"),
-        }
-        demand = Demand.objects.create(
-            **need, reference=str(uuid.uuid4()), runtimes=[offer.runtime], state=DemandState.AGREED
-        )
-        given = need | {
-            "demand": demand,
-            "offer": offer,
-            "node": offer.node,
-            "runtime": offer.runtime,
-            "state": AgreementState.APPROVED,
-            "requestor": queen_address(),
-            "start_glm": offer.start_glm,
-            "cpu_second_glm": offer.cpu_second_glm,
-            "second_glm": offer.second_glm,
-            "egress_gib_glm": offer.egress_gib_glm,
-            "valid_from": now,
-            "expires_at": now + timedelta(days=30),
-            "deadline_at": now + timedelta(days=30),
-            "approved_at": now,
-        }
-        agreement = Agreement(**(given | fields))
-        message = typed_data.agreement(agreement.terms, chain_id=settings.HIVE_CHAIN_ID)
-        agreement.requestor_signature = typed_data.sign(message, queen_key())
-        agreement.provider_signature = typed_data.sign(message, key)
-        agreement.save()
-        capacity.claim(node_id=agreement.node_id, size=agreement.size)
-        return agreement
+        return agreed(offer, key, **({"team": team} | fields))
 
     return make
 

@@ -22,6 +22,13 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What takes long is done in part unless more is asked for."""
+    group = parser.getgroup("hive")
+    group.addoption("--months", type=int, default=2, help="how many months to simulate (2)")
+    group.addoption("--every-kill", action="store_true", help="kill after each step, not after some")
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """A real PostgreSQL and a real Redis, empty, for this run; their addresses are in the environment."""

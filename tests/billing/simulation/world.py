@@ -1,0 +1,438 @@
+"""The world of a story: its cast, its clock, and a method for each verb of `story.NUMBERS`.
+
+All that moves money is a verb of the house. What the house refuses, in its own words, is no part of the
+books; the world goes on. Time stands still but where the story moves it, so that the same story has the same
+instants; heartbeats and listeners of the hours between are written down, not sent one by one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import LazySettings
+from django.utils import timezone
+from time_machine import Traveller
+
+from agent import protocol
+from apps.billing import tasks
+from apps.billing.budgets.holding import extend_hold, place_hold
+from apps.billing.budgets.opening import open_budget
+from apps.billing.invoicing.crediting import credit
+from apps.billing.invoicing.drawing import NothingToInvoice, draw_up_invoice
+from apps.billing.ledger.posting import InsufficientFunds
+from apps.billing.models import (
+    Account,
+    AccountKind,
+    BillingDetails,
+    Budget,
+    ChainTransfer,
+    Dispute,
+    EdgeTraffic,
+    Hold,
+    Invoice,
+    Payment,
+    PaymentState,
+    Wallet,
+)
+from apps.billing.providers.disputes import OVER
+from apps.billing.providers.disputing import decide, object_to
+from apps.billing.wallets.proving import WalletTaken
+from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
+from apps.billing.wallets.withdrawing import WithdrawalRefused, confirm_withdrawal, request_withdrawal
+from apps.market.negotiating.agreements import terminate
+from apps.money import round_glm
+from apps.nodes.models import Listener, Node, NodeSession, NodeState, Offer
+from apps.nodes.presence import link_closed, link_opened
+from apps.nodes.queen import queen_address
+from apps.teams.audit import Actor
+from apps.teams.models import Member, Role, Team, User
+from apps.teams.states import StateError
+from tests.billing.chain_of_tests import FINALITY, Anvil
+from tests.billing.conftest import Meter
+from tests.billing.simulation.bees import Contract
+from tests.billing.simulation.purses import Purse
+from tests.billing.simulation.story import BEES, TEAMS, Day
+from tests.billing.simulation.workers import beat, side_by_side
+from tests.billing.wallets_of_tests import proven
+from tests.cast import agreed, id_of, key_of_bee
+
+START = datetime(2027, 3, 1, 6, tzinfo=UTC)
+ROUNDS = 6
+NOWHERE = "http://127.0.0.1:9"
+"""Where no node answers."""
+OPERATOR = Actor("user", "oper")
+PRICE = protocol.Price(
+    start_glm=Decimal("0.0123"),
+    cpu_second_glm=Decimal("0.000033333333333333"),
+    second_glm=Decimal("0.000077777777777777"),
+    egress_gib_glm=Decimal("0.1"),
+)
+REFUSALS = (InsufficientFunds, NothingToInvoice, StateError, WalletTaken, WithdrawalRefused, ValueError)
+"""Words of the house for what can't be; anything else that is raised is a bug."""
+
+
+class World:
+    """Attributes that a test looks at: contracts (in the order of their beginning), refused, purses."""
+
+    def __init__(self, anvil: Anvil, clock: Traveller, settings: LazySettings) -> None:
+        self.anvil, self.clock, self.settings = anvil, clock, settings
+        self.now, self.skew = START, timedelta(0)
+        self.contracts: list[Contract] = []
+        self.refused: list[str] = []
+        self.is_dark = False
+        self._set_clock()
+        self._people()
+        self._bees()
+
+    # -- the cast -----------------------------------------------------------------------------------------
+
+    def _people(self) -> None:
+        self.operator = User.objects.create_user(username="oper", is_staff=True)
+        self.teams, self.purses = [], [Purse(self.anvil, number) for number in range(TEAMS)]
+        for number, purse in enumerate(self.purses):
+            team = Team.objects.create(slug=f"team-{number}", name=f"Team {number}")
+            owner = User.objects.create_user(username=f"owner-{number}", email=f"owner-{number}@example.org")
+            Member.objects.create(team=team, user=owner, role=Role.OWNER)
+            proven(team, purse.key)
+            self.teams.append(team)
+        self.stranger = Purse(self.anvil, TEAMS)
+        taxes = [{"name": "VAT", "percent": "19"}, {"name": "City", "percent": "0.35"}]
+        BillingDetails.objects.update_or_create(team=self.teams[1], defaults={"taxes": taxes})
+
+    def _bees(self) -> None:
+        self.listener = Listener.objects.create(started_at=START - timedelta(days=1), last_seen_at=self.now)
+        self.owner_of_bees = User.objects.create_user(username="beekeeper")
+        self.keys = [key_of_bee(900 + number) for number in range(BEES)]
+        self.offers = [self._bee(number) for number in range(BEES)]
+
+    def _bee(self, number: int) -> Offer:
+        node = Node.objects.create(
+            id=id_of(self.keys[number]),
+            owner=self.owner_of_bees,
+            name=f"bee {number}",
+            state=NodeState.ONLINE,
+            deadline_at=self.now + timedelta(days=90),
+            approved_at=self.now,
+            last_seen_at=self.now,
+            runtimes=["process"],
+            cpu_threads=Decimal(64),
+            mem_gib=Decimal(64),
+        )
+        link_opened(node_id=node.pk, channel=f"link {number}")
+        return Offer.objects.create(
+            id=uuid.uuid5(uuid.NAMESPACE_OID, f"offer {number}"),
+            node=node,
+            runtime="process",
+            cpu_threads=node.cpu_threads,
+            mem_gib=node.mem_gib,
+            start_glm=PRICE.start_glm,
+            cpu_second_glm=PRICE.cpu_second_glm,
+            second_glm=PRICE.second_glm,
+            egress_gib_glm=PRICE.egress_gib_glm,
+            issued_at=self.now,
+            deadline_at=self.now + timedelta(days=90),
+            signature="0x",
+        )
+
+    # -- the play -----------------------------------------------------------------------------------------
+
+    def live(self, day: Day) -> None:
+        """The day's acts, each of them done or refused; then the regular work, and the next morning."""
+        for act in day:
+            self.attempt(act.verb, *act.numbers)
+        self.work_regularly()
+        if self.is_dark:
+            self.is_dark = False
+            self.settings.HIVE_RPC_URL = self.anvil.url
+            self.work_regularly()
+        self.skew = timedelta(0)
+        self.pass_time(max(self._next_morning() - self.now, timedelta(minutes=1)))
+
+    def attempt(self, verb: str, *numbers: int) -> None:
+        try:
+            getattr(self, verb)(*numbers)
+        except REFUSALS as refusal:
+            self.refused.append(f"{verb}: {refusal}")
+
+    def work_regularly(self) -> None:
+        self._note_heartbeats()
+        beat()
+
+    def pass_time(self, span: timedelta) -> None:
+        self.now += span
+        self._set_clock()
+        self._note_heartbeats()
+
+    def _next_morning(self) -> datetime:
+        return (self.now + timedelta(days=1)).replace(hour=6, minute=0, second=0, microsecond=0)
+
+    def _set_clock(self) -> None:
+        self.clock.move_to(self.now + self.skew, tick=False)
+
+    def _note_heartbeats(self) -> None:
+        """Of those whose link is open, and of the process that listens."""
+        now = timezone.now()
+        NodeSession.objects.filter(closed_at=None).update(last_seen_at=now)
+        Listener.objects.filter(pk=self.listener.pk).update(last_seen_at=now)
+
+    # -- its end ------------------------------------------------------------------------------------------
+
+    def come_to_rest(self) -> None:
+        """Everything is ended and waited for, until nothing moves; then the next month begins."""
+        for contract in self.contracts:
+            if not contract.is_over:
+                self.end(0)
+        self.pass_time(timedelta(seconds=self.settings.HIVE_USAGE_GRACE_S + 60))
+        for _ in range(ROUNDS):
+            self._round()
+            if self._is_at_rest():
+                break
+        month = self.now.replace(day=1, hour=1) + timedelta(days=32)
+        self.pass_time(month.replace(day=1) - self.now)
+        for _ in range(ROUNDS // 2):
+            self._round()
+
+    def _round(self) -> None:
+        self.anvil.mine(FINALITY)
+        self.pass_time(timedelta(minutes=2))
+        self.work_regularly()
+
+    def _is_at_rest(self) -> bool:
+        over = PaymentState.FINAL, PaymentState.FAILED
+        return not (
+            Hold.objects.filter(state="held").exists()
+            or Payment.objects.exclude(state__in=over).exists()
+            or Account.objects.filter(kind=AccountKind.PAYABLE, guarded_balance__gt=0).exists()
+        )
+
+    # -- markets ------------------------------------------------------------------------------------------
+
+    def begin(self, team: int, bee: int, hours: int) -> None:
+        number = len(self.contracts) + 1
+        until = self.now + timedelta(hours=hours)
+        hold = place_hold(
+            budget=self.budget(team),
+            reference=f"replica:{number}",
+            amount_glm=self._rent(hours) + PRICE.start_glm,
+            until=until,
+            per_hour_glm=self._rent(1),
+        )
+        agreement = agreed(
+            self.offers[bee],
+            self.keys[bee],
+            team=self.teams[team],
+            id=uuid.uuid5(uuid.NAMESPACE_OID, f"agreement {number}"),
+            reference=f"demand {number}",
+            valid_from=self.now,
+            approved_at=self.now,
+        )
+        Hold.objects.filter(pk=hold.pk).update(agreement=agreement)
+        meter = Meter(str(agreement.pk), self.keys[bee], _ms(self.now))
+        self.contracts.append(Contract(agreement, hold, meter, bee))
+
+    def renew(self, which: int, hours: int) -> None:
+        contract = self._contract(which)
+        until = self.now + timedelta(hours=hours)
+        extend_hold(contract.hold, amount_glm=self._rent(hours), until=until)
+
+    def end(self, which: int) -> None:
+        """In order: the last report is the final one."""
+        contract = self._contract(which)
+        contract.report(_ms(self.now), _ms(self.now), final=True)
+        contract.send()
+        self._terminate(contract, reason="no longer needed")
+
+    def be_gone(self, which: int) -> None:
+        """The Bee never comes back: what it has not sent is lost."""
+        contract = self._contract(which)
+        del contract.told[len(contract.told) - len(contract.unsent) :]
+        contract.unsent.clear()
+        self._terminate(contract, reason="its bee is gone")
+
+    def _terminate(self, contract: Contract, *, reason: str) -> None:
+        contract.is_over = True
+        contract.agreement.refresh_from_db()
+        terminate(contract.agreement, actor=Actor.queen("simulation"), reason=reason)
+
+    # -- Bees ---------------------------------------------------------------------------------------------
+
+    def work(self, which: int, minutes: int) -> Contract:
+        """An honest report over so many minutes, which pass meanwhile; the lease is renewed while funded."""
+        contract, until = self._contract(which), self.now + timedelta(minutes=minutes)
+        with suppress(InsufficientFunds, StateError):
+            extend_hold(contract.hold, amount_glm=self._rent(minutes // 60 + 1), until=until)
+        self._work(which, minutes)
+        contract.send()
+        return contract
+
+    def serve(self, which: int, minutes: int) -> None:
+        """With traffic, of which Bee and edge do not count the same."""
+        contract = self._work(which, minutes, egress_bytes=minutes << 22)
+        EdgeTraffic.objects.create(
+            agreement=contract.agreement,
+            minute=self.now.replace(second=0),
+            requests=minutes,
+            egress_bytes=(minutes << 22) + 1000 * (minutes % 3 - 1),
+        )
+        contract.send()
+
+    def report_twice(self, which: int, minutes: int) -> None:
+        contract = self.work(which, minutes)
+        contract.send(contract.told[-1], contract.told[-1])
+
+    def report_late(self, which: int, minutes: int) -> None:
+        self._work(which, minutes)
+
+    def report_out_of_order(self, which: int, minutes: int) -> None:
+        contract = self._work(which, minutes)
+        self._work(self.contracts.index(contract), minutes, of=self.contracts)
+        contract.send_reversed()
+
+    def forge(self, which: int, minutes: int) -> None:
+        contract = self._work(which, minutes)
+        contract.send_forged()
+        contract.send()
+
+    def fork(self, which: int, minutes: int) -> None:
+        self.work(which, minutes).send_fork()
+
+    def overclaim(self, which: int, minutes: int) -> None:
+        took = minutes * 60_000
+        self._work(which, minutes, running_ms=2 * took, cpu_ms=3 * took).send()
+
+    def overflow(self, which: int) -> None:
+        self._contract(which).send_overflowing()
+
+    def fall_silent(self, which: int, minutes: int) -> None:
+        """Works on, but its link is down: the Queen hears nothing of it meanwhile."""
+        contract = self._contract(which)
+        link_closed(node_id=contract.node_id, channel=f"link {contract.bee}", reason="connection lost")
+        self._work(which, minutes).send()
+        link_opened(node_id=contract.node_id, channel=f"link {contract.bee}")
+
+    def ask(self, which: int, more: int) -> None:
+        """A debit note, over a few thousandths too much, or none."""
+        self._contract(which).ask(Decimal(max(more - 20, 0)).scaleb(-3))
+
+    def _work(
+        self, which: int, minutes: int, *, of: Sequence[Contract] | None = None, **fields: int
+    ) -> Contract:
+        contract = self._contract(which) if of is None else of[which]
+        started = self.now
+        self.pass_time(timedelta(minutes=minutes))
+        contract.report(_ms(started), _ms(self.now), **fields)
+        return contract
+
+    # -- teams and strangers ------------------------------------------------------------------------------
+
+    def deposit(self, team: int, cents: int) -> None:
+        self.purses[team].pay(queen_address(), self._glm(cents))
+
+    def withdraw(self, team: int, cents: int) -> None:
+        asked = request_withdrawal(
+            budget=self.budget(team),
+            address=self.purses[team].address,
+            amount_glm=self._glm(cents),
+            actor=OPERATOR,
+        )
+        confirm_withdrawal(asked, actor=OPERATOR)
+
+    def invoice(self, team: int) -> None:
+        draw_up_invoice(team=self.teams[team], actor=OPERATOR, until=self.now)
+
+    def stray(self, cents: int) -> None:
+        self.stranger.pay(queen_address(), self._glm(cents))
+
+    # -- the chain ----------------------------------------------------------------------------------------
+
+    def grow(self, blocks: int) -> None:
+        self.anvil.mine(blocks)
+        side_by_side(tasks.watch, tasks.watch)
+
+    def reorganise(self, depth: int, again: int) -> None:
+        """Blocks that are not final are replaced; their senders send again what was in them, or do not."""
+        assert depth < FINALITY
+        self.anvil.reorganise(depth)
+        if again:
+            for purse in [*self.purses, self.stranger]:
+                purse.send_again()
+        side_by_side(tasks.watch, tasks.watch)
+
+    def go_dark(self) -> None:
+        """No node answers until the day's regular work is done once without."""
+        self.is_dark = True
+        self.settings.HIVE_RPC_URL = NOWHERE
+
+    # -- operators ----------------------------------------------------------------------------------------
+
+    def resolve_stray(self, which: int, back: int) -> None:
+        """Send it back, or learn that its wallet is the first team's."""
+        strays = ChainTransfer.objects.filter(sender=self.stranger.address, recipient=queen_address())
+        deposit = _nth(strays.order_by("amount"), which)
+        if back:
+            return_stray_deposit(deposit, actor=OPERATOR, reason="nobody's")
+        else:
+            if not Wallet.objects.filter(address=self.stranger.address).exists():
+                proven(self.teams[0], self.stranger.key)
+            credit_stray_deposit(deposit, actor=OPERATOR, reason="it is the first team's")
+
+    def object(self, which: int) -> None:
+        object_to(self._dispute(which), user=self.owner_of_bees, text="it worked longer than that")
+
+    def decide(self, which: int, percent: int) -> None:
+        dispute = self._dispute(which)
+        figure = dispute.hive_glm + round_glm((dispute.asked_glm - dispute.hive_glm) * percent / 100)
+        decide(dispute, user=self.operator, figure_glm=figure, text="as agreed")
+
+    def credit(self, which: int, percent: int) -> None:
+        invoice = _nth(Invoice.objects.order_by("number"), which)
+        left = invoice.net_glm - invoice.credited_net_glm
+        credit(invoice, net_glm=round_glm(left * percent / 100), actor=OPERATOR, reason="it was slow")
+
+    def _dispute(self, which: int) -> Dispute:
+        return _nth(Dispute.objects.exclude(state__in=OVER).order_by("agreement__demand__reference"), which)
+
+    # -- time ---------------------------------------------------------------------------------------------
+
+    def step_clock(self, seconds: int) -> None:
+        """The Queen's clock jumps, until the day ends; the world's time and the Bees' do not."""
+        self.skew = timedelta(seconds=seconds)
+        self._set_clock()
+
+    # -- helpers ------------------------------------------------------------------------------------------
+
+    def budget(self, team: int) -> Budget:
+        return open_budget(self.teams[team])
+
+    def _contract(self, which: int) -> Contract:
+        """Of those that are not over. Raises ValueError when there is none."""
+        live = [contract for contract in self.contracts if not contract.is_over]
+        if not live:
+            raise ValueError("nobody works")
+        return live[which % len(live)]
+
+    @staticmethod
+    def _rent(hours: int) -> Decimal:
+        return round_glm(PRICE.per_hour_glm(Decimal("0.5")) * hours)
+
+    @staticmethod
+    def _glm(cents: int) -> Decimal:
+        """With digits in the last places, where a float or a rounding would lose them."""
+        return Decimal(cents).scaleb(-2) + Decimal(cents * 7 + 1).scaleb(-18)
+
+
+def _nth(rows: Any, which: int) -> Any:
+    """Counted around. Raises ValueError when there is none."""
+    found = list(rows)
+    if not found:
+        raise ValueError("there is none")
+    return found[which % len(found)]
+
+
+def _ms(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
