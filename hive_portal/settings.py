@@ -257,6 +257,7 @@ CELERY_BEAT_SCHEDULE = {
     for name, every_s in {
         "teams.deliver_notices": 5.0,
         "teams.forget_notices": 86400.0,
+        "teams.forget_wrong_passwords": 86400.0,
         "nodes.sweep_silent": 1.0,
         "nodes.roll_up_statistics": 60.0,
         "market.negotiate_due": 1.0,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from axes.models import AccessAttempt
 from celery import shared_task
+from django.utils import timezone
 
 from apps.teams.notices.notifying import DELIVER
 from apps.teams.notices.sending import deliver_notices, forget_notices
@@ -20,3 +24,9 @@ def deliver() -> None:
 @shared_task(name="teams.forget_notices")
 def forget() -> None:
     forget_notices()
+
+
+@shared_task(name="teams.forget_wrong_passwords")
+def forget_wrong_passwords() -> None:
+    """They count for minutes; whoever tries names without end fills no disk with them."""
+    AccessAttempt.objects.filter(attempt_time__lt=timezone.now() - timedelta(days=1)).delete()

@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.teams.models import User
+from apps.teams.tasks import forget_wrong_passwords
 
 pytestmark = pytest.mark.django_db
 
@@ -53,3 +54,12 @@ def test_a_right_password_forgives_wrong_ones(client: Client, operator: User) ->
         assert all(tries(client, "wrong") != LATER for _ in range(9))
         assert tries(client, "otto-password") == OK
         client.post("/logout/")
+
+
+def test_wrong_passwords_are_forgotten_after_a_day(client: Client, operator: User) -> None:
+    tries(client, "wrong")
+    forget_wrong_passwords()
+    assert AccessAttempt.objects.exists()
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(days=2))
+    forget_wrong_passwords()
+    assert not AccessAttempt.objects.exists()
