@@ -161,3 +161,4 @@ class WalletProofAdmin(Shown):
 from apps.billing.invoicing import admin as invoices_admin  # noqa: E402, F401
 from apps.billing.ledger import admin as ledger_admin  # noqa: E402, F401
 from apps.billing.providers import dispute_admin  # noqa: E402, F401
+from apps.billing.treasury import admin as treasury_admin  # noqa: E402, F401

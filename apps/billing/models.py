@@ -17,12 +17,14 @@ from apps.billing.metering.models import (
 from apps.billing.providers.disputes import Dispute, DisputeMessage, DisputeState
 from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
+from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind, TransactionState
 from apps.billing.wallets.models import Wallet, WalletProof
 from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 
 __all__ = [
     "Account",
     "AccountKind",
+    "Attempt",
     "AtEnd",
     "BillingDetails",
     "Budget",
@@ -49,6 +51,9 @@ __all__ = [
     "Payment",
     "PaymentPurpose",
     "PaymentState",
+    "Transaction",
+    "TransactionKind",
+    "TransactionState",
     "Transfer",
     "TransferKind",
     "UsageRecord",

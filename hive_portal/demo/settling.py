@@ -63,7 +63,7 @@ def pay_and_wait(since: datetime) -> list[Payment]:
     pay_providers(minimum_glm=ZERO)
     # Those of this moment: the workers pay by their own schedule too, and may begin another one meanwhile.
     made = list(Payment.objects.filter(created_at__gte=since).values_list("pk", flat=True))
-    ours = Payment.objects.filter(pk__in=made).order_by("created_at")
+    ours = Payment.objects.filter(pk__in=made).select_related("transaction").order_by("created_at")
     until(
         "every payment final on the chain",
         lambda: not ours.exclude(state__in=[PaymentState.FINAL, PaymentState.FAILED]).exists(),

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from apps.billing.budgets.holding import extend_hold, release_hold
 from apps.billing.budgets.models import HoldState
@@ -15,6 +16,7 @@ from apps.billing.providers.debit_notes import store_debit_notes
 from apps.teams.audit import Actor
 from apps.teams.guards import transitions_text
 from apps.teams.states import Stateful
+from tests.billing.payments_of_tests import carried
 
 pytestmark = pytest.mark.django_db
 
@@ -29,17 +31,7 @@ def refused(sql: str, *, because: str) -> None:
 
 @pytest.fixture
 def payment(node, now):
-    return Payment.objects.create(
-        node=node,
-        chain_id=31337,
-        sender=DEAD,
-        recipient=node.id,
-        nonce=7,
-        amount=Decimal(1),
-        raw_transaction="0xraw",
-        tx_hash="0xhash",
-        deadline_at=now,
-    )
+    return carried(node=node, recipient=node.id, amount=Decimal(1), nonce=7, sender=DEAD, tx_hash="0xhash")
 
 
 @pytest.fixture
@@ -98,17 +90,53 @@ def test_it_still_tops_up_and_releases_a_hold(hold, agreement, now):
     [
         f"recipient = '{DEAD}'",
         "amount = amount * 10",
-        "nonce = 8",
-        "raw_transaction = '0x'",
-        "tx_hash = '0x'",
         "chain_id = 1",
         f"node_id = '{DEAD}'",
-        f"sender = '{DEAD[:-1]}e'",
+        "transaction_id = gen_random_uuid()",
         "id = gen_random_uuid()",
     ],
 )
 def test_it_never_rewrites_a_payment(payment, change):
     refused(f"UPDATE billing_payment SET {change}", because="the transaction is signed")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "nonce = 8",
+        "chain_id = 1",
+        f"sender = '{DEAD[:-1]}e'",
+        "data = '0x01'",
+        "kind = 'direct'",
+        "contract = '0x'",
+    ],
+)
+def test_it_never_rewrites_a_transaction(payment, change):
+    refused(f"UPDATE billing_transaction SET {change}", because="the transaction is signed")
+    refused("DELETE FROM billing_transaction", because="a transaction may be on the chain")
+
+
+@pytest.mark.parametrize("change", ["raw = '0x'", "tx_hash = '0x'", "number = 2", "tip_wei = 0"])
+def test_it_never_rewrites_an_attempt(payment, change):
+    refused(f"UPDATE billing_attempt SET {change}", because="the attempt is signed")
+    refused("DELETE FROM billing_attempt", because="an attempt may be on the chain")
+
+
+def test_it_never_uses_a_nonce_twice(payment):
+    refused(
+        "INSERT INTO billing_transaction SELECT (jsonb_populate_record(t,"
+        " jsonb_build_object('id', gen_random_uuid(), 'tx_hash', '0xother'))).*"
+        " FROM billing_transaction AS t",
+        because="transaction_nonce_used_once",
+    )
+
+
+def test_it_never_moves_a_payment_without_a_transaction(node):
+    waiting = Payment.objects.create(
+        node=node, chain_id=1, recipient=node.id, amount=1, deadline_at=timezone.now()
+    )
+    refused("UPDATE billing_payment SET state = 'signed'", because="payment_moves_with_its_transaction")
+    assert waiting.tx_hash is None
 
 
 def test_it_never_pays_a_final_payment_again(payment):

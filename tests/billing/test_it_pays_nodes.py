@@ -11,12 +11,29 @@ from eth_utils.address import to_checksum_address
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum, payable_account
+from apps.billing.ledger.posting import (
+    balance,
+    check_ledger,
+    house_account,
+    ledger_sum,
+    payable_account,
+    transfer,
+)
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
-from apps.billing.models import AccountKind, DebitNote, DebitNoteState, Payment, PaymentState, Transfer
+from apps.billing.models import (
+    AccountKind,
+    DebitNote,
+    DebitNoteState,
+    Payment,
+    PaymentState,
+    Transaction,
+    TransactionState,
+    Transfer,
+)
 from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
-from apps.billing.treasury import paying, settlement
+from apps.billing.treasury import paying
+from apps.billing.treasury.sending import send_again
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.wallets.proving import register_wallet
 from apps.money import to_wei
@@ -64,7 +81,7 @@ def owed(meter, node):
 def settled(anvil, node):
     """Let the chain and the watcher finish, then see that the node was paid exactly once."""
     for _ in range(2):
-        Payment.objects.update(retry_at=timezone.now())
+        Transaction.objects.update(retry_at=timezone.now())
         watch_chain()
         anvil.grow(FINALITY)
     [payment] = Payment.objects.exclude(state=PaymentState.FAILED)
@@ -101,7 +118,7 @@ def test_it_pays_several_nodes_in_one_go(anvil, owed, hold, node, make_node):
     other = make_node()
     owe(hold, other, "0.5")
     payments = pay_providers(minimum_glm=NOTHING)
-    assert sorted(payment.nonce for payment in payments) == [0, 1]
+    assert sorted(payment.transaction.nonce for payment in payments) == [0, 1]
     anvil.grow(FINALITY)
     assert (anvil.glm_of(node.id), anvil.glm_of(other.id)) == (OWED, Decimal("0.5"))
 
@@ -113,8 +130,8 @@ def test_it_numbers_on_from_payments_that_wait_to_be_sent(anvil, owed, hold, mak
     with monkeypatch.context() as patch:
         patch.setattr(Chain, "send", unreachable)
         payments = pay_providers(minimum_glm=NOTHING)
-    assert sorted(payment.nonce for payment in payments) == [0, 1]
-    Payment.objects.update(retry_at=timezone.now())
+    assert sorted(payment.transaction.nonce for payment in payments) == [0, 1]
+    Transaction.objects.update(retry_at=timezone.now())
     watch_chain()
     anvil.grow(FINALITY)
     assert anvil.glm_of(other.id) == Decimal("0.5")
@@ -180,7 +197,7 @@ def test_it_pays_again_when_the_nonce_was_taken(anvil, owed, node, monkeypatch):
         [payment] = pay_providers(minimum_glm=NOTHING)
     use_nonce(anvil)
     anvil.mine(FINALITY)
-    Payment.objects.update(retry_at=timezone.now())
+    Transaction.objects.update(retry_at=timezone.now())
     watch_chain()
     payment.refresh_from_db()
     assert payment.state == PaymentState.FAILED
@@ -221,7 +238,7 @@ def send_away(anvil, amount):
 
 def owe(hold, node, amount):
     """As if usage of this amount had been posted to the node."""
-    settlement.transfer(
+    transfer(
         key=f"owe:{node.id}",
         kind="usage",
         debit=hold.budget.held,
@@ -247,13 +264,13 @@ def test_it_pays_the_others_when_one_was_moved_meanwhile(anvil, owed, hold, node
     def send_and_confirm(chain, raw):
         monkeypatch.setattr(Chain, "send", send)
         send(chain, raw)
-        Payment.objects.filter(raw_transaction=raw).update(state=PaymentState.CONFIRMED)
+        Transaction.objects.filter(attempts__raw=raw).update(state=TransactionState.CONFIRMED)
 
     monkeypatch.setattr(Chain, "send", send_and_confirm)
 
     assert len(pay_providers(minimum_glm=NOTHING)) == 2
 
-    assert sorted(Payment.objects.values_list("state", flat=True)) == ["confirmed", "sent"]
+    assert sorted(Transaction.objects.values_list("state", flat=True)) == ["confirmed", "sent"]
 
 
 def test_it_pays_the_others_when_the_chain_falls_silent_after_a_refusal(
@@ -287,7 +304,7 @@ def test_it_tells_the_operator_why_it_was_not_sent(anvil, owed, monkeypatch, tro
     monkeypatch.setattr(Chain, "send", refuse)
     [payment] = pay_providers(minimum_glm=NOTHING)
     with pytest.raises(ValueError, match=f"not sent: {trouble}"):
-        settlement.send_again(payment, actor=Actor("user", "otto"), reason="asked for")
+        send_again(payment.transaction, actor=Actor("user", "otto"), reason="asked for")
     assert payment.state == PaymentState.SIGNED
 
 
@@ -295,8 +312,9 @@ def test_it_sends_again_for_the_operator_and_writes_it_down(anvil, owed, node, m
     with monkeypatch.context() as patch:
         patch.setattr(Chain, "send", unreachable)
         [payment] = pay_providers(minimum_glm=NOTHING)
-    settlement.send_again(payment, actor=Actor("user", "otto"), reason="asked for")
+    send_again(payment.transaction, actor=Actor("user", "otto"), reason="asked for")
+    payment.refresh_from_db()
     assert payment.state == PaymentState.SENT
-    line = AuditLine.objects.get(noun="payment", actor="user:otto")
+    line = AuditLine.objects.get(noun="transaction", actor="user:otto")
     assert (line.before, line.after, line.reason) == ("signed", "send again", "asked for")
     settled(anvil, node)

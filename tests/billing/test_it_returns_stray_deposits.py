@@ -11,14 +11,15 @@ from apps.billing.chain.client import Chain, ChainUnreachable
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
 from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum
-from apps.billing.models import AccountKind, ChainTransfer, Payment, PaymentState
+from apps.billing.models import AccountKind, ChainTransfer, Payment, PaymentState, Transaction
 from apps.billing.treasury import paying
-from apps.billing.treasury.settlement import fail_payment
+from apps.billing.treasury.following import fail_payment
 from apps.billing.wallets.proving import register_wallet
 from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+from tests.billing.payments_of_tests import signed
 from tests.billing.wallets_of_tests import WALLET
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
@@ -58,7 +59,7 @@ def send_back(deposit):
 def settled(anvil):
     """Let chain and watcher finish: the sender has it back, exactly once."""
     for _ in range(2):
-        Payment.objects.update(retry_at=timezone.now())
+        Transaction.objects.update(retry_at=timezone.now())
         watch_chain()
         anvil.grow(FINALITY)
     assert Payment.objects.exclude(state=PaymentState.FAILED).get().state == PaymentState.FINAL
@@ -115,7 +116,7 @@ def test_it_sends_no_teams_deposit_back(anvil, team):
 
 def test_it_changes_nothing_while_the_chain_is_silent(anvil, stray, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Chain, "price_of_transfer", silent)
+        patch.setattr(Chain, "price_of", silent)
         with pytest.raises(ValueError, match="can't take it now"):
             send_back(stray)
     assert (suspense(), Payment.objects.count()) == (3, 0)
@@ -171,7 +172,7 @@ def test_it_sends_it_again_when_its_block_is_gone(anvil, stray):
 
 
 def test_it_may_be_decided_anew_when_the_payment_failed(anvil, stray, monkeypatch):
-    monkeypatch.setattr("apps.billing.wallets.stray.push_one", lambda chain, payment: None)
+    monkeypatch.setattr("apps.billing.wallets.stray.push_payment", lambda chain, payment: None)
     fail_payment(send_back(stray), reason="its nonce is gone")
     assert suspense() == 3
     monkeypatch.undo()
@@ -180,8 +181,7 @@ def test_it_may_be_decided_anew_when_the_payment_failed(anvil, stray, monkeypatc
 
 def test_the_database_lets_no_deposit_be_returned_twice(anvil, stray):
     payment = send_back(stray)
-    payment.pk, payment.nonce, payment.tx_hash = None, payment.nonce + 1, "0xother"
-    payment.id = Payment._meta.pk.get_default()
+    payment.id, payment.transaction = Payment._meta.pk.get_default(), signed()
     payment.deadline_at = timezone.now() + timedelta(hours=1)
     with pytest.raises(DatabaseError, match="stray_deposit_returned_once"), transaction.atomic():
         payment.save(force_insert=True)

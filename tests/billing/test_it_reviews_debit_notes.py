@@ -14,7 +14,6 @@ from apps.billing.models import (
     DebitNoteState,
     MeteringFault,
     MeteringFaultKind,
-    Payment,
 )
 from apps.billing.providers.covering import mark_paid_notes
 from apps.billing.providers.debit_notes import (
@@ -23,9 +22,10 @@ from apps.billing.providers.debit_notes import (
     review_debit_notes,
     store_debit_notes,
 )
-from apps.billing.treasury.settlement import finish_payment
+from apps.billing.treasury.following import finish_payment
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StateError
+from tests.billing.payments_of_tests import carried
 
 pytestmark = pytest.mark.django_db
 
@@ -105,20 +105,8 @@ def test_it_refuses_a_note_of_another_node(rated, make_node):
 def pay(node):
     """As if the chain had carried a payment over all that is payable to the end."""
     account = payable_account(node)
-    amount, number = balance(account), Payment.objects.count()
-    payment = Payment.objects.create(
-        node=node,
-        chain_id=31337,
-        sender="0x" + "11" * 20,
-        recipient=node.id,
-        nonce=number,
-        amount=amount,
-        raw_transaction="0x",
-        tx_hash=f"0x{number:064x}",
-        state="confirmed",
-        block_number=number,
-        deadline_at=timezone.now(),
-    )
+    amount = balance(account)
+    payment = carried(node=node, recipient=node.id, amount=amount, state="confirmed", block_number=3)
     in_flight = house_account(AccountKind.IN_FLIGHT)
     transfer(key=f"payout:{payment.id}", kind="payout", debit=account, credit=in_flight, amount_glm=amount)
     return payment

@@ -28,7 +28,7 @@ from apps.billing.providers.debit_notes import (
 )
 from apps.billing.providers.disputing import accept_figure, answer, chase_disputes, decide, object_to
 from apps.billing.providers.earnings import by_agreement, earnings_of, told
-from apps.billing.treasury.settlement import finish_payment
+from apps.billing.treasury.following import finish_payment
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import User
 from apps.teams.states import StaleState, StateError

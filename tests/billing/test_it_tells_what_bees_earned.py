@@ -4,20 +4,20 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.conf import settings
 from django.utils import timezone
 
 from apps.billing.budgets.holding import place_hold
 from apps.billing.ledger.posting import balance, house_account, payable_account, transfer
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
-from apps.billing.models import AccountKind, Hold, Payment, PaymentState, TransferKind
+from apps.billing.models import AccountKind, Hold, PaymentState, TransferKind
 from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.providers.earnings import NOTHING, by_agreement, earnings_of, told
-from apps.billing.treasury.settlement import confirm_payment, fail_payment, finish_payment
+from apps.billing.treasury.following import confirm_transaction, fail_transaction, finish_transaction
 from apps.nodes.models import NodeSession
 from apps.teams.audit import Actor
 from tests.billing.conftest import Meter, ms
+from tests.billing.payments_of_tests import carried
 from tests.cast import key_of_bee
 
 pytestmark = pytest.mark.django_db
@@ -39,17 +39,7 @@ def pay(node):
     """As settlement does, without the chain: the payment and its entry in one go."""
     account = payable_account(node)
     amount = balance(account)
-    payment = Payment.objects.create(
-        node=node,
-        chain_id=settings.HIVE_CHAIN_ID,
-        sender="0x" + "11" * 20,
-        recipient=node.pk,
-        nonce=Payment.objects.count(),
-        amount=amount,
-        raw_transaction="0x",
-        tx_hash=f"0x{Payment.objects.count():064x}",
-        deadline_at=timezone.now() + timedelta(hours=1),
-    )
+    payment = carried(node=node, recipient=node.pk, amount=amount)
     transfer(
         key=f"payout:{payment.id}",
         kind=TransferKind.PAYOUT,
@@ -87,11 +77,11 @@ def test_it_follows_the_money_to_the_chain(node, earn):
     earn()
     payment = pay(node)
     assert adds_up(node).on_the_way_glm == FIRST
-    confirm_payment(payment, block_number=3)
+    confirm_transaction(payment.transaction, tx_hash=payment.tx_hash, block_number=3)
     earn()
     earned = adds_up(node)
     assert (earned.on_the_way_glm, earned.pending_glm) == (FIRST, MINUTE)
-    finish_payment(payment)
+    finish_transaction(payment.transaction)
     earned = adds_up(node)
     assert (earned.paid_glm, earned.on_the_way_glm, earned.pending_glm) == (FIRST, 0, MINUTE)
 
@@ -99,7 +89,8 @@ def test_it_follows_the_money_to_the_chain(node, earn):
 def test_it_earns_nothing_twice_when_a_payment_fails(node, earn):
     earn()
     payment = pay(node)
-    fail_payment(payment, reason="refused by the token")
+    fail_transaction(payment.transaction, reason="refused by the token")
+    payment.refresh_from_db()
     assert payment.state == PaymentState.FAILED
     earned = adds_up(node)
     assert (earned.total_glm, earned.pending_glm, earned.paid_glm) == (FIRST, FIRST, 0)

@@ -20,11 +20,12 @@ from apps.billing.models import (
     Invoice,
     Payment,
     PaymentState,
+    Transaction,
     WalletProof,
     Withdrawal,
     WithdrawalState,
 )
-from apps.billing.treasury.settlement import fail_payment
+from apps.billing.treasury.following import fail_payment
 from apps.billing.wallets.proving import ask_for_proof, register_wallet
 from apps.billing.wallets.withdrawing import (
     WithdrawalRefused,
@@ -37,6 +38,7 @@ from apps.nodes.queen import queen_address
 from apps.teams.audit import AuditLine
 from apps.teams.states import StateError
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+from tests.billing.payments_of_tests import signed
 from tests.billing.test_it_returns_stray_deposits import Killed, kill_at
 from tests.billing.wallets_of_tests import OLGA, OTHER, WALLET, proven
 
@@ -72,7 +74,7 @@ def confirm(withdrawal):
 def settled(anvil, budget):
     """Let chain and watcher finish: 4 GLM have arrived, once."""
     for _ in range(2):
-        Payment.objects.update(retry_at=timezone.now())
+        Transaction.objects.update(retry_at=timezone.now())
         watch_chain()
         anvil.grow(FINALITY)
     assert Withdrawal.objects.get().state == WithdrawalState.PAID
@@ -246,7 +248,7 @@ def test_it_waits_while_the_chain_is_silent(anvil, budget, monkeypatch):
 
     asked = ask(budget)
     with monkeypatch.context() as patch:
-        patch.setattr(Chain, "price_of_transfer", silent)
+        patch.setattr(Chain, "price_of", silent)
         with pytest.raises(WithdrawalRefused, match="confirm it again later"):
             confirm(asked)
     with monkeypatch.context() as patch:
@@ -256,7 +258,7 @@ def test_it_waits_while_the_chain_is_silent(anvil, budget, monkeypatch):
 
 
 def test_what_the_chain_would_not_take_is_back_in_the_budget(budget, monkeypatch):
-    monkeypatch.setattr("apps.billing.wallets.withdrawing.push_one", lambda chain, payment: None)
+    monkeypatch.setattr("apps.billing.wallets.withdrawing.push_payment", lambda chain, payment: None)
     asked = confirm(ask(budget))
     fail_payment(asked.payment, reason="its nonce is gone")
     asked.refresh_from_db()
@@ -302,7 +304,7 @@ def test_the_database_lets_a_payment_pay_one_withdrawal(budget):
         Withdrawal.objects.filter(pk=other.pk).update(state="confirmed", payment=paid.payment)
     bigger = ask(budget, "3")
     free = Payment.objects.get(pk=paid.payment_id)
-    free.id, free.nonce, free.tx_hash = Payment._meta.pk.get_default(), free.nonce + 1, "0xother"
+    free.id, free.transaction = Payment._meta.pk.get_default(), signed(tx_hash="0xother")
     free.save(force_insert=True)
     with pytest.raises(DatabaseError, match="not over this withdrawal"), transaction.atomic():
         Withdrawal.objects.filter(pk=bigger.pk).update(state="confirmed", payment=free)

@@ -33,7 +33,6 @@ from apps.billing.models import (
     Hold,
     Invoice,
     MeteringFault,
-    Payment,
     TransferKind,
     UsageRecord,
     Wallet,
@@ -65,6 +64,7 @@ from apps.nodes.measured import NodeBenchmark, Span, Statistic
 from apps.nodes.models import Enrolment, Listener, Node, NodeSession, NodeState, Offer
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import ApiToken, Team, User
+from tests.billing.payments_of_tests import carried
 from tests.pages.prices import paint_prices
 from tests.pages.told import paint_told
 
@@ -488,14 +488,12 @@ def _usage_and_payment(agreement: Agreement) -> None:
         previous = record.hash
     _post(agreement, Decimal("0.0004752"))
     MeteringFault.objects.create(agreement=agreement, kind="gap", sequence=4, detail="5 came before 4")
-    payment = Payment.objects.create(
+    payment = carried(
         node=agreement.node,
-        chain_id=settings.HIVE_CHAIN_ID,
         sender=address_of("queen"),
         recipient=agreement.node_id,
         nonce=1,
         amount=Decimal("0.0004752"),
-        raw_transaction="0x",
         tx_hash=hash_of("payout"),
         block_number=12,
         state="final",

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing.chain.proof import prove_books
-from apps.billing.models import Hold, Invoice, Payment, Transfer, Wallet
+from apps.billing.models import Hold, Invoice, Transaction, Transfer, Wallet
 from apps.deployments.models import Deployment
 from apps.market.models import PricePoint
 from apps.nodes.models import Node, Statistic
@@ -126,9 +126,8 @@ def test_it_releases_a_hold_by_the_verb(scenery: Scenery, as_operator: Client) -
     act(as_operator, "release", hold)
 
 
-def test_it_sends_no_payment_that_is_final(scenery: Scenery, as_operator: Client) -> None:
-    payment = Payment.objects.get()
-    assert "there is nothing to send" in act(as_operator, "resend", payment)
+def test_it_sends_no_transaction_that_is_final(scenery: Scenery, as_operator: Client) -> None:
+    assert "there is nothing to send" in act(as_operator, "resend", Transaction.objects.get())
 
 
 def test_it_takes_a_wallet_as_people_paste_it(scenery: Scenery, as_operator: Client) -> None:

@@ -10,24 +10,21 @@ import functools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 
+from apps.billing.chain.calls import Call, Gas, balance_call, word
 from apps.billing.chain.nodes import Nodes
 from apps.billing.chain.rpc import ChainRefused, ChainUnreachable, RpcNode
-from apps.money import from_wei, to_wei
-
-if TYPE_CHECKING:
-    from apps.billing.treasury.signers import Signed, Signer
+from apps.money import from_wei
 
 __all__ = ["Chain", "ChainRefused", "ChainUnreachable", "Gas", "chain"]
 
 TRANSFER_TOPIC = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 """keccak256("Transfer(address,address,uint256)"), https://eips.ethereum.org/EIPS/eip-20"""
-TRANSFER_SELECTOR, BALANCE_SELECTOR = "a9059cbb", "70a08231"
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,6 @@ class Receipt:
     succeeded: bool
 
 
-@dataclass(frozen=True)
-class Gas:
-    """What a transaction may cost, in units of gas and in wei per unit."""
-
-    limit: int
-    max_fee_wei: int
-    tip_wei: int
-
-
 class Chain:
     """One token on one chain. Addresses and hashes are lower-case hex, amounts GLM."""
 
@@ -89,7 +77,7 @@ class Chain:
 
     def transfers_of(self, address: str, *, first: int, last: int) -> list[TokenTransfer]:
         """The token's transfers from or to the address in these blocks, in the order of the chain."""
-        topic = "0x" + _word(address)
+        topic = "0x" + word(address)
         found = [
             *self._logs([TRANSFER_TOPIC, topic], first, last),
             *self._logs([TRANSFER_TOPIC, None, topic], first, last),
@@ -103,8 +91,9 @@ class Chain:
         return Receipt(int(found["blockNumber"], 16), int(found["status"], 16) == 1) if found else None
 
     def balance_glm(self, address: str, *, block: int | None = None) -> Decimal:
-        call = {"to": self.token, "data": f"0x{BALANCE_SELECTOR}{_word(address)}"}
-        return from_wei(int(self._agreed("eth_call", call, _at(block)), 16))
+        call = balance_call(self.token, owner=address)
+        asked = {"to": call.to, "data": call.data}
+        return from_wei(int(self._agreed("eth_call", asked, _at(block)), 16))
 
     # -- paying -----------------------------------------------------------------------------------------
 
@@ -114,31 +103,28 @@ class Chain:
             return int(self._ask("eth_getTransactionCount", address, "pending"), 16)
         return int(self._agreed("eth_getTransactionCount", address, hex(block)), 16)
 
-    def price_of_transfer(self, *, sender: str, recipient: str, amount_glm: Decimal) -> Gas:
-        """Gas for a transfer, with a reserve for rising fees. Raises ChainRefused when it can't succeed."""
-        call = {"from": sender, "to": self.token, "data": _transfer(recipient, amount_glm)}
-        limit = int(self._ask("eth_estimateGas", call, "pending"), 16)
+    def price_of(self, call: Call, *, sender: str) -> Gas:
+        """What the call takes now. Raises ChainRefused when it can't succeed."""
+        asked = {"from": sender, "to": call.to, "data": call.data}
+        limit = int(self._ask("eth_estimateGas", asked, "pending"), 16)
         base = int(self._ask("eth_getBlockByNumber", "latest", False).get("baseFeePerGas", "0x0"), 16)
         tip = int(self._ask("eth_maxPriorityFeePerGas"), 16)
+        # With a reserve for rising fees.
         return Gas(limit=limit * 5 // 4, max_fee_wei=3 * base + tip, tip_wei=tip)
 
-    def sign_transfer(
-        self, *, signer: Signer, recipient: str, amount_glm: Decimal, nonce: int, gas: Gas
-    ) -> Signed:
-        """Nothing is sent: whoever stores it first can't pay twice. Raises what the signer raises."""
-        return signer.sign(
-            {
-                "type": 2,
-                "chainId": self.chain_id,
-                "nonce": nonce,
-                "to": to_checksum_address(self.token),
-                "value": 0,
-                "data": HexStr(_transfer(recipient, amount_glm)),
-                "gas": gas.limit,
-                "maxFeePerGas": gas.max_fee_wei,
-                "maxPriorityFeePerGas": gas.tip_wei,
-            }
-        )
+    def unsigned(self, call: Call, *, nonce: int, gas: Gas) -> dict[str, Any]:
+        """The transaction as signers take it. Nothing is sent: whoever stores it first can't pay twice."""
+        return {
+            "type": 2,
+            "chainId": self.chain_id,
+            "nonce": nonce,
+            "to": to_checksum_address(call.to),
+            "value": 0,
+            "data": HexStr(call.data),
+            "gas": gas.limit,
+            "maxFeePerGas": gas.max_fee_wei,
+            "maxPriorityFeePerGas": gas.tip_wei,
+        }
 
     def send(self, raw_transaction: str) -> None:
         """To every node. Raises ChainRefused; its text tells "already known" from "nonce too low"."""
@@ -176,14 +162,6 @@ def _chain(rpc_url: str, chain_id: int, token: str, quorum: int, lag_blocks: int
 
 def _at(block: int | None) -> str:
     return "latest" if block is None else hex(block)
-
-
-def _word(address: str) -> str:
-    return address.removeprefix("0x").lower().rjust(64, "0")
-
-
-def _transfer(recipient: str, amount_glm: Decimal) -> str:
-    return f"0x{TRANSFER_SELECTOR}{_word(recipient)}{to_wei(amount_glm):064x}"
 
 
 def _decoded(log: dict[str, Any]) -> TokenTransfer:

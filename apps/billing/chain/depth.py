@@ -19,9 +19,10 @@ from django.utils import timezone
 from apps.billing.chain.models import ChainTransfer, ChainTransferState
 from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
 from apps.billing.ledger.posting import InsufficientFunds, house_account, transfer, undo
+from apps.billing.treasury.following import UNSENT, back_to_sent, confirm_transaction, finish_transaction
 from apps.billing.treasury.models import Payment
-from apps.billing.treasury.settlement import back_to_sent, confirm_payment, finish_payment
 from apps.billing.treasury.signers import treasury_address
+from apps.billing.treasury.transactions import Attempt, Transaction, TransactionState
 from apps.billing.wallets.models import Wallet
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor
@@ -82,31 +83,33 @@ def _of(state: str, *, deepest: int) -> list[ChainTransfer]:
     found = ChainTransfer.objects.filter(
         chain_id=settings.HIVE_CHAIN_ID, state=state, block_number__lte=deepest
     )
-    return list(found.select_related("wallet", "payment").order_by("block_number", "log_index"))
+    return list(found.select_related("wallet").order_by("block_number", "log_index"))
 
 
 @transaction.atomic
 def _confirm(each: ChainTransfer) -> None:
-    payment = Payment.objects.filter(chain_id=each.chain_id, tx_hash=each.tx_hash).first()
+    ours = _transaction_of(each)
     each.move_to(
         ChainTransferState.CONFIRMED,
         actor=WATCHER,
         reason=f"{settings.HIVE_CONFIRMATIONS} blocks deep",
         deadline_at=timezone.now() + FINAL_WITHIN,
         wallet=Wallet.objects.select_related("budget__available").filter(address=each.sender).first(),
-        payment=payment,
+        transaction=ours,
+        payment=_line_of(ours, each) if ours else None,
     )
     if is_deposit(each):
         _credit(each)
-    elif payment is not None:
-        confirm_payment(payment, block_number=each.block_number)
+    elif ours is not None and ours.state in UNSENT:
+        confirm_transaction(ours, tx_hash=each.tx_hash, block_number=each.block_number)
 
 
 @transaction.atomic
 def _finish(each: ChainTransfer) -> None:
     each.move_to(ChainTransferState.FINAL, actor=WATCHER, reason=f"{settings.HIVE_FINALITY} blocks deep")
-    if each.payment is not None:
-        finish_payment(each.payment)
+    ours = _transaction_of(each)
+    if ours is not None and ours.state == TransactionState.CONFIRMED:
+        finish_transaction(ours)
 
 
 def _revert(each: ChainTransfer) -> None:
@@ -115,8 +118,25 @@ def _revert(each: ChainTransfer) -> None:
     each.move_to(ChainTransferState.REVERTED, actor=WATCHER, reason=reason)
     if was_confirmed and is_deposit(each):
         _take_back(each)
-    if each.payment is not None:
-        back_to_sent(each.payment, reason=reason)
+    if ours := _transaction_of(each):
+        back_to_sent(ours, reason=reason)
+
+
+# -- payments ---------------------------------------------------------------------------------------------
+
+
+def _transaction_of(each: ChainTransfer) -> Transaction | None:
+    """Ours, by whichever of its attempts a block took; as it stands now: another event may have moved it."""
+    attempts = Attempt.objects.filter(tx_hash=each.tx_hash, transaction__chain_id=each.chain_id)
+    attempt = attempts.select_related("transaction").first()
+    return attempt.transaction if attempt else None
+
+
+def _line_of(ours: Transaction, each: ChainTransfer) -> Payment | None:
+    """The payment that this event is: the first of its recipient and amount that no other event is."""
+    lines = Payment.objects.filter(transaction=ours, recipient=each.recipient, amount=each.amount)
+    live = ChainTransfer.objects.exclude(state=ChainTransferState.REVERTED).filter(payment__in=lines)
+    return lines.exclude(pk__in=live.values("payment")).order_by("line").first()
 
 
 # -- deposits ---------------------------------------------------------------------------------------------

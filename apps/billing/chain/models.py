@@ -65,6 +65,14 @@ class ChainTransfer(Stateful):
     payment = models.ForeignKey(
         "billing.Payment", null=True, blank=True, on_delete=models.PROTECT, related_name="chain_transfers"
     )
+    transaction = models.ForeignKey(
+        "billing.Transaction",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="chain_transfers",
+        help_text="Ours, that caused it.",
+    )
     seen_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

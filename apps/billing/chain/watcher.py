@@ -18,7 +18,8 @@ from django.utils import timezone
 from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachable, TokenTransfer, chain
 from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock, ChainTransfer
-from apps.billing.treasury.settlement import resend_due
+from apps.billing.treasury.sending import resend_due
+from apps.billing.treasury.settlement import dispatch_ready
 from apps.billing.treasury.signers import treasury_address
 from apps.locks import only_one
 
@@ -60,6 +61,7 @@ def _watch(chain: Chain) -> int:
         read += last - first + 1
     deepen(height=_read_until())
     resend_due(chain)
+    dispatch_ready(chain)
     return read
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from apps.billing.admin_parts import glm_column
 from apps.billing.ledger.posting import balance
-from apps.billing.models import Account, ChainBlock, ChainTransfer, Payment, Transfer, Withdrawal
-from apps.billing.treasury.settlement import send_again
+from apps.billing.models import Account, ChainBlock, ChainTransfer, Transfer, Withdrawal
 from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
@@ -78,31 +77,5 @@ class WithdrawalAdmin(Shown):
         "reason",
     )
     list_filter = ("state", "budget__team")
-    search_fields = ("id", "proof__address", "budget__team__slug", "payment__tx_hash")
-    list_select_related = ("budget__team", "proof__team", "payment")
-
-
-@register(Payment)
-class PaymentAdmin(Shown):
-    list_display = (
-        "created_at",
-        "purpose",
-        "node",
-        "recipient",
-        "amount",
-        "state_label",
-        "tx_hash",
-        "block_number",
-        "nonce",
-        "deadline_at",
-        "reason",
-    )
-    list_filter = ("state", "purpose", "chain_id")
-    search_fields = ("tx_hash", "recipient", "node__name")
-    list_select_related = ("node",)
-    actions = ("resend",)
-
-    @verb("Send again")
-    def resend(self, payment: Payment, actor: Actor) -> None:
-        """The same signed transaction: sending it twice can't pay twice."""
-        send_again(payment, actor=actor, reason=by_hand(actor))
+    search_fields = ("id", "proof__address", "budget__team__slug", "payment__transaction__attempts__tx_hash")
+    list_select_related = ("budget__team", "proof__team", "payment__transaction")

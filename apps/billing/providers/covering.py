@@ -39,7 +39,7 @@ def mark_if_covered(note: DebitNote) -> bool:
     if last is not None and not _owed_at_most_what_came_after(last):
         return False
     finished = Payment.objects.filter(node=note.agreement.node_id, state=PaymentState.FINAL)
-    newest = finished.order_by("-state_since").first()
+    newest = finished.select_related("transaction").order_by("-state_since").first()
     reason = f"paid in full by {newest.tx_hash}" if newest else "nothing was rated up to its report"
     with suppress(StaleState):  # another worker was faster
         note.move_to(DebitNoteState.PAID, actor=COVERING, reason=reason, payment=newest)

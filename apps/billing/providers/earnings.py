@@ -20,7 +20,7 @@ from apps.market.models import Agreement
 from apps.money import ZERO
 
 MONTH = timedelta(days=30)
-ON_THE_WAY = (PaymentState.SIGNED, PaymentState.SENT, PaymentState.CONFIRMED)
+ON_THE_WAY = (PaymentState.READY, PaymentState.SIGNED, PaymentState.SENT, PaymentState.CONFIRMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Earnings:
     paid_glm: Decimal = ZERO
     """By payments that are final on the chain."""
     on_the_way_glm: Decimal = ZERO
-    """By payments that are signed, sent or confirmed, and not final yet."""
+    """By payments that are not final yet."""
     pending_glm: Decimal = ZERO
     """Rated, and not paid yet: the balance that is payable."""
 

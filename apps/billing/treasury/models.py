@@ -1,4 +1,4 @@
-"""What leaves the treasury: payments, each signed and stored before it is sent."""
+"""What leaves the treasury: payments; transactions.py has what carries them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
 from apps.money import GlmField, plain
 from apps.nodes.models import Node
@@ -16,8 +15,10 @@ from apps.teams.states import Stateful, has_deadline
 
 
 class PaymentState(models.TextChoices):
+    READY = "ready", "Ready"
+    """Its money is reserved; a transaction is about to take it along."""
     SIGNED = "signed", "Signed"
-    """The raw transaction is stored; sending it twice can't pay twice."""
+    """Its transaction is stored; sending it twice can't pay twice."""
     SENT = "sent", "Sent"
     """The node took it; not seen in a block yet."""
     CONFIRMED = "confirmed", "Confirmed"
@@ -38,9 +39,13 @@ class PaymentPurpose(models.TextChoices):
 
 
 class Payment(Stateful):
-    """GLM out of the treasury: one ERC-20 transfer, signed and stored before it is sent."""
+    """GLM out of the treasury to one recipient; its money is in flight from the moment it exists.
+
+    The transaction that carries it may carry others too, and its state is theirs from then on.
+    """
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        PaymentState.READY: frozenset({PaymentState.SIGNED, PaymentState.FAILED}),
         PaymentState.SIGNED: frozenset({PaymentState.SENT, PaymentState.CONFIRMED, PaymentState.FAILED}),
         PaymentState.SENT: frozenset({PaymentState.CONFIRMED, PaymentState.FAILED}),
         PaymentState.CONFIRMED: frozenset({PaymentState.FINAL, PaymentState.SENT}),
@@ -62,23 +67,26 @@ class Payment(Stateful):
         help_text="The stray deposit that it sends back.",
     )
     chain_id = models.BigIntegerField()
-    sender = models.CharField(max_length=42)
     recipient = models.CharField(max_length=42)
-    nonce = models.BigIntegerField()
     amount = GlmField()
-    raw_transaction = models.TextField(editable=False)
-    tx_hash = models.CharField(max_length=66, unique=True)
-    block_number = models.BigIntegerField(null=True, blank=True)
-    state = models.CharField(max_length=12, choices=PaymentState.choices, default=PaymentState.SIGNED)
-    retry_at = models.DateTimeField(
-        default=timezone.now, help_text="When it is sent again unless a block has it."
+    transaction = models.ForeignKey(
+        "billing.Transaction", null=True, blank=True, on_delete=models.PROTECT, related_name="payments"
     )
+    line = models.PositiveIntegerField(default=0, help_text="Its place in the transaction, from 0.")
+    state = models.CharField(max_length=12, choices=PaymentState.choices, default=PaymentState.READY)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("-created_at",)
         constraints = (
-            models.UniqueConstraint(fields=("chain_id", "sender", "nonce"), name="payment_nonce_used_once"),
+            models.UniqueConstraint(fields=("transaction", "line"), name="payment_line_used_once"),
+            models.CheckConstraint(
+                name="payment_moves_with_its_transaction",
+                condition=Q(state__in=["ready", "failed"]) | Q(transaction__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="payment_ready_has_no_transaction", condition=~Q(state="ready") | Q(transaction=None)
+            ),
             models.CheckConstraint(name="payment_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(
                 name="payment_is_for_one_thing",
@@ -94,3 +102,12 @@ class Payment(Stateful):
 
     def __str__(self) -> str:
         return f"{plain(self.amount)} GLM to {self.recipient[:10]}…"
+
+    @property
+    def tx_hash(self) -> str | None:
+        """Of the transaction that carries it, None before there is one: select it with the payment."""
+        return self.transaction.tx_hash if self.transaction else None
+
+    @property
+    def block_number(self) -> int | None:
+        return self.transaction.block_number if self.transaction else None

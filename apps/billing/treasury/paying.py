@@ -1,12 +1,12 @@
-"""One payment out of the treasury: signed and stored in one transaction, before anything is sent.
+"""From a payment to a signed transaction, in one database transaction, before anything is sent.
 
-Whatever it is for, it goes this way: its nonce lets it happen once, the stored transaction is sent again
-until a block has it, and its entry moves the money to what is in flight.
+Whatever it is for, it goes this way: its money is reserved (in flight) when it comes to be, a nonce lets it
+happen once, and the stored transaction is sent again until a block has it.
 """
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -15,64 +15,63 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 
-from apps.billing.chain.client import Chain, Gas
+from apps.billing.chain.calls import Call, Gas, transfer_call
+from apps.billing.chain.client import Chain
 from apps.billing.ledger.accounts import Account, AccountKind, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
-from apps.billing.treasury.models import Payment
+from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.signers import treasury_address, treasury_signer
+from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind
 from apps.locks import queue_for
+from apps.teams.audit import Actor
 
+SETTLEMENT = Actor.queen("settlement")
 RESEND_AFTER = timedelta(seconds=15)
 SETTLE_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What the chain said before the transaction begins."""
+    """What the chain said before the database transaction begins, of the call that is to be signed."""
 
     chain: Chain
+    call: Call
     gas: Gas
     pending_nonce: int
+    kind: str = TransactionKind.TRANSFER
 
 
 def make_ready(chain: Chain, *, recipient: str, amount_glm: Decimal) -> Readiness:
     """Ask the chain what a payment takes. Raises ChainRefused when it can't succeed, ChainUnreachable."""
+    return ready_for(chain, transfer_call(chain.token, recipient=recipient, amount_glm=amount_glm))
+
+
+def ready_for(chain: Chain, call: Call, *, kind: str = TransactionKind.TRANSFER) -> Readiness:
+    """The same for any call."""
     treasury = treasury_address()
-    gas = chain.price_of_transfer(sender=treasury, recipient=recipient, amount_glm=amount_glm)
+    gas = chain.price_of(call, sender=treasury)
     # Asked before the lock: our own later nonces are all in the database.
-    return Readiness(chain, gas, chain.nonce(treasury))
+    return Readiness(chain, call, gas, chain.nonce(treasury), kind)
 
 
 def wait_in_line() -> None:
-    """One payment is signed at a time, until the end of the transaction: each has its nonce."""
+    """One transaction is signed at a time, until the end of the database's: each has its nonce."""
     queue_for("billing.nonce")
 
 
-def sign_and_store(
-    ready: Readiness, *, source: Account, recipient: str, amount_glm: Decimal, **fields: Any
-) -> Payment:
-    """In the caller's transaction, after `wait_in_line`. Raises InsufficientFunds. `fields` say what for."""
-    nonce = max(ready.pending_nonce, _next_nonce(ready.chain))
-    signed = ready.chain.sign_transfer(
-        signer=treasury_signer(), recipient=recipient, amount_glm=amount_glm, nonce=nonce, gas=ready.gas
-    )
-    now = timezone.now()
+def reserve(*, chain_id: int, source: Account, recipient: str, amount_glm: Decimal, **fields: Any) -> Payment:
+    """A payment that waits for a transaction to take it along, its money in flight.
+
+    In the caller's transaction. Raises InsufficientFunds. `fields` say what it is for.
+    """
     payment = Payment.objects.create(
-        id=uuid.uuid4(),
-        chain_id=ready.chain.chain_id,
-        sender=treasury_address(),
+        chain_id=chain_id,
         recipient=recipient,
-        nonce=nonce,
         amount=amount_glm,
-        raw_transaction=signed.raw,
-        tx_hash=signed.tx_hash,
-        reason="signed and stored",
-        deadline_at=now + SETTLE_WITHIN,
-        retry_at=now + RESEND_AFTER,
-        **fields,
+        **{"reason": "its money is reserved", "deadline_at": timezone.now() + SETTLE_WITHIN} | fields,
     )
     transfer(
-        key=f"payout:{payment.id}",
+        key=payout_key(payment),
         kind=TransferKind.PAYOUT,
         debit=source,
         credit=house_account(AccountKind.IN_FLIGHT),
@@ -82,7 +81,70 @@ def sign_and_store(
     return payment
 
 
+def payout_key(payment: Payment) -> str:
+    return f"payout:{payment.id}"
+
+
+def sign_and_store(
+    ready: Readiness, *, source: Account, recipient: str, amount_glm: Decimal, **fields: Any
+) -> Payment:
+    """One payment with a transaction of its own, in the caller's transaction, after `wait_in_line`.
+
+    Raises InsufficientFunds, and what the signer raises.
+    """
+    payment = reserve(
+        chain_id=ready.chain.chain_id, source=source, recipient=recipient, amount_glm=amount_glm, **fields
+    )
+    call = transfer_call(ready.chain.token, recipient=recipient, amount_glm=amount_glm)
+    sign(ready, call=call, payments=[payment])
+    return payment
+
+
+def sign(ready: Readiness, *, call: Call, payments: Sequence[Payment] = ()) -> Transaction:
+    """Store the signed transaction that carries these payments, in the caller's, after `wait_in_line`.
+
+    `call` may differ in its amounts from the one that was priced. Raises what the signer raises.
+    """
+    now, nonce = timezone.now(), max(ready.pending_nonce, _next_nonce(ready.chain))
+    signed = treasury_signer().sign(ready.chain.unsigned(call, nonce=nonce, gas=ready.gas))
+    made = Transaction.objects.create(
+        kind=ready.kind,
+        chain_id=ready.chain.chain_id,
+        sender=treasury_address(),
+        nonce=nonce,
+        contract=call.to,
+        data=call.data,
+        tx_hash=signed.tx_hash,
+        reason="signed and stored",
+        deadline_at=now + SETTLE_WITHIN,
+        retry_at=now + RESEND_AFTER,
+    )
+    attempt(made, number=1, raw=signed.raw, tx_hash=signed.tx_hash, gas=ready.gas)
+    for line, payment in enumerate(payments):
+        payment.move_to(
+            PaymentState.SIGNED,
+            actor=SETTLEMENT,
+            reason="signed and stored",
+            deadline_at=made.deadline_at,
+            transaction=made,
+            line=line,
+        )
+    return made
+
+
+def attempt(transaction: Transaction, *, number: int, raw: str, tx_hash: str, gas: Gas) -> Attempt:
+    return Attempt.objects.create(
+        transaction=transaction,
+        number=number,
+        raw=raw,
+        tx_hash=tx_hash,
+        gas_limit=gas.limit,
+        max_fee_wei=gas.max_fee_wei,
+        tip_wei=gas.tip_wei,
+    )
+
+
 def _next_nonce(chain: Chain) -> int:
-    used = Payment.objects.filter(chain_id=chain.chain_id, sender=treasury_address())
+    used = Transaction.objects.filter(chain_id=chain.chain_id, sender=treasury_address())
     last = used.aggregate(last=Max("nonce"))["last"]
     return 0 if last is None else last + 1

@@ -11,7 +11,7 @@ from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
 from apps.billing.treasury.paying import make_ready, sign_and_store, wait_in_line
-from apps.billing.treasury.settlement import push_one
+from apps.billing.treasury.sending import push_payment
 from apps.billing.wallets.models import Wallet
 from apps.money import plain
 from apps.teams.audit import Actor, AuditLine
@@ -68,7 +68,7 @@ def return_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
         told = f"{plain(stray.amount)} GLM to {deposit.sender}: {reason}"
         before = f"in {AccountKind.SUSPENSE}"
         AuditLine.write(deposit, before=before, after="returned", actor=actor, reason=told)
-    push_one(ready.chain, payment)
+    push_payment(ready.chain, payment)
     return payment
 
 

@@ -92,7 +92,7 @@ def _context(request: HttpRequest, team: Team) -> dict[str, Any]:
 
 
 def _withdrawals(team: Team) -> QuerySet[Withdrawal]:
-    return Withdrawal.objects.filter(budget__team=team).select_related("proof", "payment")[:20]
+    return Withdrawal.objects.filter(budget__team=team).select_related("proof", "payment__transaction")[:20]
 
 
 def _open_proof(request: HttpRequest, team: Team) -> WalletProof | None:

@@ -65,7 +65,9 @@ class WantedSerializer(serializers.Serializer[Any]):
 class WithdrawalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Withdrawal]):
     """Withdrawals, newest first. A member asks, an owner confirms within a day; the Hive bears the gas."""
 
-    queryset = Withdrawal.objects.select_related("budget__team", "budget__available", "proof", "payment")
+    queryset = Withdrawal.objects.select_related(
+        "budget__team", "budget__available", "proof", "payment__transaction"
+    )
     serializer_class = WithdrawalSerializer
     team_path = "budget__team"
 

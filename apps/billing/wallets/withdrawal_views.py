@@ -80,4 +80,6 @@ def cancel(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _all() -> QuerySet[Withdrawal]:
-    return Withdrawal.objects.select_related("budget__team", "budget__available", "proof", "payment")
+    return Withdrawal.objects.select_related(
+        "budget__team", "budget__available", "proof", "payment__transaction"
+    )

@@ -21,7 +21,7 @@ from apps.billing.invoicing.suspending import must_not_be_suspended
 from apps.billing.ledger.posting import InsufficientFunds, exact
 from apps.billing.treasury.models import PaymentPurpose
 from apps.billing.treasury.paying import SETTLE_WITHIN, Readiness, make_ready, sign_and_store, wait_in_line
-from apps.billing.treasury.settlement import push_one
+from apps.billing.treasury.sending import push_payment
 from apps.billing.wallets.models import WalletProof
 from apps.billing.wallets.siwe import address_of
 from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
@@ -79,7 +79,7 @@ def confirm_withdrawal(withdrawal: Withdrawal, *, actor: Actor) -> Withdrawal:
         raise WithdrawalRefused(f"the chain can't take it now, confirm it again later: {trouble}") from None
     _pay(withdrawal, ready, actor=actor)
     if withdrawal.payment is not None:
-        push_one(ready.chain, withdrawal.payment)
+        push_payment(ready.chain, withdrawal.payment)
     withdrawal.refresh_from_db()
     return withdrawal
 

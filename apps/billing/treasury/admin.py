@@ -1,0 +1,104 @@
+"""Admin of what leaves the treasury: payments, and the transactions that carry them with their attempts."""
+
+from __future__ import annotations
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from apps.billing.admin_parts import glm_column
+from apps.billing.models import Attempt, Payment, Transaction
+from apps.billing.treasury.sending import send_again
+from apps.money import ZERO
+from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
+from apps.teams.audit import Actor
+
+_OF_ROW = Payment.objects.filter(transaction=OuterRef("pk")).order_by().values("transaction")
+_SUMS = _OF_ROW.annotate(total=Sum("amount")).values("total")
+
+
+class AttemptRows(Rows):
+    model = Attempt
+    fields = ("number", "tx_hash", "gas_limit", "max_fee_wei", "tip_wei", "at")
+    readonly_fields = fields
+    show_change_link = False
+
+
+class PaymentRows(Rows):
+    model = Payment
+    fields = ("line", "purpose", "recipient", "amount", "state", "reason")
+    readonly_fields = fields
+
+
+@register(Transaction)
+class TransactionAdmin(Shown):
+    list_display = (
+        "created_at",
+        "kind",
+        "nonce",
+        "state_label",
+        "lines",
+        "amount",
+        "tx_hash",
+        "attempts_made",
+        "block_number",
+        "retry_at",
+        "deadline_at",
+        "reason",
+    )
+    list_filter = ("state", "kind", "chain_id")
+    search_fields = ("attempts__tx_hash", "sender", "payments__recipient")
+    inlines = (AttemptRows, PaymentRows)
+    actions = ("resend",)
+
+    amount = glm_column("Amount", lambda row: row.amount or ZERO)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Transaction]:
+        """With the number of lines and attempts, and the sum."""
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                made=Count("attempts", distinct=True),
+                carried=Count("payments", distinct=True),
+                amount=Subquery(_SUMS),
+            )
+        )
+
+    @display(description="Lines", ordering="carried")
+    def lines(self, row: Transaction) -> int:
+        return int(row.carried)  # type: ignore[attr-defined]
+
+    @display(description="Attempts", ordering="made")
+    def attempts_made(self, row: Transaction) -> int:
+        return int(row.made)  # type: ignore[attr-defined]
+
+    @verb("Send again")
+    def resend(self, row: Transaction, actor: Actor) -> None:
+        """The same nonce: sending it twice can't pay twice."""
+        send_again(row, actor=actor, reason=by_hand(actor))
+
+
+@register(Payment)
+class PaymentAdmin(Shown):
+    list_display = (
+        "created_at",
+        "purpose",
+        "node",
+        "recipient",
+        "amount",
+        "state_label",
+        "transaction",
+        "deadline_at",
+        "reason",
+    )
+    list_filter = ("state", "purpose", "chain_id")
+    search_fields = ("transaction__attempts__tx_hash", "recipient", "node__name")
+    list_select_related = ("node", "transaction")
+
+
+@register(Attempt)
+class AttemptAdmin(Shown):
+    list_display = ("at", "transaction", "number", "tx_hash", "gas_limit", "max_fee_wei", "tip_wei")
+    search_fields = ("tx_hash",)
+    list_select_related = ("transaction",)

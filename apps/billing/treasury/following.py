@@ -1,0 +1,106 @@
+"""What becomes of a transaction, and of the payments it carries: told by the watcher and by who sends it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
+from apps.billing.ledger.posting import house_account, transfer, undo
+from apps.billing.providers.covering import mark_paid_notes
+from apps.billing.treasury.models import Payment, PaymentState
+from apps.billing.treasury.paying import SETTLE_WITHIN, SETTLEMENT, payout_key
+from apps.billing.treasury.transactions import Transaction, TransactionState
+from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
+
+UNSENT = (TransactionState.SIGNED, TransactionState.SENT)
+
+
+@transaction.atomic
+def note_sent(sent: Transaction) -> None:
+    _move(sent, TransactionState.SENT, reason="the chain has it, no block yet")
+
+
+@transaction.atomic
+def confirm_transaction(seen: Transaction, *, tx_hash: str, block_number: int) -> None:
+    """One of its attempts, the one with this hash, is deep enough to count on."""
+    _move(
+        seen,
+        TransactionState.CONFIRMED,
+        reason=f"in block {block_number}",
+        tx_hash=tx_hash,
+        block_number=block_number,
+    )
+
+
+@transaction.atomic
+def finish_transaction(done: Transaction) -> None:
+    """No reorganisation undoes it any more: its payments are settled."""
+    reason = f"final in block {done.block_number}"
+    done.move_to(TransactionState.FINAL, actor=SETTLEMENT, reason=reason)
+    for payment in _payments(done):
+        finish_payment(payment)
+
+
+@transaction.atomic
+def back_to_sent(lost: Transaction, *, reason: str) -> None:
+    """Its block is gone: it is sent again at once."""
+    now = timezone.now()
+    if lost.state == TransactionState.CONFIRMED:
+        _move(lost, TransactionState.SENT, reason=reason, block_number=None, retry_at=now)
+    else:
+        Transaction.objects.filter(pk=lost.pk).update(retry_at=now)
+
+
+@transaction.atomic
+def fail_transaction(failed: Transaction, *, reason: str, **changes: object) -> None:
+    """It can never happen any more, or did nothing: each payment's amount is back where it was."""
+    failed.move_to(TransactionState.FAILED, actor=SETTLEMENT, reason=reason, **changes)
+    for payment in _payments(failed):
+        fail_payment(payment, reason=reason)
+
+
+@transaction.atomic
+def finish_payment(payment: Payment) -> None:
+    """The ledger says that the GLM left, and debit notes that are covered now are paid."""
+    payment.move_to(PaymentState.FINAL, actor=SETTLEMENT, reason=f"final in block {payment.block_number}")
+    transfer(
+        key=f"settlement:{payment.id}",
+        kind=TransferKind.SETTLEMENT,
+        debit=house_account(AccountKind.IN_FLIGHT),
+        credit=house_account(AccountKind.TREASURY),
+        amount_glm=payment.amount,
+        reference=f"payment:{payment.id}",
+    )
+    if payment.node_id is not None:
+        mark_paid_notes(node_id=payment.node_id)
+    _move_withdrawal(payment, WithdrawalState.PAID, reason=payment.reason)
+
+
+@transaction.atomic
+def fail_payment(payment: Payment, *, reason: str) -> None:
+    """It can never happen any more: the amount is back where it was."""
+    payment.move_to(PaymentState.FAILED, actor=SETTLEMENT, reason=reason)
+    undo(Transfer.objects.get(key=payout_key(payment)), key=f"{payout_key(payment)}:undone")
+    payment.debit_notes.update(payment=None)
+    _move_withdrawal(payment, WithdrawalState.FAILED, reason=f"{reason}: the amount is back in the budget")
+
+
+def _move(moved: Transaction, state: str, *, reason: str, **changes: object) -> None:
+    """The transaction, and what it carries with it."""
+    deadline_at = timezone.now() + SETTLE_WITHIN
+    moved.move_to(state, actor=SETTLEMENT, reason=reason, deadline_at=deadline_at, **changes)
+    Payment.move_all(_payments(moved), state, actor=SETTLEMENT, reason=reason, deadline_at=deadline_at)
+
+
+def _payments(of: Transaction) -> list[Payment]:
+    """In the order of its lines, each knowing the transaction as it stands now."""
+    found = list(Payment.objects.filter(transaction=of).order_by("line"))
+    for payment in found:
+        payment.transaction = of
+    return found
+
+
+def _move_withdrawal(payment: Payment, state: str, *, reason: str) -> None:
+    for withdrawal in Withdrawal.objects.select_related("budget", "proof").filter(payment=payment):
+        withdrawal.move_to(state, actor=SETTLEMENT, reason=reason)

@@ -1,0 +1,113 @@
+"""Seeing to it that the chain has what was signed: sent again until a block has it, or it never can."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.utils import timezone
+
+from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, Receipt, chain
+from apps.billing.treasury.following import UNSENT, fail_transaction, note_sent
+from apps.billing.treasury.models import Payment
+from apps.billing.treasury.paying import RESEND_AFTER
+from apps.billing.treasury.transactions import Transaction, TransactionState
+from apps.teams.audit import Actor, AuditLine
+from apps.teams.states import StaleState
+
+log = logging.getLogger("hive.settlement")
+
+
+def resend_due(chain: Chain) -> int:
+    """Send again what no block has yet and is due for it, in the order of nonces. Returns how many."""
+    now = timezone.now()
+    due = Transaction.objects.filter(chain_id=chain.chain_id, state__in=UNSENT, retry_at__lte=now)
+    claimed = [
+        each
+        for each in due.order_by("nonce")
+        if Transaction.objects.filter(pk=each.pk, retry_at=each.retry_at).update(retry_at=now + RESEND_AFTER)
+    ]
+    for each in claimed:
+        push_one(chain, each)
+    return len(claimed)
+
+
+def push_one(chain: Chain, waiting: Transaction) -> None:
+    """One of many: that the chain is silent, or somebody moved it meanwhile, must not hold up the others."""
+    try:
+        push(chain, waiting)
+    except StaleState as news:
+        log.info("%s: %s", waiting, news)
+    except (ChainRefused, ChainUnreachable) as trouble:
+        log.warning("%s: not sent, looked at again in %d s: %s", waiting, RESEND_AFTER.seconds, trouble)
+
+
+def push_payment(chain: Chain, payment: Payment) -> None:
+    """Send the transaction that carries it, if there is one yet; the payment knows its state afterwards."""
+    if payment.transaction is not None:
+        push_one(chain, payment.transaction)
+        payment.refresh_from_db()
+
+
+def send_again(waiting: Transaction, *, actor: Actor, reason: str) -> None:
+    """Send it now, whenever it is due. ValueError says why it was not sent; it stays in line."""
+    if waiting.state not in UNSENT:
+        raise ValueError(f"it is {waiting.get_state_display().lower()}: there is nothing to send")
+    AuditLine.write(waiting, before=waiting.state, after="send again", actor=actor, reason=reason)
+    try:
+        push(chain(), waiting)
+    except (ChainRefused, ChainUnreachable) as trouble:
+        raise ValueError(f"not sent: {trouble}") from trouble
+
+
+def push(chain: Chain, waiting: Transaction) -> None:
+    """See to it that the chain has one of its attempts. Safe to repeat: its nonce lets it happen once.
+
+    Raises ChainUnreachable, and ChainRefused for what the chain does not take; a transaction that it never
+    will take has failed by then.
+    """
+    try:
+        mined = mined_attempt(chain, waiting)
+        if mined is None:
+            chain.send(waiting.newest.raw)
+        elif _is_final(chain, mined[1].block_number):
+            _settle_by_receipt(waiting, *mined)
+            return
+    except ChainRefused as refusal:
+        if not _is_known(refusal):
+            _fail_if_overtaken(chain, waiting)
+            raise
+    if waiting.state == TransactionState.SIGNED:
+        note_sent(waiting)
+
+
+def mined_attempt(chain: Chain, waiting: Transaction) -> tuple[str, Receipt] | None:
+    """The hash of the attempt that a block has, and its receipt; None while no block has one."""
+    for tx_hash in waiting.attempts.order_by("-number").values_list("tx_hash", flat=True):
+        if receipt := chain.receipt(tx_hash):
+            return tx_hash, receipt
+    return None
+
+
+def _settle_by_receipt(waiting: Transaction, tx_hash: str, receipt: Receipt) -> None:
+    """What no Transfer event will tell: that it did nothing."""
+    if not receipt.succeeded:
+        reason = f"refused by the contract in block {receipt.block_number}"
+        fail_transaction(waiting, reason=reason, tx_hash=tx_hash, block_number=receipt.block_number)
+
+
+def _is_known(refusal: ChainRefused) -> bool:
+    """Was it refused because the chain has it already?"""
+    return any(words in str(refusal).lower() for words in ("already known", "already imported"))
+
+
+def _fail_if_overtaken(chain: Chain, waiting: Transaction) -> None:
+    """A transaction whose nonce is gone for good can never happen."""
+    final_height = max(chain.height() - settings.HIVE_FINALITY + 1, 0)
+    nonce_is_gone = chain.nonce(waiting.sender, block=final_height) > waiting.nonce
+    if nonce_is_gone and mined_attempt(chain, waiting) is None:
+        fail_transaction(waiting, reason=f"nonce {waiting.nonce} was used by another transaction")
+
+
+def _is_final(chain: Chain, block_number: int) -> bool:
+    return chain.height() - block_number + 1 >= settings.HIVE_FINALITY

@@ -1,0 +1,46 @@
+"""Payments with a transaction of their own, as settlement stores them, without a chain."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from apps.billing.models import Attempt, Payment, Transaction
+
+TREASURY = "0x" + "11" * 20
+
+
+def signed(*, nonce: int | None = None, tx_hash: str = "", **fields: Any) -> Transaction:
+    """A transaction with one attempt; the nonces count up unless one is given."""
+    nonce = Transaction.objects.count() if nonce is None else nonce
+    tx_hash = tx_hash or f"0x{nonce:064x}"
+    transaction = Transaction.objects.create(
+        nonce=nonce,
+        tx_hash=tx_hash,
+        **{"chain_id": settings.HIVE_CHAIN_ID, "sender": TREASURY, "contract": "0xt", "data": "0x"}
+        | {"deadline_at": timezone.now() + timedelta(hours=1)}
+        | fields,
+    )
+    Attempt.objects.create(
+        transaction=transaction,
+        number=1,
+        tx_hash=tx_hash,
+        raw="0xraw",
+        gas_limit=60_000,
+        max_fee_wei=30 * 10**9,
+        tip_wei=10**9,
+    )
+    return transaction
+
+
+def carried(*, state: str = "signed", block_number: int | None = None, **fields: Any) -> Payment:
+    """A payment in a transaction of its own, both in this state."""
+    same: dict[str, Any] = {"chain_id": settings.HIVE_CHAIN_ID, "state": state}
+    same["deadline_at"] = None if state in ("final", "failed") else timezone.now() + timedelta(hours=1)
+    names = ("nonce", "tx_hash", "sender")
+    of_transaction = {name: fields.pop(name) for name in names if name in fields}
+    transaction = signed(**same, block_number=block_number, **of_transaction)
+    return Payment.objects.create(**same, transaction=transaction, **fields)
