@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
+from apps.billing.budgets.runway import runway_of
 from apps.deployments.showing import sheets_of
 from apps.money import ZERO
 from apps.nodes.models import Node, NodeState
@@ -48,8 +49,7 @@ def _money(team: Team) -> dict[str, Any]:
         "sheets": sheets,
         "budget": budget,
         "price_per_hour_glm": per_hour,
-        # What is held is spent first, so a lease's hold counts for the runway too.
-        "reserve_glm": budget.available_glm + budget.held_glm if budget else ZERO,
+        "runway": runway_of(budget.pk) if budget else None,
     }
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from unfold.decorators import display
 
 from apps.billing.admin_parts import glm_column
 from apps.billing.budgets.holding import release_hold
+from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.models import (
     Budget,
@@ -29,7 +32,7 @@ from apps.teams.audit import Actor
 
 @register(Budget)
 class BudgetAdmin(Shown):
-    list_display = ("__str__", "team", "available_now", "held_now", "spent_so_far", "created_at")
+    list_display = ("__str__", "team", "available_now", "held_now", "spent_so_far", "lasts", "created_at")
     list_filter = ("team",)
     search_fields = ("name", "team__slug")
     list_select_related = ("team", "available", "held")
@@ -38,6 +41,13 @@ class BudgetAdmin(Shown):
     available_now = glm_column("Available", lambda budget: budget.available_glm)
     held_now = glm_column("Held", lambda budget: budget.held_glm)
     spent_so_far = glm_column("Spent", lambda budget: budget.spent_glm)
+
+    @display(description="Lasts")
+    def lasts(self, budget: Budget) -> str:
+        return runway_in(budget).in_words
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
+        return with_rates(super().get_queryset(request))
 
     @verb("Draw up the team's invoice until now")
     def draw_up(self, budget: Budget, actor: Actor) -> None:

@@ -15,6 +15,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import as_file
 from apps.billing.models import Budget, CreditNote, Invoice, UsageRecord
@@ -34,17 +35,32 @@ class DepositSerializer(serializers.Serializer[Any]):
     recipient = serializers.CharField(help_text="The Hive's treasury.")
 
 
+class RunwaySerializer(serializers.Serializer[Any]):
+    """How long it lasts at the rate of what runs now; what is held counts."""
+
+    per_hour_glm = Glm(help_text="With every thread busy.")
+    lasts_s = serializers.FloatField(allow_null=True, help_text="Seconds; null while nothing is spent.")
+    lasts_until = serializers.DateTimeField(
+        source="until", allow_null=True, help_text="Null while nothing is spent, and beyond a year."
+    )
+    in_words = serializers.CharField()
+
+    def to_representation(self, budget: Budget) -> dict[str, Any]:
+        return super().to_representation(runway_in(budget))
+
+
 class BudgetSerializer(serializers.ModelSerializer[Budget]):
     team = serializers.SlugField(source="team.slug", read_only=True)
     available_glm = Glm()
     held_glm = Glm()
     spent_glm = Glm()
+    runway = RunwaySerializer(source="*", read_only=True)
     wallets = WalletSerializer(many=True, read_only=True)
     deposit = serializers.SerializerMethodField()
 
     class Meta:
         model = Budget
-        fields = ("id", "team", "name", "available_glm", "held_glm", "spent_glm", "wallets", "deposit")
+        fields = ("id", "team", "name", "available_glm", "held_glm", "spent_glm", "runway", "wallets", "deposit")
 
     @extend_schema_field(DepositSerializer)
     def get_deposit(self, budget: Budget) -> dict[str, Any]:
@@ -59,7 +75,7 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
 class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Budget]):
     """What a team may spend: prepaid, and never below zero."""
 
-    queryset = (
+    queryset = with_rates(
         Budget.objects.select_related("team", "available", "held")
         .prefetch_related("wallets__proofs")
         .order_by("id")

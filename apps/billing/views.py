@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import FORMS, as_file
 from apps.billing.ledger.movements import movements_of
@@ -77,13 +78,12 @@ def _file(paper: Invoice | CreditNote, form: str) -> HttpResponse:
 
 def _page(request: HttpRequest, team: Team) -> HttpResponse:
     mine = membership(request, team)
-    budgets = list(
-        team.budgets.select_related("available", "held").prefetch_related("wallets").order_by("id")
-    )
+    found = team.budgets.select_related("available", "held").prefetch_related("wallets").order_by("id")
+    budgets = list(with_rates(found))
     context: dict[str, Any] = {
         "team": team,
         "mine": mine,
-        "budgets": budgets,
+        "budgets": [(budget, runway_in(budget)) for budget in budgets],
         "invoices": team.invoices.all()[:50],
         "movements": movements_of(budgets, limit=15),
         "deposit_address": treasury_address(),

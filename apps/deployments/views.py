@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from apps.billing.budgets.runway import runway_of
 from apps.deployments import applying
 from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
@@ -187,6 +188,7 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
     return {
         "deployment": sheet.deployment,
         "sheet": sheet,
+        "runway": runway_of(deployment.budget_id),
         "traffic": traffic_of(deployment),
         "events": timeline_of(deployment),
     }

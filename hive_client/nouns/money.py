@@ -117,6 +117,18 @@ class PaymentRequest:
 
 
 @dataclass(frozen=True)
+class Runway:
+    """How long a budget lasts at the rate of what runs now; what is held counts."""
+
+    per_hour_glm: Decimal
+    in_words: str
+    lasts_s: float | None = None
+    """None while nothing is spent."""
+    lasts_until: datetime | None = None
+    """None while nothing is spent, and beyond a year."""
+
+
+@dataclass(frozen=True)
 class Budget:
     id: int
     team: str
@@ -127,6 +139,7 @@ class Budget:
     wallets: list[Wallet]
     deposit: dict[str, Any]
     """Where to send GLM from a wallet of the team: `chain_id`, `token`, `recipient`."""
+    runway: Runway | None = None
 
 
 @dataclass(frozen=True)

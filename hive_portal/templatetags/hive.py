@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.billing.budgets.runway import AT_THIS_RATE, NEAR, Runway, instant_in_words
 from apps.nodes.sizes import memory
 from apps.teams.tones import tone
 
@@ -187,11 +188,16 @@ def sparkline(counts: list[int], words: str = "") -> SafeString:
 
 
 @register.simple_tag
-def runway(available_glm: Decimal, per_hour_glm: Decimal) -> str:
-    """How long an amount lasts at a rate."""
-    if not per_hour_glm:
-        return "nothing is spent now"
-    return f"lasts {span(available_glm / per_hour_glm * 3600)} at this rate"
+def lasts(runway: Runway) -> SafeString | str:
+    """How long a budget lasts: UTC here, the reader's own clock once live.js has run."""
+    if runway.until is None or runway.is_used_up:
+        return runway.without_instant
+    near = runway.until - runway.at < NEAR
+    return format_html(
+        '{} <time class="nowrap" datetime="{}" title="{} UTC" data-moment="{}">{}</time> {}',
+        "lasts until", runway.until.isoformat(), f"{runway.until:%Y-%m-%d %H:%M}",
+        "weekday" if near else "day", instant_in_words(runway.until, now=runway.at), AT_THIS_RATE,
+    )  # fmt: skip
 
 
 @register.filter

@@ -4,6 +4,9 @@
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const day = new Intl.DateTimeFormat([], { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
+const weekday = new Intl.DateTimeFormat([], { weekday: "long", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clocks = { time: clock, day, weekday };
+
 /** The two largest units of a length of time, as the server writes it. */
 function span(seconds) {
   let left = Math.max(Math.floor(seconds), 0);
@@ -19,7 +22,7 @@ function span(seconds) {
 function localise(root) {
   for (const time of root.querySelectorAll("time[data-moment]")) {
     const at = new Date(time.dateTime);
-    time.textContent = (time.dataset.moment === "time" ? clock : day).format(at);
+    time.textContent = clocks[time.dataset.moment].format(at);
   }
 }
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
+from apps.billing.budgets.runway import Runway
 from apps.money import ZERO, round_glm
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST = timedelta(days=36_525)
-"""Beyond a hundred years nobody is told a date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,11 @@ class Effect:
         return max(self.available_glm + self.held_glm - self.start_glm, ZERO)
 
     @property
+    def runway(self) -> Runway:
+        """Once the plan is applied."""
+        return Runway(money_glm=self.funds_glm, per_hour_glm=self.rate_after_glm, at=self.at)
+
+    @property
     def runway_h(self) -> Decimal | None:
         """For how many hours the budget lasts once the plan is applied; None when nothing is spent."""
         if not self.rate_after_glm:
@@ -60,11 +64,8 @@ class Effect:
 
     @property
     def lasts_until(self) -> datetime | None:
-        """None when nothing is spent, and when it is more than a hundred years."""
-        hours = self.runway_h
-        if hours is None or hours > LONGEST / timedelta(hours=1):
-            return None
-        return self.at + timedelta(hours=float(hours))
+        """None when nothing is spent, and when it is more than a year."""
+        return self.runway.until
 
     def as_json(self) -> dict[str, str]:
         return {name: _text(value) for name, value in asdict(self).items()}
