@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -48,6 +49,34 @@ def nodes_are_looked_at(**kwargs: Any) -> list[CheckMessage]:
             "HIVE_APPROVE_NODES=auto: a machine takes work as soon as it has enrolled.",
             hint="Right where only people you trust can sign in; else set it to hand and approve each node.",
             id="hive.W001",
+        )
+    ]
+
+
+@register()
+def the_signer_and_the_treasury_go_together(**kwargs: Any) -> list[CheckMessage]:
+    """Who signs for which wallet: one without the other pays nobody, or takes deposits nobody can spend."""
+    if bool(settings.HIVE_SIGNER_URL) == bool(settings.HIVE_TREASURY):
+        return []
+    if settings.HIVE_SIGNER_URL:
+        text, hint = "HIVE_SIGNER_URL is set, HIVE_TREASURY is not.", "Name the wallet that it signs for."
+    else:
+        text = "HIVE_TREASURY is set, HIVE_SIGNER_URL is not: nobody could sign for it."
+        hint = "Name the signer that has its key, or leave it out: the keystore's own wallet is used then."
+    return [Error(text, hint=hint, id="hive.E003")]
+
+
+@register(Tags.security, deploy=True)
+def the_signer_is_asked_in_private(**kwargs: Any) -> list[CheckMessage]:
+    """`check --deploy`: whoever hears the signer's password may have it sign."""
+    url = urlsplit(settings.HIVE_SIGNER_URL)
+    if url.scheme != "http" or url.hostname in {"localhost", "127.0.0.1", "::1"}:
+        return []
+    return [
+        Warning(
+            "HIVE_SIGNER_URL is plain http to another machine.",
+            hint="Run the signer beside the Hive, or put it behind https.",
+            id="hive.W003",
         )
     ]
 

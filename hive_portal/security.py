@@ -1,10 +1,12 @@
-"""The content security policy of the portal's own pages: nothing inline, nothing from elsewhere."""
+"""What pages keep to themselves: nothing inline, nothing from elsewhere; no secret when they fail."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from django.views.debug import SafeExceptionReporterFilter
 
 POLICY = "; ".join(
     [
@@ -33,3 +35,18 @@ class ContentSecurityPolicy:
         if not request.path.startswith(ELSEWHERE):
             response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
+
+
+class KeepSecrets(SafeExceptionReporterFilter):
+    """What a page of errors, or a mail of one, does not show.
+
+    Addresses of other programs may hold their passwords. Variables that hold a key are marked in the code
+    (`sensitive_variables`) and stay hidden while debugging too.
+    """
+
+    hidden_settings = re.compile(
+        f"{SafeExceptionReporterFilter.hidden_settings.pattern}|URL|MAIL_HOST_USER", flags=re.IGNORECASE
+    )
+
+    def is_active(self, request: HttpRequest | None) -> bool:
+        return True

@@ -1,7 +1,8 @@
-"""The Queen's own key: it signs agreements, and its address is the treasury's wallet.
+"""The Queen's own key: it signs agreements, plans and invoices.
 
-The key lies in an Ethereum keystore (Web3 Secret Storage, version 3), its password in a file beside it. Both
-are made on first use, readable by the owner alone; of two processes that start at once, the first one's stay.
+Its address is the treasury's wallet too, unless HIVE_TREASURY names another. The key lies in an Ethereum
+keystore (Web3 Secret Storage, version 3), its password in a file beside it. Both are made on first use,
+readable by the owner alone; of two processes that start at once, the first one's stay.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
@@ -23,6 +25,7 @@ _SCRYPT_N = 1 << 12
 
 
 @functools.cache
+@sensitive_variables()
 def queen_key() -> LocalAccount:
     """Raises ImproperlyConfigured when the keystore can't be read with the password that lies there."""
     keystore, password_file = settings.HIVE_KEYSTORE, settings.HIVE_KEYSTORE_PASSWORD_FILE
@@ -39,10 +42,12 @@ def queen_address() -> str:
     return str(queen_key().address).lower()
 
 
+@sensitive_variables()
 def _new_keystore(password: str) -> dict[str, object]:
     return dict(Account.encrypt(secrets.token_bytes(32), password, kdf="scrypt", iterations=_SCRYPT_N))
 
 
+@sensitive_variables()
 def _unlock(keystore: Path, password: str) -> LocalAccount:
     try:
         return Account.from_key(Account.decrypt(keystore.read_text(), password))
@@ -52,6 +57,7 @@ def _unlock(keystore: Path, password: str) -> LocalAccount:
         ) from None
 
 
+@sensitive_variables()
 def _kept(path: Path, text: str) -> str:
     """What the file holds: `text` if it was not there yet. Complete from the moment it has its name."""
     if not path.exists():
@@ -67,6 +73,7 @@ def _kept(path: Path, text: str) -> str:
     return path.read_text()
 
 
+@sensitive_variables()
 def _write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
