@@ -8,6 +8,8 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 
+from apps.billing.chain import proof
+from apps.billing.chain.reconciliation import Reconciliation
 from apps.billing.chain.watcher import watch_chain
 from apps.billing.ledger.posting import (
     InsufficientFunds,
@@ -101,6 +103,21 @@ def test_it_stores_and_rates_a_chain_once(meter, node):
     assert not MeteringFault.objects.exists()
     assert balance(payable_account(node)) == Decimal("0.00073")
     assert check_ledger() == []
+
+
+@pytest.mark.needs("chain")
+def test_it_proves_the_books_of_a_new_hive_for_all_who_ask(anvil, monkeypatch):
+    """Each reads an instant of its own, in which an account that another opens meanwhile is not there."""
+    both_began = threading.Barrier(2)
+    reconcile = proof.reconcile
+
+    def reconcile_together() -> Reconciliation:
+        ledger_sum()  # the instant is this one
+        both_began.wait()
+        return reconcile()
+
+    monkeypatch.setattr(proof, "reconcile", reconcile_together)
+    assert side_by_side(*[proof.prove_books] * 2) == [[], []]
 
 
 @pytest.mark.needs("chain")

@@ -24,6 +24,7 @@ PROVEN, DIFFERENT, UNPROVEN = "proven", "different", "unproven"
 
 def prove_books() -> list[str]:
     """Prove them and write the result down. Returns what differs, a sentence each."""
+    treasury = house_account(AccountKind.TREASURY)  # opened before: an instant sees nobody else's
     with one_instant():
         differences, agreement, trouble = check_ledger(), "the ledger adds up", ""
         if settings.HIVE_GLM_TOKEN:
@@ -39,7 +40,7 @@ def prove_books() -> list[str]:
     if trouble:
         log.warning("the books are not proven: %s", trouble)
     AuditLine.write(
-        house_account(AccountKind.TREASURY),
+        treasury,
         before="",
         after=DIFFERENT if differences else UNPROVEN if trouble else PROVEN,
         actor=PROOF,

@@ -36,10 +36,14 @@ class Stage:
         anvil.mine(2 * FINALITY)
         self._state = anvil.ask("evm_snapshot")
 
-    def play(self, story: Story) -> Month:
-        """Raises AssertionError as soon as the ledger does not add up at the end of a day."""
+    def clear(self) -> None:
+        """Everything on the chain since the purses were filled has never been."""
         self.anvil.ask("evm_revert", self._state)
         self._state = self.anvil.ask("evm_snapshot")
+
+    def play(self, story: Story) -> Month:
+        """Raises AssertionError as soon as the ledger does not add up at the end of a day."""
+        self.clear()
         self.settings.HIVE_RPC_URL = self.anvil.url
         with copy_of(), time_machine.travel(START, tick=False) as clock:
             world = World(self.anvil, clock, self.settings)

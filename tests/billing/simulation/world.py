@@ -164,7 +164,10 @@ class World:
         beat()
 
     def pass_time(self, span: timedelta) -> None:
-        self.now += span
+        self.be_at(self.now + span)
+
+    def be_at(self, instant: datetime) -> None:
+        self.now = instant
         self._set_clock()
         self._note_heartbeats()
 
