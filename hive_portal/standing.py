@@ -16,6 +16,8 @@ from django.utils import timezone
 from apps.billing.chain.proof import PROVEN, latest_proof
 from apps.billing.ledger.posting import ledger_sum
 from apps.billing.models import (
+    ChainNode,
+    ChainNodeState,
     DebitNote,
     DebitNoteState,
     Dispute,
@@ -52,7 +54,7 @@ def standing(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def figures() -> list[Figure]:
-    return [*_machines(), *_work(), *_money(), _books(), _overdue()]
+    return [*_machines(), *_work(), *_money(), _books(), _chain(), _overdue()]
 
 
 def _machines() -> list[Figure]:
@@ -135,6 +137,18 @@ def _books() -> Figure:
     is_old = proof.at < timezone.now() - PROOF_HOLDS
     told = f"at {proof.at:%Y-%m-%d %H:%M}: {proof.reason}"
     return Figure("Books", proof.after, told, link, proof.after == PROVEN and not is_old)
+
+
+def _chain() -> Figure:
+    """The JSON-RPC nodes that the watcher reads."""
+    nodes = ChainNode.objects.exclude(state=ChainNodeState.RETIRED)
+    well = [node for node in nodes if node.state == ChainNodeState.WELL]
+    ill = [f"{node}: {node.reason}" for node in nodes if node.state == ChainNodeState.LEFT_OUT]
+    told = "; ".join(ill) or (
+        f"at block {max(node.height or 0 for node in well)}" if well else "none read yet"
+    )
+    link = _list("billing_chainnode")
+    return Figure("Chain nodes", f"{len(well)} of {len(nodes)}", told, link, not ill)
 
 
 def _overdue() -> Figure:

@@ -3,6 +3,7 @@
 from apps.billing.budgets.at_end import AtEnd
 from apps.billing.budgets.cap import BudgetCap, CapPeriod, CapState
 from apps.billing.budgets.models import Budget, Hold, HoldState
+from apps.billing.chain.chain_nodes import ChainNode, ChainNodeState
 from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
 from apps.billing.invoicing.billing_details import BillingDetails
 from apps.billing.invoicing.models import CreditNote, Invoice, InvoiceSeries, InvoiceState
@@ -24,14 +25,16 @@ from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 __all__ = [
     "Account",
     "AccountKind",
-    "Attempt",
     "AtEnd",
+    "Attempt",
     "BillingDetails",
     "Budget",
     "BudgetCap",
     "CapPeriod",
     "CapState",
     "ChainBlock",
+    "ChainNode",
+    "ChainNodeState",
     "ChainTransfer",
     "ChainTransferState",
     "CreditNote",

@@ -25,6 +25,7 @@ from apps.billing.models import (
     BillingDetails,
     Budget,
     ChainBlock,
+    ChainNode,
     ChainTransfer,
     DebitNote,
     DebitNoteState,
@@ -286,6 +287,7 @@ def _budget(team: Team) -> Budget:
     wallet = Wallet.objects.create(team=team, budget=budget, address=address_of("wallet"))
     _ask_for_some(budget, _prove(wallet))
     ChainBlock.objects.create(chain_id=settings.HIVE_CHAIN_ID, number=7, hash=hash_of("block 7"))
+    ChainNode.objects.create(name="127.0.0.1:8545", height=7, examined_at=timezone.now())
     ChainTransfer.objects.create(
         chain_id=settings.HIVE_CHAIN_ID,
         tx_hash=hash_of("deposit"),

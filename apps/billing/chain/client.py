@@ -93,7 +93,8 @@ class Chain:
     def balance_glm(self, address: str, *, block: int | None = None) -> Decimal:
         call = balance_call(self.token, owner=address)
         asked = {"to": call.to, "data": call.data}
-        return from_wei(int(self._agreed("eth_call", asked, _at(block)), 16))
+        number = self.height() if block is None else block
+        return from_wei(int(self._agreed("eth_call", asked, hex(number)), 16))
 
     # -- paying -----------------------------------------------------------------------------------------
 
@@ -160,10 +161,6 @@ def _chain(rpc_url: str, chain_id: int, token: str, quorum: int, lag_blocks: int
     return Chain(rpc_url=rpc_url, chain_id=chain_id, token=token, quorum=quorum, lag_blocks=lag_blocks)
 
 
-def _at(block: int | None) -> str:
-    return "latest" if block is None else hex(block)
-
-
 def _decoded(log: dict[str, Any]) -> TokenTransfer:
     return TokenTransfer(
         tx_hash=log["transactionHash"],
@@ -180,12 +177,12 @@ def _decoded(log: dict[str, Any]) -> TokenTransfer:
 
 
 def _hash_of_block(found: dict[str, Any] | None) -> Hashable:
-    return found and (found["number"], found["hash"], found["parentHash"])
+    return (found["number"], found["hash"], found["parentHash"]) if found else None
 
 
 def _fate(receipt: dict[str, Any] | None) -> Hashable:
     fields = ("transactionHash", "blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice")
-    return receipt and tuple(receipt.get(name) for name in fields)
+    return tuple(receipt.get(name) for name in fields) if receipt else None
 
 
 def _places(logs: list[dict[str, Any]]) -> Hashable:

@@ -17,8 +17,6 @@ from apps.billing.chain.rpc import ChainBehind, ChainRefused, ChainUnreachable, 
 
 T = TypeVar("T")
 
-STRIKES = 3
-"""So many answers in a row that the others outvote, and it is left out: one may be a fork of a moment."""
 LEFT_OUT_FOR = timedelta(seconds=15)
 LEFT_OUT_AT_MOST = timedelta(minutes=5)
 LIAR_OUT_FOR = timedelta(minutes=10)
@@ -35,9 +33,8 @@ class Standing:
     retry_at: datetime | None = None
     tries: int = 0
     """In vain, since it was well."""
-    strikes: int = 0
     lies: int = 0
-    """Never forgotten while the process lives."""
+    """How often it was called a liar: each time it is left out for twice as long."""
     height: int | None = None
 
     def leave_out(self, reason: str) -> None:
@@ -51,7 +48,7 @@ class Standing:
         self.left_out, self.retry_at, self.lies = reason, timezone.now() + wait, self.lies + 1
 
     def take_back(self) -> None:
-        self.left_out, self.retry_at, self.tries, self.strikes = "", None, 0, 0
+        self.left_out, self.retry_at, self.tries = "", None, 0
 
     @property
     def is_due(self) -> bool:
@@ -69,6 +66,9 @@ class Nodes:
     examined_at: datetime | None = None
 
     def __post_init__(self) -> None:
+        for at, node in enumerate(self.nodes):
+            alike = sum(each.name.partition(" ")[0] == node.name for each in self.nodes[:at])
+            node.name += f" ({alike + 1})" if alike else ""  # two keys at one provider
         self.standing = {node.name: Standing() for node in self.nodes}
 
     def in_order(self) -> list[RpcNode]:
@@ -103,7 +103,9 @@ class Nodes:
                 continue
             says = key(answers[-1][1])
             if sum(key(answer) == says for _, answer in answers) >= self.quorum:
-                self._count_strikes(answers, says, key)
+                self._suspect(
+                    [node for node, other in answers if other is not None and key(other) != says], node
+                )
                 return answers[-1][1]
         raise _no_quorum(self, answers, troubles)
 
@@ -181,11 +183,10 @@ class Nodes:
 
     def _hash(self, node: RpcNode, number: int) -> str | None:
         try:
-            block = node.ask("eth_getBlockByNumber", hex(number), False)
+            return _hash_at(node, number)
         except (ChainUnreachable, ChainRefused) as trouble:
             self.standing[node.name].leave_out(str(trouble))
             return None
-        return str(block["hash"]) if block else None
 
     def _judge(self, number: int, hashes: dict[str, str]) -> None:
         told = list(hashes.values())
@@ -201,17 +202,26 @@ class Nodes:
         if isinstance(trouble, ChainUnreachable) and not isinstance(trouble, ChainBehind):
             self.standing[node.name].leave_out(str(trouble))
 
-    def _count_strikes(
-        self, answers: list[tuple[RpcNode, T]], right: Hashable, key: Callable[[T], Hashable]
-    ) -> None:
-        for node, answer in answers:
-            standing = self.standing[node.name]
-            if key(answer) == right:
-                standing.strikes = 0
-            elif answer is not None and not standing.left_out:  # None: it has not heard of it yet
-                standing.strikes += 1
-                if standing.strikes >= STRIKES:
-                    standing.call_a_liar(f"the others outvoted it {STRIKES} times in a row")
+    def _suspect(self, outvoted: list[RpcNode], other: RpcNode) -> None:
+        """Who answers otherwise may be on a fork; who has the same newest block has no such excuse."""
+        for node in outvoted:
+            if not self.standing[node.name].left_out and _share_a_head(node, other):
+                reason = "it contradicts the others about blocks that it has as they do"
+                self.standing[node.name].call_a_liar(reason)
+
+
+def _share_a_head(one: RpcNode, other: RpcNode) -> bool:
+    """Whether they have the same block at the height that both have reached."""
+    try:
+        number = min(one.height(), other.height())
+        return _hash_at(one, number) == _hash_at(other, number) is not None
+    except (ChainUnreachable, ChainRefused):
+        return False
+
+
+def _hash_at(node: RpcNode, number: int) -> str | None:
+    block = node.ask("eth_getBlockByNumber", hex(number), False)
+    return str(block["hash"]) if block else None
 
 
 def _rank(standing: Standing) -> int:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachable, TokenTransfer, chain
 from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock, ChainTransfer
+from apps.billing.chain.noting import examined
 from apps.billing.treasury.sending import resend_due
 from apps.billing.treasury.settlement import dispatch_ready
 from apps.billing.treasury.signers import treasury_address
@@ -43,12 +44,17 @@ def watch_chain() -> int:
         return 0
     try:
         with only_one("billing.watch_chain") as mine:
-            read = _watch(chain()) if mine else 0
+            read = _look(chain()) if mine else 0
     except (ChainUnreachable, ChainRefused) as trouble:
         _note_trouble(trouble)
         return 0
     _note_answer()
     return read
+
+
+def _look(chain: Chain) -> int:
+    with examined(chain.nodes, depth=settings.HIVE_CONFIRMATIONS):
+        return _watch(chain)
 
 
 def _watch(chain: Chain) -> int:
