@@ -31,6 +31,7 @@ from apps.billing.providers.earnings import by_agreement, earnings_of, told
 from apps.billing.treasury.following import finish_payment
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import User
+from apps.teams.notices.sending import deliver_notices
 from apps.teams.states import StaleState, StateError
 from tests.billing.test_it_reviews_debit_notes import pay
 
@@ -259,12 +260,18 @@ def test_the_hives_figure_stands_when_the_owner_is_silent(dispute):
     assert "nothing was said within 30 days" in dispute.reason
 
 
-def test_it_is_escalated_when_operators_are_silent(dispute, owner, operator):
+def test_it_is_escalated_when_operators_are_silent(dispute, owner, operator, settings, mailoutbox):
+    settings.HIVE_OPERATORS_EMAIL = ["ops@hive.example"]
     object_to(dispute, user=owner, text="It ran on.")
     late(dispute)
     assert chase_disputes() == 1
     dispute.refresh_from_db()
     assert (dispute.state, dispute.reason) == ("escalated", "no operator answered within 7 days")
+    deliver_notices()
+    told = {mail.to[0]: (mail.subject, mail.body) for mail in mailoutbox}
+    assert set(told) == {"ops@hive.example", owner.email}
+    assert told["ops@hive.example"][0] == f"Escalated: {dispute} waits for an answer"
+    assert all(f"/disputes/{dispute.pk}/" in body for _, body in told.values())
     late(dispute)
     assert chase_disputes() == 0, "it stands out until an operator answers"
     answer(dispute, user=operator, text="Sorry.")

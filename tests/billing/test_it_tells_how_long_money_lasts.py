@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from apps.billing.budgets.holding import free_ended_holds, place_hold
 from apps.billing.budgets.opening import open_budget
 from apps.billing.budgets.runway import Runway, runway_of, runways_of
+from apps.billing.models import Account
 from apps.market.models import AgreementState
 
 FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -65,6 +66,10 @@ class TestInTheBooks:
             )
         found = runway_of(budget.pk)
         assert (found.money_glm, found.per_hour_glm, found.lasts_s) == (10, Decimal("1.25"), 8 * 3600)
+
+    def test_it_counts_a_credit_limit(self, budget, team):
+        Account.objects.filter(pk=budget.available_id).update(credit_limit_glm=5)
+        assert runway_of(budget.pk).money_glm == 15
 
     def test_what_is_over_costs_nothing_any_more(self, budget, hold, agreement, now):
         """Though its hold waits for the last usage."""

@@ -97,5 +97,6 @@ def with_rates(budgets: QuerySet[Budget]) -> QuerySet[Budget]:
 
 def runway_in(budget: Any) -> Runway:
     """Of a budget that came `with_rates` and its accounts, as they were read; asks nothing more."""
-    money_glm = budget.available.guarded_balance + budget.held.guarded_balance
+    available_glm = budget.available.guarded_balance + budget.available.credit_limit_glm
+    money_glm = available_glm + budget.held.guarded_balance
     return Runway(money_glm=money_glm, per_hour_glm=budget.rate_glm, at=timezone.now())

@@ -1,17 +1,16 @@
-"""Reminders of what is overdue: by mail, each more earnest than the last, and then the team is suspended.
+"""Reminders of what is overdue, each more earnest than the last, and then the team is suspended.
 
-The overdue invoice's deadline is the next step's. A mail is sent before the step is committed: when it can't
-be sent, the step is taken again later; when the commit fails after it, the same reminder comes twice.
+The overdue invoice's deadline is the next step's. What is told is written with the step and sent from there
+until it arrives, by mail and to the team's webhooks.
 """
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,8 +21,7 @@ from apps.billing.invoicing.taxing import details_of
 from apps.money import plain
 from apps.teams.audit import AuditLine
 from apps.teams.models import Role, Team
-
-log = logging.getLogger("hive.billing")
+from apps.teams.notices.notifying import notify
 
 LEVELS = ("A reminder", "A second reminder", "The last reminder")
 
@@ -32,7 +30,7 @@ def remind_due(*, now: datetime | None = None) -> int:
     """Take the next step with each overdue invoice whose step is due. Returns how many steps were taken."""
     now = now or timezone.now()
     due = Invoice.objects.filter(state=InvoiceState.OVERDUE, deadline_at__lte=now)
-    return sum(_tried(pk, now=now) for pk in due.values_list("pk", flat=True)[:500])
+    return sum(_step(pk, now=now) for pk in due.values_list("pk", flat=True)[:500])
 
 
 def lift_paid() -> int:
@@ -42,15 +40,6 @@ def lift_paid() -> int:
     for team in free:
         lift(team, actor=COLLECTING, reason="nothing is overdue any more")
     return len(free)
-
-
-def _tried(pk: UUID, *, now: datetime) -> bool:
-    """One mail that can't be sent holds up no other."""
-    try:
-        return _step(pk, now=now)
-    except OSError:  # SMTPException is one
-        log.exception("the reminder of invoice %s can't be sent; it is tried again", pk)
-        return False
 
 
 @transaction.atomic
@@ -63,7 +52,7 @@ def _step(pk: UUID, *, now: datetime) -> bool:
         _remind(invoice)
     else:
         because = f"invoice {invoice} over {plain(invoice.due_glm)} GLM was due on {invoice.due_at:%Y-%m-%d}"
-        suspend(invoice.team, actor=COLLECTING, because=because)
+        _suspend(invoice, because)
     invoice.deadline_at = now + timedelta(days=settings.HIVE_REMINDER_DAYS)
     invoice.save(update_fields=["reminders", "deadline_at"])
     return True
@@ -81,8 +70,41 @@ def _remind(invoice: Invoice) -> None:
         actor=COLLECTING,
         reason=f"{plain(invoice.due_glm)} GLM are due; told {', '.join(to) or 'nobody: no address is known'}",
     )
-    if to:
-        send_mail(subject, text, settings.HIVE_INVOICE_EMAIL or None, to)
+    notify(
+        team=invoice.team,
+        kind="invoice.overdue",
+        subject=subject,
+        text=text,
+        data=_data(invoice) | {"reminder": invoice.reminders},
+        to=to,
+    )
+
+
+def _suspend(invoice: Invoice, because: str) -> None:
+    """Said once, though each of several overdue invoices comes here."""
+    if suspend(invoice.team, actor=COLLECTING, because=because):
+        notify(
+            team=invoice.team,
+            kind="team.suspended",
+            subject=f"{invoice.team.name} is suspended",
+            text=f"{because}. Nothing new is placed and no lease is renewed until it is paid.\n\n"
+            f"{_link(invoice)}\n",
+            data=_data(invoice),
+            to=_addresses(invoice.team),
+        )
+
+
+def _data(invoice: Invoice) -> dict[str, Any]:
+    return {
+        "invoice": invoice.number,
+        "due_glm": plain(invoice.due_glm),
+        "due_at": invoice.due_at,
+        "url": _link(invoice),
+    }
+
+
+def _link(invoice: Invoice) -> str:
+    return f"{settings.HIVE_PORTAL_URL}/invoices/{invoice.pk}/"
 
 
 def _text(invoice: Invoice) -> str:
@@ -97,7 +119,7 @@ def _text(invoice: Invoice) -> str:
         f"Invoice {invoice} of {invoice.issued_at:%Y-%m-%d}: {plain(invoice.due_glm)} GLM were due on"
         f" {invoice.due_at:%Y-%m-%d}.\n\n"
         f"It is taken from the main budget of {invoice.team.name} as soon as that has it.\n{next_step}\n\n"
-        f"{settings.HIVE_PORTAL_URL}/invoices/{invoice.pk}/\n"
+        f"{_link(invoice)}\n"
     )
 
 

@@ -30,13 +30,15 @@ def must_not_be_suspended(team_id: int, *, needed_glm: Decimal) -> None:
 
 
 @transaction.atomic
-def suspend(team: Team, *, actor: Actor, because: str) -> None:
-    """A team that is suspended already stays so, for its first reason."""
+def suspend(team: Team, *, actor: Actor, because: str) -> bool:
+    """Whether it is since now: a team that is suspended already stays so, for its first reason."""
     details = _locked(team)
-    if details.suspended_at is None:
-        details.suspended_at, details.suspended_because = timezone.now(), because[:300]
-        details.save(update_fields=["suspended_at", "suspended_because"])
-        AuditLine.write(details, before="", after="suspended", actor=actor, reason=because)
+    if details.suspended_at is not None:
+        return False
+    details.suspended_at, details.suspended_because = timezone.now(), because[:300]
+    details.save(update_fields=["suspended_at", "suspended_because"])
+    AuditLine.write(details, before="", after="suspended", actor=actor, reason=because)
+    return True
 
 
 @transaction.atomic

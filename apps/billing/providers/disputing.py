@@ -18,6 +18,7 @@ from django.utils import timezone
 from apps.billing.ledger.accounts import AccountKind, TransferKind
 from apps.billing.ledger.posting import exact, house_account, payable_account, transfer
 from apps.billing.providers.disputes import MOST_LETTERS, OVER, Dispute, DisputeMessage, DisputeState, Side
+from apps.billing.providers.escalating import tell_of_escalation
 from apps.billing.providers.judging import accept_note, is_rated, rated_for, settled_before
 from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.money import ZERO, plain
@@ -200,6 +201,7 @@ def _chase(dispute: Dispute, *, now: datetime) -> None:
     if dispute.state == DisputeState.WITH_HIVE:
         reason = f"no operator answered within {HIVE_WITHIN.days} days"
         _turn(dispute, DisputeState.ESCALATED, HIVE_WITHIN, CHASING, reason)
+        tell_of_escalation(dispute)
     else:
         reason = f"nothing was said within {OWNER_WITHIN.days} days: the Hive's figure stands"
         _settle(dispute, actor=CHASING, reason=reason)
