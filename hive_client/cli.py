@@ -29,6 +29,9 @@ COMMANDS = {
     "enrol": Lazy("hive_client.commands.enrol:enrol", "Make a one-time token with which a Bee joins"),
     "keys": Lazy("hive_client.commands.keys:keys", "Application keys: what each may, and what it has spent"),
     "invoices": Lazy("hive_client.commands.invoices:invoices", "List invoices, show one, or draw one up"),
+    "statement": Lazy(
+        "hive_client.commands.statement:statement", "What came into a budget and went out of it in a month"
+    ),
     "verify-invoice": Lazy(
         "hive_client.commands.verify_invoice:verify_invoice",
         "Recompute an exported invoice offline, signatures included",

@@ -157,6 +157,14 @@ class Hive:
         """Invoice what was used and not invoiced yet, as of now."""
         return read(nouns.Invoice, self._session.post("invoices/"))
 
+    def statements(self, *, month: str = "") -> Iterator[nouns.Statement]:
+        """Of a month such as "2026-05", else of this one; one for each budget."""
+        return (read(nouns.Statement, row) for row in self._session.pages("statements/", month=month or None))
+
+    def statement_file(self, budget: int, form: Literal["csv", "pdf"], *, month: str = "") -> bytes:
+        """Of the budget with this id; the file itself."""
+        return self._session.download(f"statements/{budget}/{form}/", month=month or None)
+
     # -- tokens -------------------------------------------------------------------------------------------
 
     def tokens(self) -> Iterator[nouns.Token]:

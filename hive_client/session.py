@@ -34,9 +34,10 @@ class Session:
             "GET", path, params={name: value for name, value in params.items() if value is not None}
         )
 
-    def download(self, path: str) -> bytes:
+    def download(self, path: str, **params: Any) -> bytes:
         """As it is, whatever it is."""
-        return self._ask("GET", path, headers={"Accept": "*/*"}).content
+        known = {name: value for name, value in params.items() if value is not None}
+        return self._ask("GET", path, params=known, headers={"Accept": "*/*"}).content
 
     def post(self, path: str, **body: Any) -> Any:
         return self._send(

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from apps.billing import views
-from apps.billing.ledger.statement_views import statement
+from apps.billing.statements.views import statement
 from apps.billing.wallets import views as wallet_views
 from apps.billing.wallets import withdrawal_views
 

@@ -46,6 +46,7 @@ from hive_client.nouns.plans import (
     Risk,
     WholePlan,
 )
+from hive_client.nouns.statements import Statement, StatementEntry
 from hive_client.nouns.teams import Key, Me, Membership, Token
 
 __all__ = [
@@ -88,6 +89,8 @@ __all__ = [
     "Run",
     "Runway",
     "Service",
+    "Statement",
+    "StatementEntry",
     "Token",
     "Usage",
     "Wallet",

@@ -177,6 +177,7 @@ def theirs(
         "enrolment": Enrolment.issue(owner=owner)[0].pk,
         "agreement": usage.agreement_id,
         "budget": main_budget.pk,
+        "statement": main_budget.pk,
         "withdrawal": _withdrawal(main_budget).pk,
         "invoice": invoice.pk,
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,

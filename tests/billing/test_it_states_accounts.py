@@ -8,10 +8,12 @@ from django.urls import reverse
 
 from apps.billing.invoicing.crediting import credit
 from apps.billing.invoicing.drawing import draw_up_invoice
-from apps.billing.ledger.statements import as_csv, statement_of
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails
+from apps.billing.statements.files import as_csv, document_of
+from apps.billing.statements.months import month_from
+from apps.billing.statements.statement import statement_of
 from apps.teams.audit import Actor
 
 pytestmark = pytest.mark.django_db
@@ -60,9 +62,9 @@ def test_it_refuses_a_period_that_ends_before_it_starts(budget, now):
 
 
 def test_it_writes_csv(moved, budget, now):
-    rows = as_csv(statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1)))
+    rows = as_csv([statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))])
     lines = rows.decode("utf-8-sig").splitlines()
-    assert [line.split(",")[1] for line in (lines[1], lines[-1])] == ["opening", "closing"]
+    assert [line.split(",")[2] for line in (lines[1], lines[-1])] == ["opening", "closing"]
     assert len(lines) == 3 + 5
 
 
@@ -74,7 +76,7 @@ def test_it_shows_a_month(moved, team, owner, client, month, status):
     if not month:
         now = datetime.now(UTC)
         assert f"{now:%B %Y}" in answer.content.decode()
-        assert "Usage posted" in answer.content.decode()
+        assert "Used" in answer.content.decode()
 
 
 def test_it_hands_a_month_out_as_csv(moved, team, owner, client):
@@ -82,3 +84,39 @@ def test_it_hands_a_month_out_as_csv(moved, team, owner, client):
     answer = client.get(reverse("billing:statement", args=[team.slug]), {"as": "csv"})
     assert answer["Content-Type"].startswith("text/csv")
     assert "closing" in answer.content.decode("utf-8-sig")
+
+
+@pytest.mark.parametrize(("form", "begins"), [("pdf", b"%PDF-"), ("json", b"[\n")])
+def test_it_hands_a_month_out_as_a_file(moved, team, owner, client, form, begins):
+    client.force_login(owner)
+    address = reverse("billing:statement", args=[team.slug])
+    answer = client.get(address, {"as": form, "month": f"{datetime.now(UTC):%Y-%m}"})
+    assert answer.content.startswith(begins)
+    assert f"{datetime.now(UTC):%Y-%m}.{form}" in answer["Content-Disposition"]
+    assert client.get(address, {"as": "xls"}).status_code == 404
+
+
+def test_it_has_no_file_of_nothing(team, owner, client):
+    client.force_login(owner)
+    address = reverse("billing:statement", args=[team.slug])
+    assert client.get(address, {"as": "pdf"}).status_code == 404
+    assert "No budget yet" in client.get(address).content.decode()
+
+
+def test_it_adds_up_what_came_and_went(moved, budget, now):
+    told = statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))
+    assert told.opening_glm + told.came_in_glm - told.went_out_glm == told.closing_glm
+    document = document_of(told)
+    assert (document["went_out_glm"], document["came_in_glm"]) == ("0.00041888", "10.000119")
+    assert [entry["label"] for entry in document["entries"]].count("Used") == 1
+
+
+@pytest.mark.parametrize("text", ["2026-13", "soon", "9999-12", "0000-01", "2026-05-01"])
+def test_it_says_how_months_are_written(text):
+    with pytest.raises(ValueError, match=r"expected a month such as 20\d\d-\d\d"):
+        month_from(text)
+
+
+def test_it_knows_where_a_month_ends():
+    month = month_from("2024-02")
+    assert (str(month), month.end - month.start, month.before.day) == ("2024-02", timedelta(days=29), 31)

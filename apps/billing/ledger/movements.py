@@ -17,7 +17,13 @@ from django.db.models.functions import Cast, Substr, TruncHour
 from apps.billing.models import Budget, Hold, Transfer, TransferKind
 
 WITHIN = (TransferKind.HOLD, TransferKind.RELEASE)
-WORDS: dict[str, str] = {TransferKind.DEPOSIT: "Paid in", TransferKind.PAYOUT: "Withdrawn"}
+WORDS: dict[str, str] = {
+    TransferKind.DEPOSIT: "Paid in",
+    TransferKind.USAGE: "Used",
+    TransferKind.PAYOUT: "Withdrawn",
+    TransferKind.TAX: "Taxes",
+    TransferKind.COUNTER: "Undone",
+}
 """What a team calls them; the ledger's words are those of the Hive."""
 _AFTER_PREFIX = len("hold:") + 1
 

@@ -6,8 +6,6 @@ day and agreement; all else is told one by one. The closing balance is read from
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +17,9 @@ from django.db.models.functions import Cast, Substr, TruncDay
 
 from apps.billing.budgets.models import Budget, Hold
 from apps.billing.ledger.accounts import Transfer, TransferKind
-from apps.money import ZERO, plain
+from apps.billing.ledger.movements import WORDS
+from apps.money import ZERO
+from apps.teams.models import Team
 
 _AFTER_PREFIX = len("hold:") + 1
 
@@ -37,18 +37,30 @@ class Entry:
 
     @property
     def label(self) -> str:
-        return str(TransferKind(self.kind).label)
+        """In a team's own words."""
+        return WORDS.get(self.kind) or str(TransferKind(self.kind).label)
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    budget: str
+    team: str
+    budget_id: int
+    name: str
     start: datetime
     end: datetime
     """Not included."""
     opening_glm: Decimal
     closing_glm: Decimal
     entries: list[Entry]
+
+    @property
+    def came_in_glm(self) -> Decimal:
+        return sum((entry.amount_glm for entry in self.entries if entry.amount_glm > 0), ZERO)
+
+    @property
+    def went_out_glm(self) -> Decimal:
+        """Above zero."""
+        return -sum((entry.amount_glm for entry in self.entries if entry.amount_glm < 0), ZERO)
 
     @property
     def adds_up(self) -> bool:
@@ -65,20 +77,21 @@ def statement_of(budget: Budget, *, start: datetime, end: datetime) -> Statement
     period = _moved(budget).filter(at__gte=start, at__lt=end)
     rows = sorted([*_used(period), *_others(period, budget)], key=lambda row: (row["at"], row["about"]))
     return Statement(
-        str(budget), start, end, opening_glm, closing_glm, list(_running(rows, opening_glm=opening_glm))
+        team=budget.team.slug,
+        budget_id=budget.pk,
+        name=budget.name,
+        start=start,
+        end=end,
+        opening_glm=opening_glm,
+        closing_glm=closing_glm,
+        entries=list(_running(rows, opening_glm=opening_glm)),
     )
 
 
-def as_csv(statement: Statement) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(("at", "kind", "about", "amount_glm", "balance_glm"))
-    writer.writerow((statement.start.isoformat(), "opening", "", "", plain(statement.opening_glm)))
-    for entry in statement.entries:
-        amounts = plain(entry.amount_glm), plain(entry.balance_glm)
-        writer.writerow((entry.at.isoformat(), entry.kind, entry.about, *amounts))
-    writer.writerow((statement.end.isoformat(), "closing", "", "", plain(statement.closing_glm)))
-    return out.getvalue().encode("utf-8-sig")
+def statements_of(team: Team, *, start: datetime, end: datetime) -> list[Statement]:
+    """One for each budget of the team, the oldest first."""
+    budgets = team.budgets.select_related("team").order_by("id")
+    return [statement_of(budget, start=start, end=end) for budget in budgets]
 
 
 def _moved(budget: Budget) -> QuerySet[Transfer]:

@@ -1,0 +1,1 @@
+"""Statements: all that moved a budget's money in a month; as page, PDF, CSV and JSON."""

@@ -1,0 +1,68 @@
+"""`hive statement`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from hive_client.connection import connect
+from hive_client.examples import examples
+from hive_client.nouns import Statement, StatementEntry
+from hive_client.output import JSON, clean, glm, output_option, print_json, print_table
+
+COLUMNS = ("When", "What", "For", "glm", "balance glm")
+FORMS: dict[str, Literal["csv", "pdf"]] = {".csv": "csv", ".pdf": "pdf"}
+
+
+@click.command(
+    epilog=examples(
+        "hive statement",
+        "hive statement --month 2026-05 -o json",
+        "hive statement --month 2026-05 --save may.pdf",
+    )
+)
+@click.option("--month", default="", metavar="YYYY-MM", help="In UTC; this month if it is left out.")
+@click.option(
+    "--budget", default="main", show_default=True, metavar="NAME", help="Which of the team's budgets."
+)
+@click.option(
+    "--save",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to FILE, which ends in .pdf or .csv.",
+)
+@output_option
+def statement(month: str, budget: str, save: Path | None, output: str) -> None:
+    """Show all that moved a budget's money in a month, between its opening and its closing balance.
+
+    Money held for leases is part of the balance. The JSON output has every digit.
+    """
+    if save and save.suffix not in FORMS:
+        raise click.UsageError(f'--save: expected a FILE that ends in .pdf or .csv, got "{save}"')
+    hive = connect()
+    statements = {each.name: each for each in hive.statements(month=month)}
+    if budget not in statements:
+        known = ", ".join(map(clean, statements)) or "none yet: pay in first"
+        raise click.UsageError(f'--budget: there is no "{budget}"; your team has {known}')
+    found = statements[budget]
+    if save:
+        save.write_bytes(hive.statement_file(found.budget, FORMS[save.suffix], month=month))
+        click.echo(f"The statement of {found.start:%B %Y} is in {save}.", err=True)
+    else:
+        print_json(found) if output == JSON else _told(found)
+
+
+def _told(found: Statement) -> None:
+    click.echo(
+        f"{found.start:%B %Y}, budget {clean(found.name)}: opening balance {glm(found.opening_glm)} GLM"
+    )
+    print_table(COLUMNS, [_row(entry) for entry in found.entries], empty="Nothing moved.")
+    moved = f"{glm(found.came_in_glm)} GLM came in, {glm(found.went_out_glm)} GLM went out"
+    click.echo(f"{moved}; closing balance {glm(found.closing_glm)} GLM")
+
+
+def _row(entry: StatementEntry) -> tuple[str, ...]:
+    amounts = glm(entry.amount_glm), glm(entry.balance_glm)
+    return f"{entry.at:%Y-%m-%d %H:%M}", entry.label, entry.about, *amounts

@@ -1,0 +1,36 @@
+"""A month's statement of a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class StatementEntry:
+    """`amount_glm` is above zero for what came in, below for what went out."""
+
+    at: datetime
+    kind: str
+    label: str
+    about: str
+    amount_glm: Decimal
+    balance_glm: Decimal
+    """After it."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """All that moved a budget's money from `start` until `end`, which is not included."""
+
+    team: str
+    budget: int
+    name: str
+    start: datetime
+    end: datetime
+    opening_glm: Decimal
+    came_in_glm: Decimal
+    went_out_glm: Decimal
+    closing_glm: Decimal
+    entries: list[StatementEntry] = field(default_factory=list)

@@ -1,0 +1,61 @@
+"""`hive statement`: what came into a budget and went out of it in a month."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.client.conftest import Run
+from tests.client.double import DoubleOfTheHive, page
+
+MAY, JUNE = "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"
+
+
+def statement(**fields: Any) -> dict[str, Any]:
+    entry = {"at": "2026-05-07T12:00:00Z", "kind": "usage", "label": "Used", "about": "hive/hello:1"}
+    entry |= {"amount_glm": "-0.000352", "balance_glm": "9.999648"}
+    return {
+        "format": "golem-hive-statement/1",
+        "team": "bakery",
+        "budget": 7,
+        "name": "main",
+        "start": MAY,
+        "end": JUNE,
+        "opening_glm": "10",
+        "came_in_glm": "0",
+        "went_out_glm": "0.000352",
+        "closing_glm": "9.999648",
+        "entries": [entry],
+    } | fields
+
+
+def test_it_tells_a_month(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("GET", "statements/", page(statement(), statement(name="other", budget=8)))
+    first, _, row, last = hive("statement", "--month", "2026-05").stdout.splitlines()
+    assert first == "May 2026, budget main: opening balance 10 GLM"
+    assert row.split() == ["2026-05-07", "12:00", "Used", "hive/hello:1", "-0.000352", "9.99965"]
+    assert last == "0 GLM came in, 0.000352 GLM went out; closing balance 9.99965 GLM"
+    assert ("month", "2026-05") in double.params[-1]
+
+
+def test_it_writes_every_digit_as_json(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("GET", "statements/", page(statement(closing_glm="9.123456789012345678")))
+    told = json.loads(hive("statement", "-o", "json").stdout)
+    assert (told["closing_glm"], told["entries"][0]["label"]) == ("9.123456789012345678", "Used")
+
+
+def test_it_saves_a_file(hive: Run, double: DoubleOfTheHive, home: Path) -> None:
+    double.answers("GET", "statements/", page(statement()))
+    double.answers("GET", "statements/7/pdf/", (200, "the file"))
+    assert hive("statement", "--month", "2026-05", "--save", "may.pdf").exit_code == 0
+    assert "the file" in (home / "may.pdf").read_text()
+    assert ("month", "2026-05") in double.params[-1]
+
+
+def test_it_says_which_budgets_there_are(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("GET", "statements/", page(statement()))
+    refused = hive("statement", "--budget", "mian")
+    assert (refused.exit_code, 'there is no "mian"; your team has main' in refused.stderr) == (2, True)
+
+
+def test_it_writes_no_other_file(hive: Run) -> None:
+    assert "ends in .pdf or .csv" in hive("statement", "--save", "may.xls").stderr
