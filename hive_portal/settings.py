@@ -208,6 +208,10 @@ HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
 HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
 """How often what is payable to nodes is paid out."""
 HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
+HIVE_MAX_FEE_GWEI = env.decimal("HIVE_MAX_FEE_GWEI", "500")
+"""The Hive never offers more for a unit of gas: payments wait while the chain asks more."""
+HIVE_REPLACE_AFTER_S = env.number("HIVE_REPLACE_AFTER_S", 180)
+"""A transaction that no block has taken by then is signed again, offering more."""
 HIVE_WITHDRAWAL_MIN_GLM = env.decimal("HIVE_WITHDRAWAL_MIN_GLM", "1")
 """A team withdraws at least so much at once, for the Hive bears the gas."""
 HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM = env.decimal("HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM", "1000")

@@ -18,8 +18,9 @@ from apps.billing.models import Budget, Hold
 from apps.market.models import Agreement
 from apps.nodes.models import Node, NodeSession
 from tests.billing.chain_of_tests import anvil
+from tests.billing.treasury_of_tests import owed
 
-__all__ = ["anvil"]
+__all__ = ["anvil", "owed"]
 
 MINUTE_MS = 60_000
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
-from eth_account import Account
 from eth_utils.address import to_checksum_address
 
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable
@@ -17,48 +16,39 @@ from apps.billing.ledger.posting import (
     house_account,
     ledger_sum,
     payable_account,
-    transfer,
 )
-from apps.billing.metering.intake import store_usage
-from apps.billing.metering.rating import rate_usage
 from apps.billing.models import (
     AccountKind,
     DebitNote,
-    DebitNoteState,
     Payment,
     PaymentState,
     Transaction,
     TransactionState,
     Transfer,
 )
-from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.treasury import paying
 from apps.billing.treasury.sending import send_again
 from apps.billing.treasury.settlement import pay_providers
-from apps.billing.wallets.proving import register_wallet
 from apps.money import to_wei
 from apps.nodes.queen import queen_address, queen_key
 from apps.teams.audit import Actor, AuditLine
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+from tests.billing.treasury_of_tests import (
+    NOTHING,
+    OWED,
+    Killed,
+    filled_budget,
+    owe,
+    settled,
+    unreachable,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
-
-OWED = Decimal("0.000226")
-WALLET = Account.from_key("0x" + "77" * 32)
-NOTHING = Decimal(0)
-
-
-class Killed(BaseException):
-    """What a SIGKILL would be, if it could be caught by a test."""
 
 
 @pytest.fixture
 def budget(team, anvil):
-    """Filled by a real deposit of 10 GLM, so that chain and ledger agree from the start."""
-    wallet = register_wallet(team, WALLET.address)
-    anvil.glm.deposit(WALLET, queen_address(), Decimal(10))
-    anvil.grow(FINALITY)
-    return wallet.budget
+    return filled_budget(team, anvil)
 
 
 @pytest.fixture(autouse=True)
@@ -66,33 +56,6 @@ def books_agree(budget):
     yield
     assert ledger_sum() == 0
     assert check_ledger() == []
-
-
-@pytest.fixture
-def owed(meter, node):
-    """The node has earned 0.000226 GLM, and its debit note is accepted."""
-    store_usage(node_id=node.id, reports=[meter.report()])
-    rate_usage()
-    store_debit_notes(node_id=node.id, notes=[meter.note("0.000226")])
-    review_debit_notes()
-    return OWED
-
-
-def settled(anvil, node):
-    """Let the chain and the watcher finish, then see that the node was paid exactly once."""
-    for _ in range(2):
-        Transaction.objects.update(retry_at=timezone.now())
-        watch_chain()
-        anvil.grow(FINALITY)
-    [payment] = Payment.objects.exclude(state=PaymentState.FAILED)
-    assert payment.state == PaymentState.FINAL
-    assert anvil.glm_of(node.id) == OWED
-    assert balance(payable_account(node)) == balance(house_account(AccountKind.IN_FLIGHT)) == 0
-    assert DebitNote.objects.get().state == DebitNoteState.PAID
-    result = reconcile()
-    assert result.agrees
-    assert (result.matched, result.chain_balance_glm) == (2, 10 - OWED)
-    return payment
 
 
 def test_it_pays_what_is_owed_and_follows_it_to_the_end(anvil, owed, node):
@@ -174,10 +137,6 @@ def test_it_sends_again_what_the_node_did_not_take(anvil, owed, node, monkeypatc
     settled(anvil, node)
 
 
-def unreachable(chain, raw):
-    raise ChainUnreachable("gone")
-
-
 def test_it_sends_again_when_the_payments_block_is_gone(anvil, owed, node):
     [payment] = pay_providers(minimum_glm=NOTHING)
     anvil.grow(CONFIRMATIONS - 1)
@@ -234,18 +193,6 @@ def send_away(anvil, amount):
     stranger, treasury = to_checksum_address("0x" + "22" * 20), to_checksum_address(queen_address())
     anvil.glm.token.functions.transfer(stranger, to_wei(Decimal(amount))).transact({"from": treasury})
     anvil.grow(FINALITY)
-
-
-def owe(hold, node, amount):
-    """As if usage of this amount had been posted to the node."""
-    transfer(
-        key=f"owe:{node.id}",
-        kind="usage",
-        debit=hold.budget.held,
-        credit=payable_account(node),
-        amount_glm=Decimal(amount),
-    )
-    type(hold).objects.filter(pk=hold.pk).update(posted=hold.posted + OWED + Decimal(amount))
 
 
 def test_it_never_settles_a_payment_twice(anvil, owed, node):

@@ -248,7 +248,7 @@ def test_it_waits_while_the_chain_is_silent(anvil, budget, monkeypatch):
 
     asked = ask(budget)
     with monkeypatch.context() as patch:
-        patch.setattr(Chain, "price_of", silent)
+        patch.setattr(Chain, "gas_of", silent)
         with pytest.raises(WithdrawalRefused, match="confirm it again later"):
             confirm(asked)
     with monkeypatch.context() as patch:

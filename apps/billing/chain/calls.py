@@ -31,6 +31,14 @@ class Gas:
     tip_wei: int
 
 
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """What is asked for a unit of gas now, in wei: burnt with the block, and on top for who makes it."""
+
+    base_wei: int
+    tip_wei: int
+
+
 def transfer_call(token: str, *, recipient: str, amount_glm: Decimal) -> Call:
     """ERC-20: move so much from the sender to the recipient."""
     return Call(to=token, data=f"0x{TRANSFER_SELECTOR}{word(recipient)}{to_wei(amount_glm):064x}")

@@ -16,7 +16,7 @@ from django.conf import settings
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 
-from apps.billing.chain.calls import Call, Gas, balance_call, word
+from apps.billing.chain.calls import Call, Fees, Gas, balance_call, word
 from apps.billing.chain.nodes import Nodes
 from apps.billing.chain.rpc import ChainRefused, ChainUnreachable, RpcNode
 from apps.money import from_wei
@@ -104,14 +104,15 @@ class Chain:
             return int(self._ask("eth_getTransactionCount", address, "pending"), 16)
         return int(self._agreed("eth_getTransactionCount", address, hex(block)), 16)
 
-    def price_of(self, call: Call, *, sender: str) -> Gas:
-        """What the call takes now. Raises ChainRefused when it can't succeed."""
+    def gas_of(self, call: Call, *, sender: str) -> int:
+        """Units that the call takes now, with a reserve. Raises ChainRefused when it can't succeed."""
         asked = {"from": sender, "to": call.to, "data": call.data}
-        limit = int(self._ask("eth_estimateGas", asked, "pending"), 16)
-        base = int(self._ask("eth_getBlockByNumber", "latest", False).get("baseFeePerGas", "0x0"), 16)
-        tip = int(self._ask("eth_maxPriorityFeePerGas"), 16)
-        # With a reserve for rising fees.
-        return Gas(limit=limit * 5 // 4, max_fee_wei=3 * base + tip, tip_wei=tip)
+        return int(self._ask("eth_estimateGas", asked, "pending"), 16) * 5 // 4
+
+    def fees(self) -> Fees:
+        newest = self._ask("eth_getBlockByNumber", "latest", False)
+        tip = self._ask("eth_maxPriorityFeePerGas")
+        return Fees(base_wei=int(newest.get("baseFeePerGas", "0x0"), 16), tip_wei=int(tip, 16))
 
     def unsigned(self, call: Call, *, nonce: int, gas: Gas) -> dict[str, Any]:
         """The transaction as signers take it. Nothing is sent: whoever stores it first can't pay twice."""

@@ -19,10 +19,10 @@ from django.utils import timezone
 from apps.billing.chain.models import ChainTransfer, ChainTransferState
 from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
 from apps.billing.ledger.posting import InsufficientFunds, house_account, transfer, undo
-from apps.billing.treasury.following import UNSENT, back_to_sent, confirm_transaction, finish_transaction
+from apps.billing.treasury.following import back_to_sent, confirm_transaction, finish_transaction
 from apps.billing.treasury.models import Payment
 from apps.billing.treasury.signers import treasury_address
-from apps.billing.treasury.transactions import Attempt, Transaction, TransactionState
+from apps.billing.treasury.transactions import UNSENT, Attempt, Transaction, TransactionState
 from apps.billing.wallets.models import Wallet
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor

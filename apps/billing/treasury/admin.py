@@ -8,7 +8,7 @@ from unfold.decorators import display
 
 from apps.billing.admin_parts import glm_column
 from apps.billing.models import Attempt, Payment, Transaction
-from apps.billing.treasury.sending import send_again
+from apps.billing.treasury.sending import replace_now, send_again
 from apps.money import ZERO
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
@@ -49,7 +49,7 @@ class TransactionAdmin(Shown):
     list_filter = ("state", "kind", "chain_id")
     search_fields = ("attempts__tx_hash", "sender", "payments__recipient")
     inlines = (AttemptRows, PaymentRows)
-    actions = ("resend",)
+    actions = ("resend", "replace")
 
     amount = glm_column("Amount", lambda row: row.amount or ZERO)
 
@@ -77,6 +77,11 @@ class TransactionAdmin(Shown):
     def resend(self, row: Transaction, actor: Actor) -> None:
         """The same nonce: sending it twice can't pay twice."""
         send_again(row, actor=actor, reason=by_hand(actor))
+
+    @verb("Replace by one that offers more for gas")
+    def replace(self, row: Transaction, actor: Actor) -> None:
+        """The same nonce and the same call: whichever a block takes, the other can never happen."""
+        replace_now(row, actor=actor, reason=by_hand(actor))
 
 
 @register(Payment)

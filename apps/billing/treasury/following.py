@@ -13,8 +13,6 @@ from apps.billing.treasury.paying import SETTLE_WITHIN, SETTLEMENT, payout_key
 from apps.billing.treasury.transactions import Transaction, TransactionState
 from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 
-UNSENT = (TransactionState.SIGNED, TransactionState.SENT)
-
 
 @transaction.atomic
 def note_sent(sent: Transaction) -> None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
@@ -19,8 +20,9 @@ from apps.billing.chain.calls import Call, Gas, transfer_call
 from apps.billing.chain.client import Chain
 from apps.billing.ledger.accounts import Account, AccountKind, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
+from apps.billing.treasury.fees import WEI_PER_GWEI, offer
 from apps.billing.treasury.models import Payment, PaymentState
-from apps.billing.treasury.signers import treasury_address, treasury_signer
+from apps.billing.treasury.signers import Signed, treasury_address, treasury_signer
 from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind
 from apps.locks import queue_for
 from apps.teams.audit import Actor
@@ -49,7 +51,7 @@ def make_ready(chain: Chain, *, recipient: str, amount_glm: Decimal) -> Readines
 def ready_for(chain: Chain, call: Call, *, kind: str = TransactionKind.TRANSFER) -> Readiness:
     """The same for any call."""
     treasury = treasury_address()
-    gas = chain.price_of(call, sender=treasury)
+    gas = offer(chain.gas_of(call, sender=treasury), chain.fees(), most_wei=most_wei())
     # Asked before the lock: our own later nonces are all in the database.
     return Readiness(chain, call, gas, chain.nonce(treasury), kind)
 
@@ -119,7 +121,7 @@ def sign(ready: Readiness, *, call: Call, payments: Sequence[Payment] = ()) -> T
         deadline_at=now + SETTLE_WITHIN,
         retry_at=now + RESEND_AFTER,
     )
-    attempt(made, number=1, raw=signed.raw, tx_hash=signed.tx_hash, gas=ready.gas)
+    store_attempt(made, number=1, signed=signed, gas=ready.gas)
     for line, payment in enumerate(payments):
         payment.move_to(
             PaymentState.SIGNED,
@@ -132,12 +134,18 @@ def sign(ready: Readiness, *, call: Call, payments: Sequence[Payment] = ()) -> T
     return made
 
 
-def attempt(transaction: Transaction, *, number: int, raw: str, tx_hash: str, gas: Gas) -> Attempt:
+def most_wei() -> int:
+    """What a unit of gas may cost at most."""
+    return int(settings.HIVE_MAX_FEE_GWEI * WEI_PER_GWEI)
+
+
+def store_attempt(transaction: Transaction, *, number: int, signed: Signed, gas: Gas) -> Attempt:
+    """Before it is sent: whatever dies afterwards, its hash is watched."""
     return Attempt.objects.create(
         transaction=transaction,
         number=number,
-        raw=raw,
-        tx_hash=tx_hash,
+        raw=signed.raw,
+        tx_hash=signed.tx_hash,
         gas_limit=gas.limit,
         max_fee_wei=gas.max_fee_wei,
         tip_wei=gas.tip_wei,

@@ -8,10 +8,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, Receipt, chain
-from apps.billing.treasury.following import UNSENT, fail_transaction, note_sent
+from apps.billing.treasury.following import fail_transaction, note_sent
 from apps.billing.treasury.models import Payment
 from apps.billing.treasury.paying import RESEND_AFTER
-from apps.billing.treasury.transactions import Transaction, TransactionState
+from apps.billing.treasury.replacing import replace_if_stuck, sign_again
+from apps.billing.treasury.transactions import UNSENT, Transaction, TransactionState
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 
@@ -60,6 +61,19 @@ def send_again(waiting: Transaction, *, actor: Actor, reason: str) -> None:
         raise ValueError(f"not sent: {trouble}") from trouble
 
 
+def replace_now(waiting: Transaction, *, actor: Actor, reason: str) -> None:
+    """Sign it again at a higher fee and send that, whenever it is due. ValueError says why not."""
+    try:
+        if waiting.state not in UNSENT or mined_attempt(chain(), waiting):
+            raise ValueError("a block has it: there is nothing to replace")
+        made = sign_again(chain(), waiting, waiting.newest, market=chain().fees(), actor=actor, reason=reason)
+        if made is None:
+            raise ValueError(f"another worker was faster, or {settings.HIVE_MAX_FEE_GWEI} gwei are too few")
+        push(chain(), waiting)
+    except (ChainRefused, ChainUnreachable) as trouble:
+        raise ValueError(f"not sent: {trouble}") from trouble
+
+
 def push(chain: Chain, waiting: Transaction) -> None:
     """See to it that the chain has one of its attempts. Safe to repeat: its nonce lets it happen once.
 
@@ -69,6 +83,7 @@ def push(chain: Chain, waiting: Transaction) -> None:
     try:
         mined = mined_attempt(chain, waiting)
         if mined is None:
+            replace_if_stuck(chain, waiting)
             chain.send(waiting.newest.raw)
         elif _is_final(chain, mined[1].block_number):
             _settle_by_receipt(waiting, *mined)
@@ -97,8 +112,9 @@ def _settle_by_receipt(waiting: Transaction, tx_hash: str, receipt: Receipt) -> 
 
 
 def _is_known(refusal: ChainRefused) -> bool:
-    """Was it refused because the chain has it already?"""
-    return any(words in str(refusal).lower() for words in ("already known", "already imported"))
+    """Was it refused because the chain has it already, or an attempt of it that offers as much?"""
+    words = ("already known", "already imported", "replacement transaction underpriced")
+    return any(each in str(refusal).lower() for each in words)
 
 
 def _fail_if_overtaken(chain: Chain, waiting: Transaction) -> None:

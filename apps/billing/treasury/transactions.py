@@ -42,6 +42,10 @@ class TransactionState(models.TextChoices):
     """A block has it and it did nothing, or its nonce was used by another: it can never happen."""
 
 
+UNSENT = (TransactionState.SIGNED, TransactionState.SENT)
+"""No block is known to have it: it is sent again."""
+
+
 class Transaction(Stateful):
     """One nonce of the treasury on one chain, and what it is used for."""
 

@@ -1,0 +1,200 @@
+"""Transactions that no block takes, on a real anvil: signed again for more, and paid once whichever wins."""
+
+from decimal import Decimal
+
+import pytest
+
+from apps.billing.chain.client import Chain, ChainUnreachable
+from apps.billing.ledger.posting import check_ledger, ledger_sum
+from apps.billing.models import Attempt, Payment, PaymentState, Transaction, TransactionState
+from apps.billing.treasury import sending
+from apps.billing.treasury.sending import replace_now
+from apps.billing.treasury.settlement import pay_providers
+from apps.teams.audit import Actor, AuditLine
+from tests.billing.chain_of_tests import FINALITY
+from tests.billing.treasury_of_tests import (
+    NOTHING,
+    Killed,
+    filled_budget,
+    look_again,
+    owe,
+    settled,
+    unreachable,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+
+OTTO = Actor("user", "otto")
+
+
+@pytest.fixture
+def budget(team, anvil):
+    return filled_budget(team, anvil)
+
+
+@pytest.fixture(autouse=True)
+def books_agree(budget):
+    yield
+    assert ledger_sum() == 0
+    assert check_ledger() == []
+
+
+@pytest.fixture
+def impatient(settings):
+    """What no block took is replaced as soon as it is looked at."""
+    settings.HIVE_REPLACE_AFTER_S = 0
+
+
+@pytest.fixture
+def stuck(anvil, owed, impatient):
+    """A payment in a chain that makes no blocks."""
+    anvil.ask("evm_setAutomine", False)
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    return payment.transaction
+
+
+def offers() -> list[int]:
+    return [attempt.max_fee_wei for attempt in Attempt.objects.order_by("number")]
+
+
+def mine(anvil):
+    """Blocks again, one after the other."""
+    anvil.ask("evm_setAutomine", True)
+    anvil.mine(1)
+
+
+def test_it_offers_more_until_a_block_takes_it(anvil, stuck, node):
+    look_again()
+    look_again()
+    first, *later = offers()
+    assert len(later) >= 2
+    assert all(8 * after > 9 * before for before, after in zip([first, *later], later, strict=False))
+    mine(anvil)
+    payment = settled(anvil, node)
+    assert payment.tx_hash == Attempt.objects.order_by("-number")[0].tx_hash
+    assert "signed again" in AuditLine.objects.filter(noun="transaction").values_list("after", flat=True)
+
+
+def test_it_follows_the_first_attempt_when_that_one_wins(anvil, stuck, node, monkeypatch):
+    first = Attempt.objects.order_by("number")[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", unreachable)
+        look_again()
+    assert Attempt.objects.count() > 1
+    assert Transaction.objects.get().tx_hash != first.tx_hash
+    if Attempt.objects.filter(number=2).exists():
+        anvil.ask("anvil_dropAllTransactions")
+        anvil.ask("eth_sendRawTransaction", first.raw)
+    mine(anvil)
+    assert settled(anvil, node).tx_hash == first.tx_hash
+
+
+def test_it_is_paid_once_when_another_attempt_wins_after_a_reorganisation(anvil, stuck, node):
+    first = Attempt.objects.order_by("number")[0]
+    look_again()
+    mine(anvil)
+    anvil.grow(1)
+    payment = Payment.objects.get()
+    assert payment.tx_hash != first.tx_hash
+    anvil.ask("evm_setAutomine", False)
+    anvil.reorganise(4)
+    anvil.ask("anvil_dropAllTransactions")
+    anvil.ask("eth_sendRawTransaction", first.raw)
+    anvil.mine(1)
+    mine(anvil)
+    assert settled(anvil, node).tx_hash == first.tx_hash
+    states = payment.chain_transfers.values_list("state", flat=True)
+    assert sorted(states) == ["final", "reverted"]
+
+
+def test_it_replaces_what_offers_less_than_the_base_fee(anvil, owed, node, settings):
+    settings.HIVE_REPLACE_AFTER_S = 3600
+    anvil.ask("evm_setAutomine", False)
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    too_much = payment.transaction.newest.max_fee_wei * 2
+    anvil.ask("anvil_setNextBlockBaseFeePerGas", hex(too_much))
+    anvil.mine(1)
+    look_again()
+    assert Attempt.objects.count() == 1, "it has its time first"
+    settings.HIVE_REPLACE_AFTER_S = 0
+    look_again()
+    assert offers()[-1] > too_much
+    mine(anvil)
+    settled(anvil, node)
+
+
+def test_it_never_offers_more_than_the_limit(anvil, owed, node, settings, impatient):
+    settings.HIVE_MAX_FEE_GWEI = Decimal(4)
+    anvil.ask("evm_setAutomine", False)
+    pay_providers(minimum_glm=NOTHING)
+    for _ in range(12):
+        look_again()
+    waiting = Transaction.objects.get()
+    assert max(offers()) <= 4 * 10**9
+    assert waiting.reason == "waits for fees to fall: more than HIVE_MAX_FEE_GWEI (4) is asked"
+    assert waiting.state == TransactionState.SENT
+    mine(anvil)
+    settled(anvil, node)
+
+
+def test_it_leaves_alone_what_only_waits_for_an_earlier_one(anvil, stuck, hold, make_node):
+    owe(hold, make_node(), "0.5")
+    pay_providers(minimum_glm=NOTHING)
+    look_again()
+    by_nonce = {each.nonce: each.attempts.count() for each in Transaction.objects.all()}
+    assert by_nonce[0] > 1
+    assert by_nonce[1] == 1
+
+
+@pytest.mark.parametrize("step", ["before it is stored", "before it is sent", "after it is sent"])
+def test_it_pays_once_though_killed_while_it_replaces(anvil, stuck, node, monkeypatch, step):
+    send = Chain.send
+
+    def die(*args, **kwargs):
+        raise Killed
+
+    def send_and_die(chain, raw):
+        send(chain, raw)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if step == "before it is stored":
+            patch.setattr("apps.billing.treasury.replacing.store_attempt", die)
+        else:
+            patch.setattr(Chain, "send", die if step == "before it is sent" else send_and_die)
+        with pytest.raises(Killed):
+            look_again()
+    mine(anvil)
+    settled(anvil, node)
+
+
+def test_it_replaces_for_the_operator_at_once(anvil, owed, node, settings):
+    settings.HIVE_REPLACE_AFTER_S = 3600
+    anvil.ask("evm_setAutomine", False)
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    replace_now(payment.transaction, actor=OTTO, reason="asked for")
+    assert Attempt.objects.count() == 2
+    assert AuditLine.objects.filter(noun="transaction", actor="user:otto", after="signed again").count() == 1
+    mine(anvil)
+    with pytest.raises(ValueError, match="a block has it"):
+        replace_now(payment.transaction, actor=OTTO, reason="asked for")
+    settled(anvil, node)
+
+
+def test_the_operator_is_told_when_the_chain_is_silent(anvil, owed, monkeypatch):
+    def silent(*args):
+        raise ChainUnreachable("gone")
+
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    monkeypatch.setattr(sending, "mined_attempt", silent)
+    with pytest.raises(ValueError, match="not sent: gone"):
+        replace_now(payment.transaction, actor=OTTO, reason="asked for")
+    assert Attempt.objects.count() == 1
+    assert Payment.objects.get().state == PaymentState.SENT
+
+
+def test_it_replaces_nothing_that_is_final(anvil, owed, node, impatient):
+    pay_providers(minimum_glm=NOTHING)
+    settled(anvil, node)
+    anvil.grow(FINALITY)
+    assert Attempt.objects.count() == 1

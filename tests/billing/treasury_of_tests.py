@@ -1,0 +1,97 @@
+"""A treasury on a real anvil that owes: filled by a real deposit, so that chain and ledger agree."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from eth_account import Account
+
+from apps.billing.chain.client import Chain, ChainUnreachable
+from apps.billing.chain.reconciliation import reconcile
+from apps.billing.chain.watcher import watch_chain
+from apps.billing.ledger.posting import balance, house_account, payable_account, transfer
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
+from apps.billing.models import (
+    AccountKind,
+    Budget,
+    DebitNote,
+    DebitNoteState,
+    Hold,
+    Payment,
+    PaymentState,
+    Transaction,
+)
+from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
+from apps.billing.wallets.proving import register_wallet
+from apps.nodes.models import Node
+from apps.nodes.queen import queen_address
+from apps.teams.models import Team
+from tests.billing.chain_of_tests import FINALITY, Anvil
+
+OWED = Decimal("0.000226")
+WALLET = Account.from_key("0x" + "77" * 32)
+NOTHING = Decimal(0)
+
+
+class Killed(BaseException):
+    """What a SIGKILL would be, if it could be caught by a test."""
+
+
+def filled_budget(team: Team, anvil: Anvil) -> Budget:
+    """By a real deposit of 10 GLM."""
+    wallet = register_wallet(team, WALLET.address)
+    anvil.glm.deposit(WALLET, queen_address(), Decimal(10))
+    anvil.grow(FINALITY)
+    return wallet.budget
+
+
+@pytest.fixture
+def owed(meter: Any, node: Node) -> Decimal:
+    """The node has earned 0.000226 GLM, and its debit note is accepted."""
+    store_usage(node_id=node.id, reports=[meter.report()])
+    rate_usage()
+    store_debit_notes(node_id=node.id, notes=[meter.note("0.000226")])
+    review_debit_notes()
+    return OWED
+
+
+def owe(hold: Hold, node: Node, amount: str | Decimal) -> None:
+    """As if usage of this amount had been posted to the node."""
+    transfer(
+        key=f"owe:{node.id}",
+        kind="usage",
+        debit=hold.budget.held,
+        credit=payable_account(node),
+        amount_glm=Decimal(amount),
+    )
+    Hold.objects.filter(pk=hold.pk).update(posted=hold.posted + OWED + Decimal(amount))
+
+
+def look_again() -> None:
+    """Let the watcher look at all that waits."""
+    Transaction.objects.update(retry_at=timezone.now())
+    watch_chain()
+
+
+def settled(anvil: Anvil, node: Node) -> Payment:
+    """Let the chain and the watcher finish, then see that the node was paid exactly once."""
+    for _ in range(2):
+        look_again()
+        anvil.grow(FINALITY)
+    [payment] = Payment.objects.exclude(state=PaymentState.FAILED)
+    assert payment.state == PaymentState.FINAL
+    assert anvil.glm_of(node.id) == OWED
+    assert balance(payable_account(node)) == balance(house_account(AccountKind.IN_FLIGHT)) == 0
+    assert DebitNote.objects.get().state == DebitNoteState.PAID
+    result = reconcile()
+    assert result.agrees
+    assert (result.matched, result.chain_balance_glm) == (2, 10 - OWED)
+    return payment
+
+
+def unreachable(chain: Chain, raw: str) -> None:
+    raise ChainUnreachable("gone")
