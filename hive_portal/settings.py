@@ -173,6 +173,10 @@ HIVE_GLM_TOKEN = env.text("HIVE_GLM_TOKEN", _NETWORK.token).lower()
 """Address of the ERC-20 contract; empty turns chain watcher and payouts off."""
 HIVE_MULTI_TRANSFER = env.text("HIVE_MULTI_TRANSFER", _NETWORK.multi_transfer).lower()
 """Address of Golem's MultiTransfer contract, by which one transaction pays many; empty: none."""
+HIVE_COIN = env.text("HIVE_COIN", _NETWORK.coin)
+"""What the chain takes for gas, by its symbol: the books keep it apart from GLM."""
+HIVE_GAS_LOW = env.decimal("HIVE_GAS_LOW", "0.05")
+"""Operators are told when the treasury has less of it left; 0: never."""
 HIVE_CHAIN_START_BLOCK = int(env.number("HIVE_CHAIN_START_BLOCK", 0))
 """The first block that is read: before it the treasury had never been used."""
 HIVE_CONFIRMATIONS = int(env.number("HIVE_CONFIRMATIONS", _NETWORK.confirmations))
@@ -281,6 +285,7 @@ CELERY_BEAT_SCHEDULE = {
         "billing.settle": HIVE_SETTLE_INTERVAL_S,
         "billing.chase_disputes": 600.0,
         "billing.prove_books": 3600.0,
+        "billing.check_coin": 300.0,
     }.items()
 }
 

@@ -15,6 +15,7 @@ from apps.billing.metering.rating import rate_usage
 from apps.billing.providers.covering import mark_paid_notes
 from apps.billing.providers.debit_notes import review_debit_notes
 from apps.billing.providers.disputing import chase_disputes
+from apps.billing.treasury.gas import check_coin
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.wallets.withdrawing import close_unconfirmed
 
@@ -36,6 +37,11 @@ def watch() -> None:
 def settle() -> None:
     pay_providers(minimum_glm=settings.HIVE_PAYOUT_THRESHOLD_GLM)
     mark_paid_notes()
+
+
+@shared_task(name="billing.check_coin")
+def coin() -> None:
+    check_coin()
 
 
 @shared_task(name="billing.draw_up_months", time_limit=1800, soft_time_limit=1700)

@@ -49,8 +49,17 @@ class TokenTransfer:
 
 @dataclass(frozen=True)
 class Receipt:
+    """What a block made of a transaction; it paid `gas_used` units at `gas_price_wei` each, failed or not."""
+
     block_number: int
     succeeded: bool
+    gas_used: int
+    gas_price_wei: int
+
+    @property
+    def gas_coin(self) -> Decimal:
+        """What it cost, in the chain's coin."""
+        return from_wei(self.gas_used * self.gas_price_wei)
 
 
 class Chain:
@@ -88,13 +97,18 @@ class Chain:
     def receipt(self, tx_hash: str) -> Receipt | None:
         """None while no block has the transaction."""
         found = self._agreed("eth_getTransactionReceipt", tx_hash, key=_fate)
-        return Receipt(int(found["blockNumber"], 16), int(found["status"], 16) == 1) if found else None
+        return _receipt(found) if found else None
 
     def balance_glm(self, address: str, *, block: int | None = None) -> Decimal:
         call = balance_call(self.token, owner=address)
         asked = {"to": call.to, "data": call.data}
         number = self.height() if block is None else block
         return from_wei(int(self._agreed("eth_call", asked, hex(number)), 16))
+
+    def balance_coin(self, address: str, *, block: int | None = None) -> Decimal:
+        """Of the coin that pays gas."""
+        number = self.height() if block is None else block
+        return from_wei(int(self._agreed("eth_getBalance", address, hex(number)), 16))
 
     # -- paying -----------------------------------------------------------------------------------------
 
@@ -160,6 +174,15 @@ def chain() -> Chain:
 @functools.lru_cache(maxsize=4)
 def _chain(rpc_url: str, chain_id: int, token: str, quorum: int, lag_blocks: int) -> Chain:
     return Chain(rpc_url=rpc_url, chain_id=chain_id, token=token, quorum=quorum, lag_blocks=lag_blocks)
+
+
+def _receipt(found: dict[str, Any]) -> Receipt:
+    return Receipt(
+        block_number=int(found["blockNumber"], 16),
+        succeeded=int(found["status"], 16) == 1,
+        gas_used=int(found["gasUsed"], 16),
+        gas_price_wei=int(found["effectiveGasPrice"], 16),
+    )
 
 
 def _decoded(log: dict[str, Any]) -> TokenTransfer:

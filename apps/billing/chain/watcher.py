@@ -19,6 +19,7 @@ from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachab
 from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock, ChainTransfer
 from apps.billing.chain.noting import examined
+from apps.billing.treasury.gas import post_gas
 from apps.billing.treasury.sending import resend_due
 from apps.billing.treasury.settlement import dispatch_ready
 from apps.billing.treasury.signers import treasury_address
@@ -67,6 +68,7 @@ def _watch(chain: Chain) -> int:
         read += last - first + 1
     deepen(height=_read_until())
     resend_due(chain)
+    post_gas(chain)
     dispatch_ready(chain)
     return read
 

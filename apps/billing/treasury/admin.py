@@ -42,6 +42,7 @@ class TransactionAdmin(Shown):
         "tx_hash",
         "attempts_made",
         "block_number",
+        "gas_coin",
         "retry_at",
         "deadline_at",
         "reason",

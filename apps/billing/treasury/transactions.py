@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.billing.chain.calls import Call, Gas
+from apps.money import GlmField
 from apps.teams.states import Stateful, has_deadline
 
 
@@ -72,6 +73,9 @@ class Transaction(Stateful):
         max_length=66, unique=True, help_text="Of the attempt that a block has, else of the newest."
     )
     block_number = models.BigIntegerField(null=True, blank=True)
+    gas_coin = GlmField(
+        null=True, blank=True, help_text="What it cost, in the chain's coin; known once it is final."
+    )
     state = models.CharField(max_length=12, choices=TransactionState.choices, default=TransactionState.SIGNED)
     retry_at = models.DateTimeField(
         default=timezone.now, help_text="When it is sent again unless a block has it."
