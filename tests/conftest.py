@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What takes long is done in part unless more is asked for."""
     group = parser.getgroup("hive")
     group.addoption("--months", type=int, default=2, help="how many months to simulate (2)")
-    group.addoption("--every-kill", action="store_true", help="kill after each step, not after some")
+    group.addoption("--every-kill", action="store_true", help="kill after mere questions too")
 
 
 @pytest.fixture(scope="session")
