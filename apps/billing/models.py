@@ -12,6 +12,7 @@ from apps.billing.metering.models import (
     EdgeTraffic,
     MeteringFault,
     MeteringFaultKind,
+    MeterReading,
     UsageRecord,
     UsageState,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Invoice",
     "InvoiceSeries",
     "InvoiceState",
+    "MeterReading",
     "MeteringFault",
     "MeteringFaultKind",
     "Payment",

@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
+from django.db import connection
 from django.db.models import Min
 from django.utils import timezone
 
 from apps.nodes.models import Listener, NodeSession
-from apps.nodes.silence import REATTACH_S, Span, covered_ms, length_ms, silence_s, without
+from apps.nodes.silence import REATTACH_S, Coverage, Span, covered_ms, length_ms, silence_s, without
 
 LISTENING_NOW_S = 2.5
 """Nobody's silence is judged on the word of a listener that has not spoken up for so long."""
@@ -64,11 +65,28 @@ def unheard_ms(spans: Mapping[str, Span]) -> dict[str, int]:
     }
 
 
-def settled_until_ms(node_id: str) -> int:
-    """Up to which instant, in Unix ms, `heard_ms` can no longer change: a linked node's next heartbeat may
-    still be on its way through a busy Queen."""
-    linked = NodeSession.objects.filter(node=node_id, closed_at=None).first()
-    return _ms(linked.last_seen_at + timedelta(seconds=silence_s()) if linked else timezone.now())
+class Hearing:
+    """What was heard of several nodes, of each in a span of its own: read at once, asked again and again."""
+
+    def __init__(self, spans: Mapping[str, Span]) -> None:
+        starts, ends = zip(*spans.values(), strict=True) if spans else ((0,), (0,))
+        listened, heard = _listened(min(starts), max(ends)), _heard_within(spans)
+        self._heard = {node_id: Coverage(mine) for node_id, mine in heard.items()}
+        self._judged = {node_id: Coverage([*listened, *mine]) for node_id, mine in heard.items()}
+
+    def heard_ms(self, node_id: str, from_ms: int, to_ms: int) -> int:
+        """As the function of this name, for one of these nodes and a span within theirs."""
+        heard, judged = self._heard[node_id], self._judged[node_id]
+        return to_ms - from_ms - judged.within_ms(from_ms, to_ms) + heard.within_ms(from_ms, to_ms)
+
+
+def settled_until_ms(node_ids: Collection[str]) -> dict[str, int]:
+    """Up to which instant, in Unix ms, what was heard of each node can no longer change: a linked node's next
+    heartbeat may still be on its way through a busy Queen."""
+    linked = NodeSession.objects.filter(node__in=node_ids, closed_at=None)
+    silence, now_ms = timedelta(seconds=silence_s()), _ms(timezone.now())
+    heard = {node_id: _ms(at + silence) for node_id, at in linked.values_list("node_id", "last_seen_at")}
+    return {node_id: heard.get(node_id, now_ms) for node_id in node_ids}
 
 
 def _listened(from_ms: int, to_ms: int) -> list[Span]:
@@ -89,6 +107,25 @@ def _heard_of(node_ids: Collection[str], from_ms: int, to_ms: int) -> dict[str, 
         span = _ms(one.opened_at), _ms(one.closed_at or one.last_seen_at + silence)
         heard.setdefault(one.node_id, []).append(span)
     return {node_id: heard.get(node_id, []) for node_id in node_ids}
+
+
+_SESSIONS = """
+    SELECT node_id, opened_at, COALESCE(closed_at, last_seen_at + %s)
+    FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS span (node, start, until)
+    JOIN nodes_nodesession
+        ON node_id = node AND opened_at < until AND (closed_at IS NULL OR closed_at > start)
+"""
+
+
+def _heard_within(spans: Mapping[str, Span]) -> dict[str, list[Span]]:
+    """As `_heard_of`, each node within its own span: one that claims to have run for years costs no other."""
+    heard: dict[str, list[Span]] = {node_id: [] for node_id in spans}
+    starts, ends = ([_instant(span[side]) for span in spans.values()] for side in (0, 1))
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSIONS, [timedelta(seconds=silence_s()), list(spans), starts, ends])
+        for node_id, start, until in cursor.fetchall():
+            heard[node_id].append((_ms(start), _ms(until)))
+    return heard
 
 
 def _ms(instant: datetime) -> int:

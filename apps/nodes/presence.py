@@ -15,7 +15,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from agent.protocol import Observed
-from apps.nodes.listeners import heard_ms, listening_since, settled_until_ms
+from apps.nodes.listeners import Hearing, heard_ms, listening_since, settled_until_ms
 from apps.nodes.lost_offers import relist, withdraw_of_lost
 from apps.nodes.models import Node, NodeSession, NodeState
 from apps.nodes.places import weigh_regions
@@ -23,6 +23,7 @@ from apps.nodes.silence import REATTACH_S, silence_s, silent_from
 from apps.teams.audit import Actor
 
 __all__ = [
+    "Hearing",
     "heard_ms",
     "heartbeats",
     "link_closed",

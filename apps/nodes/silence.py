@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -58,3 +59,29 @@ def covered_ms(spans: Iterable[Span], within: Span) -> int:
         if begin < end:
             covered, start = covered + end - begin, end
     return covered
+
+
+class Coverage:
+    """Spans, which may overlap, of which is asked again and again how much of another span they cover."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._starts, self._lengths, self._before = list[int](), list[int](), list[int]()
+        covered_until, before = 0, 0
+        for start, end in sorted(spans):
+            if end <= covered_until and self._starts:
+                continue
+            if not self._starts or start > covered_until:
+                self._starts.append(start)
+                self._lengths.append(0)
+                self._before.append(before)
+            covered_until = max(end, start)
+            self._lengths[-1] = covered_until - self._starts[-1]
+            before = self._before[-1] + self._lengths[-1]
+
+    def within_ms(self, start: int, end: int) -> int:
+        """How much of the time from `start` to `end`, which is not before it, is covered."""
+        return self._until(end) - self._until(start)
+
+    def _until(self, instant: int) -> int:
+        at = bisect_right(self._starts, instant) - 1
+        return self._before[at] + min(instant - self._starts[at], self._lengths[at]) if at >= 0 else 0

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from agent.protocol import Price
-from apps.billing.metering.rating import Reported, Watched, bill
+from apps.billing.metering.bill import Reported, Watched, bill
 
 PRICE = Price(
     start_glm=Decimal("0.0001"),

@@ -117,12 +117,9 @@ def test_it_bills_nothing_after_the_lease(rate, meter, hold, agreement):
     assert [each.billed_running_ms for each in rate(meter.report(), meter.report())] == [MINUTE_MS, 30_000]
 
 
-def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement, monkeypatch):
-    heard_until = ms(agreement.approved_at) + 45_000
-    monkeypatch.setattr(
-        "apps.billing.metering.rating.presence.heard_ms",
-        lambda node_id, start, end: max(min(end, heard_until) - start, 0),
-    )
+def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement):
+    heard_until = agreement.approved_at + timedelta(seconds=45)
+    NodeSession.objects.filter(pk=listened.pk).update(last_seen_at=heard_until, closed_at=heard_until)
     [record] = rate(meter.report())
     assert record.billed_running_ms == 45_000
 

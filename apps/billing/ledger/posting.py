@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 
 from apps.billing.ledger.accounts import GLM, GUARDED_KINDS, Account, AccountKind, Transfer, TransferKind
+from apps.billing.ledger.entries import Entry, write
 from apps.money import ZERO, plain, round_glm
 from apps.nodes.models import Node
 
@@ -71,14 +72,19 @@ def post_all(transfers: Sequence[Transfer]) -> None:
 
     Raises InsufficientFunds, and ValueError for an amount that `transfer` would not take.
     """
-    for each in transfers:
+    post_entries([Entry.of(each) for each in transfers])
+
+
+def post_entries(entries: Sequence[Entry]) -> int:
+    """`post_all` for very many. Returns how many were not there yet."""
+    for each in entries:
         exact(each.amount)
     try:
         with transaction.atomic():
-            Transfer.objects.bulk_create(transfers, ignore_conflicts=True)
+            return write(entries)
     except IntegrityError as error:
         if _constraint(error) in _SHORT:
-            raise _shortage(transfers) from None
+            raise _shortage(entries) from None
         raise
 
 
@@ -115,6 +121,13 @@ def house_account(kind: str, *, currency: str = GLM) -> Account:
 def payable_account(node: Node) -> Account:
     """What is owed to this node, opened on first use."""
     return _opened(kind=AccountKind.PAYABLE, node=node)
+
+
+def payable_accounts(nodes: Collection[Node]) -> dict[str, uuid.UUID]:
+    """The ids of these nodes' payable accounts by node id; those that are missing are opened."""
+    kept = Account.objects.filter(kind=AccountKind.PAYABLE, team=None, node__in=nodes)
+    found = {node_id: pk for pk, node_id in kept.values_list("pk", "node_id") if node_id}
+    return found | {node.pk: payable_account(node).pk for node in nodes if node.pk not in found}
 
 
 def balance(account: Account, *, at: datetime | None = None) -> Decimal:
@@ -200,12 +213,14 @@ def _same(stored: Transfer, wanted: Transfer) -> Transfer:
     return stored
 
 
-def _shortage(transfers: Iterable[Transfer]) -> InsufficientFunds:
+def _shortage(entries: Iterable[Entry]) -> InsufficientFunds:
     """Say of the first account that lacks money what it has and what was asked of it."""
-    asked: dict[Account, Decimal] = {}
-    for each in transfers:
-        asked[each.debit] = asked.get(each.debit, ZERO) + each.amount
-    leaves = any(each.kind == TransferKind.PAYOUT for each in transfers)
+    sums: dict[uuid.UUID, Decimal] = {}
+    for each in entries:
+        sums[each.debit_id] = sums.get(each.debit_id, ZERO) + each.amount
+    accounts = Account.objects.in_bulk(sums)
+    asked = {accounts[pk]: amount for pk, amount in sums.items()}
+    leaves = any(each.kind == TransferKind.PAYOUT for each in entries)
     able = balance if leaves else spendable
     lacking = [(able(account), amount) for account, amount in asked.items() if account.is_guarded]
     available, needed = next(((has, wants) for has, wants in lacking if has < wants), lacking[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.db.models import F, Q
 
@@ -19,7 +21,12 @@ class UsageState(models.TextChoices):
 class UsageRecord(models.Model):
     """One metering interval of one agreement. The reported columns are the Bee's, the billed ones ours."""
 
-    agreement = models.ForeignKey(Agreement, on_delete=models.PROTECT, related_name="usage")
+    agreement = models.ForeignKey(
+        Agreement,
+        on_delete=models.PROTECT,
+        related_name="usage",
+        db_index=False,  # the index of (agreement, sequence) begins with it
+    )
     sequence = models.PositiveIntegerField()
     previous_hash = models.CharField(max_length=66)
     hash = models.CharField(max_length=66)
@@ -71,7 +78,9 @@ class UsageRecord(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("state",), condition=Q(state="received"), name="usage_to_rate"),
+            models.Index(
+                fields=("agreement", "sequence"), condition=Q(state="received"), name="usage_to_rate"
+            ),
             models.Index(
                 fields=("agreement",), condition=Q(state="posted", invoice=None), name="usage_to_invoice"
             ),
@@ -84,7 +93,31 @@ class UsageRecord(models.Model):
     @property
     def posting_key(self) -> str:
         """The key of the transfer that pays for it; there is none for a report over nothing."""
-        return f"usage:{self.agreement_id}:{self.sequence}"
+        return posting_key(self.agreement_id, self.sequence)
+
+
+def posting_key(agreement_id: uuid.UUID, sequence: int) -> str:
+    """Of the transfer that pays for this report."""
+    return f"usage:{agreement_id}:{sequence}"
+
+
+class MeterReading(models.Model):
+    """What the rated reports of an agreement came to, so that the next one is rated without reading them all.
+
+    Kept by rating, under the lock of the agreement's hold; the reports themselves are the proof of it.
+    """
+
+    agreement = models.OneToOneField(
+        Agreement, primary_key=True, on_delete=models.PROTECT, related_name="meter"
+    )
+    sequence = models.PositiveIntegerField(help_text="Of the newest report that is rated.")
+    ended_at_ms = models.BigIntegerField(help_text="The latest end that a rated report claims.")
+    has_run = models.BooleanField(help_text="Something was billed: the start price is paid.")
+    egress_bytes = models.DecimalField(max_digits=38, decimal_places=0, help_text="Reported by the Bee.")
+    egress_billed_bytes = models.DecimalField(max_digits=38, decimal_places=0)
+
+    def __str__(self) -> str:
+        return f"meter of {str(self.agreement_id)[:8]} at {self.sequence}"
 
 
 class MeteringFaultKind(models.TextChoices):

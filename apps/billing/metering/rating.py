@@ -1,271 +1,198 @@
-"""Rating: what a usage report costs, posted from the hold to what is payable to the node.
+"""Rating: what was used is billed by the one formula, and posted from the hold to the node.
 
-Billed is the least of what three sides saw: the Bee's signed counters, the Queen's own watch (when she heard
-the node, and for how long its lease was funded), and the edge's traffic.
+Many agreements at once: read in sets, rated one report after the other by plain functions, written in sets.
+The accounts, which others want as well, are locked by the last statement before the end.
 """
 
 from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from decimal import Decimal
+from functools import partial
 from itertools import takewhile
 
 from django.db import transaction
-from django.db.models import Max, Sum
 from django.utils import timezone
 
-from agent.protocol import Price
 from apps.billing.budgets.models import Hold, HoldState
-from apps.billing.ledger.accounts import Transfer, TransferKind
-from apps.billing.ledger.posting import payable_account, post_all
+from apps.billing.ledger.accounts import TransferKind
+from apps.billing.ledger.posting import Entry, payable_accounts, post_entries
+from apps.billing.metering import rated
 from apps.billing.metering.faults import Fault, write_faults
-from apps.billing.metering.models import EdgeTraffic, MeteringFaultKind, UsageRecord, UsageState
+from apps.billing.metering.meter import Meter, Rated, Report
+from apps.billing.metering.models import MeteringFaultKind, MeterReading, posting_key
 from apps.market.models import Agreement
-from apps.money import ZERO, plain
+from apps.money import ZERO
 from apps.nodes import presence
+from apps.nodes.silence import Span
 
 log = logging.getLogger("hive.billing")
 
 RATE_WITHIN = timedelta(minutes=1)
 """After so long a report is rated with what is known of the node by then."""
-
-
-@dataclass(frozen=True)
-class Reported:
-    """The Bee's side. `egress_bytes` counts from the start of the agreement, as the edge's does."""
-
-    running_ms: int
-    cpu_ms: int
-    egress_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Watched:
-    """Our side of the same interval; `edge_bytes` since the start of the agreement."""
-
-    passed_ms: int
-    leased_ms: int
-    heard_ms: int
-    cpu_threads: Decimal
-    edge_bytes: int = 0
-
-
-QUOTA_PERIOD_MS = 100
-"""Kernels grant CPU time by periods of so long (CFS bandwidth control), so an honest count may be ahead of
-what is rented by one. It is not billed, and nobody's fault."""
-
-
-@dataclass(frozen=True)
-class Billed:
-    """What all sides agree on at least. `egress_bytes` is that of this interval alone."""
-
-    running_ms: int
-    cpu_ms: int
-    egress_bytes: int
-    cost_glm: Decimal
-    reduced_because: str = ""
-
-
-def bill(
-    *, reported: Reported, watched: Watched, price: Price, first: bool, egress_billed_bytes: int = 0
-) -> Billed:
-    """The least of what Bee, Queen, lease and edge say, at the agreement's own price; rounded once.
-
-    CPU time shrinks in proportion to running time, and never exceeds what was rented. `first` adds the start
-    price, provided that anything ran. `egress_billed_bytes` was billed for earlier intervals.
-    """
-    limit_ms, limit = min(
-        (watched.passed_ms, "that much time passed"),
-        (watched.leased_ms, "the lease covers"),
-        (watched.heard_ms, "the Queen heard the node for"),
-    )
-    running_ms = min(reported.running_ms, limit_ms)
-    share_ms = reported.cpu_ms * running_ms // reported.running_ms if reported.running_ms else 0
-    cpu_ms = min(share_ms, int(running_ms * watched.cpu_threads))
-    egress = max(min(reported.egress_bytes, watched.edge_bytes) - egress_billed_bytes, 0)
-    cost = price.cost_glm(
-        duration_s=_seconds(running_ms),
-        cpu_s=_seconds(cpu_ms),
-        egress_bytes=egress,
-        first=first and running_ms > 0,
-    )
-    return Billed(running_ms, cpu_ms, egress, cost, _why(reported, running_ms, limit, cpu_ms, share_ms))
-
-
-def _why(reported: Reported, running_ms: int, limit: str, cpu_ms: int, share_ms: int) -> str:
-    if running_ms < reported.running_ms:
-        return f"{_seconds(reported.running_ms)} s reported, {limit} {_seconds(running_ms)} s"
-    if cpu_ms + QUOTA_PERIOD_MS < share_ms:
-        return f"{_seconds(share_ms)} CPU seconds reported, {_seconds(cpu_ms)} were rented"
-    return ""
-
-
-def _seconds(ms: int) -> Decimal:
-    return Decimal(ms).scaleb(-3)
-
-
-# -- the process ------------------------------------------------------------------------------------------
+AT_ONCE = 5_000
+"""Reports of a transaction: their holds are locked for a fraction of a second."""
+AGREEMENTS_AT_ONCE = 500
 
 
 def rate_usage() -> int:
-    """Rate and post what was received, agreement by agreement. Returns how many reports were posted.
+    """Rate and post what was received. Returns how many reports were posted.
 
     Reports of an agreement without a hold wait: nothing was leased on it yet. One agreement that
     can't be rated holds up no other.
     """
-    waiting = UsageRecord.objects.filter(state=UsageState.RECEIVED, agreement__hold__isnull=False)
-    agreements = waiting.order_by("agreement_id").values_list("agreement", flat=True).distinct()
-    posted = 0
-    for agreement_id in list(agreements[:2000]):
-        try:
-            posted += rate_agreement(agreement_id)
-        except Exception:
-            log.exception("usage of agreement %s can't be rated; it waits", agreement_id)
-    return posted
+    return sum(_rate_or_part(part) for part in _in_parts(rated.waiting()))
+
+
+def _in_parts(waiting: Iterable[tuple[uuid.UUID, int]]) -> Iterator[list[uuid.UUID]]:
+    """Agreements whose waiting reports are about `AT_ONCE`; of a longer chain as many are taken at a time."""
+    part, count = list[uuid.UUID](), 0
+    for agreement_id, reports in waiting:
+        if part and (count + reports > AT_ONCE or len(part) == AGREEMENTS_AT_ONCE):
+            yield part
+            part, count = [], 0
+        part.append(agreement_id)
+        count += reports
+    if part:
+        yield part
+
+
+def _rate_or_part(agreements: list[uuid.UUID]) -> int:
+    try:
+        return rate_agreements(agreements)
+    except Exception:
+        if len(agreements) == 1:
+            log.exception("usage of agreement %s can't be rated; it waits", agreements[0])
+            return 0
+        log.warning("usage of %d agreements can't be rated at once: one by one", len(agreements))
+        return sum(_rate_or_part([one]) for one in agreements)
 
 
 @transaction.atomic
-def rate_agreement(agreement_id: uuid.UUID) -> int:
-    """Rate an agreement's reports in their order, under its hold's lock; 0 while another worker does."""
-    hold = (
+def rate_agreements(agreements: Collection[uuid.UUID]) -> int:
+    """Rate reports in their order, under the locks of their holds; what another worker has is left to it."""
+    holds = {hold.agreement_id: hold for hold in _lock(agreements)}
+    reports = _ripe(rated.received(holds, limit=AT_ONCE), holds)
+    meters = _meters(reports, holds)
+    results = {pk: [meters[pk].rate(report) for report in mine] for pk, mine in reports.items()}
+    rated.write(results, meters=meters)
+    write_faults((pk, fault) for pk, mine in results.items() for each in mine for fault in _faults(each))
+    _post(results, holds)
+    return sum(map(len, results.values()))
+
+
+def _lock(agreements: Collection[uuid.UUID]) -> Iterable[Hold]:
+    return (
         Hold.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("agreement__node", "budget__held")
-        .filter(agreement=agreement_id)
-        .first()
+        .select_related("agreement__node", "budget")
+        .filter(agreement__in=agreements)
+        .order_by("pk")
     )
-    if hold is None:
-        return 0
-    records = _ripe(agreement_id, node_id=hold.agreement.node_id if hold.agreement else "")
-    sofar = _Sofar.of(agreement_id)
-    faults = [fault for record in records for fault in _rate(record, hold=hold, sofar=sofar)]
-    _post(records, hold)
-    write_faults((agreement_id, fault) for fault in faults)
-    return len(records)
 
 
-def _ripe(agreement_id: uuid.UUID, *, node_id: str) -> list[UsageRecord]:
+def _ripe(
+    reports: Mapping[uuid.UUID, list[Report]], holds: Mapping[uuid.UUID, Hold]
+) -> dict[uuid.UUID, list[Report]]:
     """What can be rated by now, in its order: how long the Queen heard the node must be settled first."""
-    settled_until_ms, patience = presence.settled_until_ms(node_id), timezone.now() - RATE_WITHIN
-    records = UsageRecord.objects.filter(agreement=agreement_id, state=UsageState.RECEIVED)
-    return list(
-        takewhile(
-            lambda record: record.ended_at_ms <= settled_until_ms or record.received_at < patience,
-            records.order_by("sequence"),
-        )
+    nodes = {pk: _agreement(holds[pk]).node_id for pk in reports}
+    settled, patience_ms = presence.settled_until_ms(set(nodes.values())), _ms(timezone.now() - RATE_WITHIN)
+
+    def is_ripe(report: Report, settled_ms: int) -> bool:
+        return report.ended_at_ms <= settled_ms or report.received_ms < patience_ms
+
+    ripe = {
+        pk: list(takewhile(lambda report, until=settled[nodes[pk]]: is_ripe(report, until), mine))
+        for pk, mine in reports.items()
+    }
+    return {pk: mine for pk, mine in ripe.items() if mine}
+
+
+def _meters(
+    reports: Mapping[uuid.UUID, Sequence[Report]], holds: Mapping[uuid.UUID, Hold]
+) -> dict[uuid.UUID, Meter]:
+    readings = rated.readings(reports)
+    heard = presence.Hearing(_spans(reports, readings, holds))
+    carried = rated.edge_bytes(
+        pk
+        for pk, mine in reports.items()
+        if readings[pk].egress_bytes or any(one.egress_bytes for one in mine)
     )
+    return {pk: _meter(holds[pk], readings[pk], heard, edge_bytes=carried.get(pk, 0)) for pk in reports}
 
 
-@dataclass
-class _Sofar:
-    """What earlier reports of the agreement came to."""
-
-    ended_at_ms: int
-    has_run: bool
-    egress_bytes: int
-    egress_billed_bytes: int
-    edge_bytes: int
-
-    @classmethod
-    def of(cls, agreement_id: uuid.UUID) -> _Sofar:
-        posted = UsageRecord.objects.filter(agreement=agreement_id, state=UsageState.POSTED).aggregate(
-            ended=Max("ended_at_ms"),
-            ran=Max("billed_running_ms"),
-            egress=Sum("egress_bytes"),
-            billed=Sum("billed_egress_bytes"),
-        )
-        edge = EdgeTraffic.objects.filter(agreement=agreement_id).aggregate(all=Sum("egress_bytes"))["all"]
-        return cls(
-            ended_at_ms=posted["ended"] or 0,
-            has_run=bool(posted["ran"]),
-            egress_bytes=int(posted["egress"] or 0),
-            egress_billed_bytes=int(posted["billed"] or 0),
-            edge_bytes=int(edge or 0),
-        )
-
-
-def _rate(record: UsageRecord, *, hold: Hold, sofar: _Sofar) -> list[Fault]:
-    """Fill in what is billed of the report, and move hold and sums on. Returns the disagreements."""
-    assert hold.agreement is not None
-    sofar.egress_bytes += record.egress_bytes
-    billed = bill(
-        reported=Reported(record.running_ms, record.cpu_ms, sofar.egress_bytes),
-        watched=_watched(record, hold=hold, sofar=sofar),
-        price=hold.agreement.price,
-        first=not sofar.has_run,
-        egress_billed_bytes=sofar.egress_billed_bytes,
-    )
-    faults = [Fault(MeteringFaultKind.OVERCLAIM, record.sequence, billed.reduced_because)]
-    cost, shortage = _funded(billed.cost_glm, hold)
-    faults.append(Fault(MeteringFaultKind.UNFUNDED, record.sequence, shortage))
-    record.billed_running_ms, record.billed_cpu_ms = billed.running_ms, billed.cpu_ms
-    record.billed_egress_bytes, record.cost_glm = billed.egress_bytes, cost
-    record.reduced_because = "; ".join(filter(None, [billed.reduced_because, shortage]))[:200]
-    record.state = UsageState.POSTED
-    hold.posted += cost
-    sofar.ended_at_ms = max(sofar.ended_at_ms, record.ended_at_ms)
-    sofar.has_run = sofar.has_run or billed.running_ms > 0
-    sofar.egress_billed_bytes += billed.egress_bytes
-    return [fault for fault in faults if fault.detail]
-
-
-def _watched(record: UsageRecord, *, hold: Hold, sofar: _Sofar) -> Watched:
-    """Our side of the report's time; what an earlier report claimed already is not counted again."""
-    agreement = hold.agreement
-    assert agreement is not None
-    # Nothing has happened yet that would happen after the report came in.
-    start_ms = max(record.started_at_ms, sofar.ended_at_ms)
-    end_ms = min(record.ended_at_ms, _ms(record.received_at))
-    if end_ms <= start_ms:
-        return Watched(0, 0, 0, agreement.cpu_threads, sofar.edge_bytes)
-    leased_from, leased_until = lease(hold, agreement)
-    return Watched(
-        passed_ms=end_ms - start_ms,
-        leased_ms=max(min(end_ms, leased_until) - max(start_ms, leased_from), 0),
-        heard_ms=presence.heard_ms(agreement.node_id, start_ms, end_ms),
+def _meter(hold: Hold, reading: MeterReading, heard: presence.Hearing, *, edge_bytes: int) -> Meter:
+    agreement = _agreement(hold)
+    leased_from_ms, leased_until_ms = lease(hold, agreement)
+    return Meter(
+        price=agreement.price,
         cpu_threads=agreement.cpu_threads,
-        edge_bytes=sofar.edge_bytes,
+        leased_from_ms=leased_from_ms,
+        leased_until_ms=leased_until_ms,
+        left_glm=hold.left_glm if hold.state == HoldState.HELD else ZERO,
+        heard_ms=partial(heard.heard_ms, agreement.node_id),
+        ended_at_ms=reading.ended_at_ms,
+        has_run=reading.has_run,
+        egress_bytes=int(reading.egress_bytes),
+        egress_billed_bytes=int(reading.egress_billed_bytes),
+        edge_bytes=edge_bytes,
     )
 
 
-def lease(hold: Hold, agreement: Agreement) -> tuple[int, int]:
+def _spans(
+    reports: Mapping[uuid.UUID, Sequence[Report]],
+    readings: Mapping[uuid.UUID, MeterReading],
+    holds: Mapping[uuid.UUID, Hold],
+) -> dict[str, Span]:
+    """Of each node, from the first instant to the last of which it will be asked whether it was heard."""
+    spans: dict[str, Span] = {}
+    for pk, mine in reports.items():
+        node_id, earliest_ms = _agreement(holds[pk]).node_id, readings[pk].ended_at_ms
+        start = max(min(one.started_at_ms for one in mine), earliest_ms)
+        end = max(min(one.ended_at_ms, one.received_ms) for one in mine)
+        known = spans.get(node_id, (start, start))
+        spans[node_id] = min(known[0], start), max(known[1], end)
+    return spans
+
+
+def lease(hold: Hold, agreement: Agreement) -> Span:
     """Leased time in Unix ms: from the approval to the hold's end, or the agreement's if that was earlier."""
     ends = [at for at in (hold.deadline_at or hold.state_since, agreement.ended_at) if at is not None]
     return _ms(agreement.approved_at or agreement.valid_from), _ms(min(ends))
 
 
-def _funded(cost_glm: Decimal, hold: Hold) -> tuple[Decimal, str]:
-    """What of the cost the hold can pay, and what to say of the rest."""
-    left = hold.left_glm if hold.state == HoldState.HELD else ZERO
-    if cost_glm <= left:
-        return cost_glm, ""
-    return left, f"cost {plain(cost_glm)} GLM, {plain(left)} GLM were left of its hold"
+def _faults(result: Rated) -> list[Fault]:
+    sequence = result.report.sequence
+    faults = [
+        Fault(MeteringFaultKind.OVERCLAIM, sequence, result.reduced_because),
+        Fault(MeteringFaultKind.UNFUNDED, sequence, result.shortage),
+    ]
+    return [fault for fault in faults if fault.detail]
 
 
-def _post(records: list[UsageRecord], hold: Hold) -> None:
-    assert hold.agreement is not None
-    payable = payable_account(hold.agreement.node)
-    post_all(
+def _post(results: Mapping[uuid.UUID, Sequence[Rated]], holds: Mapping[uuid.UUID, Hold]) -> None:
+    payable = payable_accounts({_agreement(holds[pk]).node for pk in results})
+    post_entries(
         [
-            Transfer(
-                key=record.posting_key,
+            Entry(
+                key=posting_key(pk, each.report.sequence),
                 kind=TransferKind.USAGE,
-                debit=hold.budget.held,
-                credit=payable,
-                amount=record.cost_glm,
-                reference=f"hold:{hold.id}",
+                debit_id=holds[pk].budget.held_id,
+                credit_id=payable[_agreement(holds[pk]).node_id],
+                amount=each.cost_glm,
+                reference=f"hold:{holds[pk].pk}",
             )
-            for record in records
-            if record.cost_glm
+            for pk, mine in results.items()
+            for each in mine
+            if each.cost_glm
         ]
     )
-    UsageRecord.objects.bulk_update(records, _RATED, batch_size=500)
-    hold.save(update_fields=["posted"])
 
 
-_RATED = ["billed_running_ms", "billed_cpu_ms", "billed_egress_bytes", "cost_glm", "reduced_because", "state"]
+def _agreement(hold: Hold) -> Agreement:
+    assert hold.agreement is not None
+    return hold.agreement
 
 
 def _ms(instant: datetime) -> int:

@@ -1,0 +1,69 @@
+"""Usage records rated and posted a second, as the Queen does it, and how that grows with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from benchmarks.figure import Figure
+from benchmarks.metered_hive import analyze, settle_in, use
+from benchmarks.queen import queen
+
+NODES, EACH, TEAMS = 100, 10, 20
+REPORTS, ROUNDS = 20, 11
+"""So many reports of each agreement, so often: the first time, and then ten times as many again."""
+RECORDS = NODES * EACH * REPORTS
+TARGET_PER_S = 10_000.0
+
+
+def measure() -> Iterator[Figure]:
+    with queen():
+        from django.utils import timezone
+
+        settle_in(nodes=NODES, teams=TEAMS, each=EACH, began=timezone.now() - timedelta(days=7))
+        took_s = [_round_s(number) for number in range(ROUNDS)]
+        _check()
+    many = sum(took_s[1:])
+    yield Figure(
+        name="rating",
+        value=(ROUNDS - 1) * RECORDS / many,
+        unit="records/s",
+        peer="the limit",
+        peer_value=TARGET_PER_S,
+        target=1,
+        note=f"{(ROUNDS - 1) * RECORDS:,} records of {NODES * EACH:,} agreements of {TEAMS} teams by one"
+        f" worker, {many / (ROUNDS - 1) / RECORDS * 1e6:.0f} µs each; the ledger proven at the end",
+    )
+    yield Figure(
+        name="rating: growth",
+        value=math.log(many / took_s[0], ROUNDS - 1),
+        unit="exponent",
+        peer="linear",
+        peer_value=1,
+        target=1.1,
+        at_least=False,
+        note=f"{took_s[0]:.2f} s for the first {RECORDS:,} records, {many:.2f} s for"
+        f" {(ROUNDS - 1) * RECORDS:,} more of the same agreements",
+    )
+
+
+def _round_s(number: int) -> float:
+    from apps.billing.metering.rating import rate_usage
+
+    use(first=number * REPORTS + 1, last=(number + 1) * REPORTS)
+    analyze()
+    begun = time.perf_counter()
+    rated = rate_usage()
+    took_s = time.perf_counter() - begun
+    if rated != RECORDS:
+        raise RuntimeError(f"{rated} reports were rated instead of {RECORDS}")
+    return took_s
+
+
+def _check() -> None:
+    from apps.billing.ledger.posting import check_ledger
+
+    if wrong := check_ledger():
+        raise RuntimeError("; ".join(wrong))
