@@ -282,6 +282,7 @@ CELERY_BEAT_SCHEDULE = {
         "billing.watch_chain": 1.0,
         "billing.draw_up_months": 3600.0,
         "billing.collect_invoices": 60.0,
+        "billing.check_alerts": 60.0,
         "billing.settle": HIVE_SETTLE_INTERVAL_S,
         "billing.chase_disputes": 600.0,
         "billing.prove_books": 3600.0,

@@ -168,6 +168,7 @@ class WalletProofAdmin(Shown):
 
 
 # The ledger, the chain and the papers register themselves.
+from apps.billing.alerts import admin as alerts_admin  # noqa: E402, F401
 from apps.billing.chain import admin as chain_admin  # noqa: E402, F401
 from apps.billing.invoicing import admin as invoices_admin  # noqa: E402, F401
 from apps.billing.ledger import admin as ledger_admin  # noqa: E402, F401

@@ -60,7 +60,17 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
 
     class Meta:
         model = Budget
-        fields = ("id", "team", "name", "available_glm", "held_glm", "spent_glm", "runway", "wallets", "deposit")
+        fields = (
+            "id",
+            "team",
+            "name",
+            "available_glm",
+            "held_glm",
+            "spent_glm",
+            "runway",
+            "wallets",
+            "deposit",
+        )
 
     @extend_schema_field(DepositSerializer)
     def get_deposit(self, budget: Budget) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The nouns of money. Each lives in a file of its own; this page is their index."""
 
+from apps.billing.alerts.models import AlertKind, AlertLevel, TopUp
 from apps.billing.budgets.at_end import AtEnd
 from apps.billing.budgets.cap import BudgetCap, CapPeriod, CapState
 from apps.billing.budgets.models import Budget, Hold, HoldState
@@ -26,6 +27,8 @@ from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 __all__ = [
     "Account",
     "AccountKind",
+    "AlertKind",
+    "AlertLevel",
     "AtEnd",
     "Attempt",
     "BillingDetails",
@@ -56,6 +59,7 @@ __all__ = [
     "Payment",
     "PaymentPurpose",
     "PaymentState",
+    "TopUp",
     "Transaction",
     "TransactionKind",
     "TransactionState",

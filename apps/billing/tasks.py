@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.conf import settings
 
+from apps.billing.alerts.crossing import check_alerts
 from apps.billing.budgets.holding import free_ended_holds
 from apps.billing.chain.proof import prove_books
 from apps.billing.chain.watcher import watch_chain
@@ -31,6 +32,11 @@ def rate() -> None:
 def watch() -> None:
     watch_chain()
     close_unconfirmed()
+
+
+@shared_task(name="billing.check_alerts")
+def alert() -> None:
+    check_alerts()
 
 
 @shared_task(name="billing.settle")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from apps.billing.alerts.crossing import check_alerts
 from apps.teams.models import Delivery, DeliveryAttempt, DeliveryState, Team, Webhook
 from apps.teams.notices.notifying import notify
 from apps.teams.notices.sending import SENDING
 
 
 def paint_told(team: Team) -> Webhook:
+    check_alerts()  # that is when it sees the budget's top-up
     webhook = Webhook.objects.create(team=team, url="https://hooks.bakery.example/hive?key=of-the-receiver")
     notify(team=team, kind="budget.used", subject="Budget main: 80 % are used", text="2 GLM are left.")
     broken = Delivery.objects.get(webhook=webhook)

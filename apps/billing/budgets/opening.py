@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import IntegrityError, transaction
 
+from apps.billing.alerts.levels import set_usual_levels
 from apps.billing.budgets.models import Budget
 from apps.billing.ledger.accounts import Account, AccountKind
 from apps.teams.models import Team
@@ -21,6 +22,8 @@ def _open(team: Team, name: str) -> Budget:
             available = Account.new(AccountKind.AVAILABLE, team=team)
             held = Account.new(AccountKind.HELD, team=team)
             Account.objects.bulk_create([available, held])
-            return Budget.objects.create(team=team, name=name, available=available, held=held)
+            budget = Budget.objects.create(team=team, name=name, available=available, held=held)
+            set_usual_levels(budget)
+            return budget
     except IntegrityError:  # somebody else was faster
         return Budget.objects.get(team=team, name=name)

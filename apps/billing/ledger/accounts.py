@@ -159,6 +159,9 @@ class TransferKind(models.TextChoices):
     """Undoes an earlier transfer, named in `undoes`."""
 
 
+OUTSIDE = ~Q(kind__in=[TransferKind.HOLD, TransferKind.RELEASE, TransferKind.USAGE, TransferKind.TAX])
+"""Of a budget's transfers the few that bring money in or take it away, neither moved within nor spent."""
+
 EARNED = (TransferKind.USAGE, TransferKind.CONCESSION)
 """By which a node earns, where they credit what is payable to it."""
 
@@ -187,6 +190,10 @@ class Transfer(models.Model):
         constraints = (
             models.CheckConstraint(name="transfer_amount_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(name="transfer_between_two_accounts", condition=~Q(debit=F("credit"))),
+        )
+        indexes = (
+            models.Index(fields=("credit",), condition=OUTSIDE, name="transfer_brings_in"),
+            models.Index(fields=("debit",), condition=OUTSIDE, name="transfer_takes_away"),
         )
 
     def __str__(self) -> str:
