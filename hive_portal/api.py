@@ -14,6 +14,7 @@ from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
+from apps.billing.invoicing.details_api import BillingDetailsViewSet
 from apps.billing.statements.api import StatementViewSet
 from apps.billing.wallets.api import WalletViewSet
 from apps.billing.wallets.withdrawal_api import WithdrawalViewSet
@@ -45,6 +46,7 @@ for prefix, noun, views in (
     ("withdrawals", "withdrawal", WithdrawalViewSet),
     ("usage", "usage", UsageViewSet),
     ("invoices", "invoice", InvoiceViewSet),
+    ("billing-details", "billing", BillingDetailsViewSet),
     ("statements", "statement", StatementViewSet),
     ("tokens", "token", TokenViewSet),
     ("keys", "key", KeyViewSet),

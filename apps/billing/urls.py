@@ -1,6 +1,7 @@
 from django.urls import path
 
 from apps.billing import views
+from apps.billing.invoicing import details_views
 from apps.billing.statements.views import statement
 from apps.billing.wallets import views as wallet_views
 from apps.billing.wallets import withdrawal_views
@@ -9,6 +10,8 @@ app_name = "billing"
 urlpatterns = [
     path("teams/<slug:slug>/billing/", views.overview, name="overview"),
     path("teams/<slug:slug>/billing/statement/", statement, name="statement"),
+    path("teams/<slug:slug>/billing/details/", details_views.details, name="details"),
+    path("teams/<slug:slug>/billing/details/change/", details_views.change, name="change-details"),
     path("teams/<slug:slug>/billing/invoices/", views.draw_up, name="draw-up"),
     path("teams/<slug:slug>/billing/wallets/", wallet_views.wallets, name="wallets"),
     path("teams/<slug:slug>/billing/withdrawals/", withdrawal_views.withdraw, name="withdraw"),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import FORMS, as_file
+from apps.billing.invoicing.paying_in import payment_of
 from apps.billing.ledger.movements import movements_of
 from apps.billing.models import CreditNote, Invoice
 from apps.billing.treasury.signers import treasury_address
@@ -39,6 +40,7 @@ def invoice(request: HttpRequest, pk: str) -> HttpResponse:
         "team": remember_team(request, found.team),
         "credit_notes": found.credit_notes.all(),
         "forms": FORMS,
+        "payment": payment_of(found),
     }
     return render(request, "billing/invoice.html", context)
 

@@ -178,6 +178,7 @@ def theirs(
         "agreement": usage.agreement_id,
         "budget": main_budget.pk,
         "statement": main_budget.pk,
+        "billing": team.slug,
         "withdrawal": _withdrawal(main_budget).pk,
         "invoice": invoice.pk,
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,

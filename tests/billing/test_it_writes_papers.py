@@ -5,13 +5,20 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing.invoicing import paper
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.paper import as_pdf
+from apps.billing.invoicing.paying import paid_otherwise
+from apps.billing.invoicing.paying_in import payment_of
 from apps.billing.invoicing.sheet import Group, size, span
+from apps.billing.models import BillingDetails
+from apps.teams.audit import Actor
 from apps.teams.models import Team
+from tests.cast import posted_usage
 
 NOW = timezone.now()
 PRICE = {
@@ -74,14 +81,14 @@ def test_it_says_only_the_prices_that_there_are():
 
 def test_it_asks_for_what_is_due_to_the_last_digit(settings):
     settings.HIVE_GLM_TOKEN = "0x" + "11" * 20
-    asked = paper._payment(invoice(LINE))
+    asked = payment_of(invoice(LINE))
     assert asked.link.endswith("&uint256=1034227023456789912")
-    assert paper._payment(invoice(LINE, state=InvoiceState.PAID)) is None
+    assert payment_of(invoice(LINE, state=InvoiceState.PAID)) is None
 
 
 def test_it_asks_for_nothing_where_there_is_no_token(settings):
     settings.HIVE_GLM_TOKEN = ""
-    assert paper._payment(invoice(LINE)) is None
+    assert payment_of(invoice(LINE)) is None
     assert pages_of(as_pdf(invoice(LINE))) == 1
 
 
@@ -101,3 +108,23 @@ def test_it_tells_bytes(count, told):
 
 def test_it_tells_spans():
     assert (span("0"), span("3661.999"), span("2592000")) == ("0:00:00", "1:01:01", "720:00:00")
+
+
+@pytest.fixture
+def unpaid(agreement, team, owner):
+    """Taxes on 0.1 GLM, and no budget to take them from."""
+    BillingDetails.objects.create(team=team, taxes=[{"name": "VAT", "percent": "19"}])
+    posted_usage(agreement)
+    return draw_up_invoice(team=team, actor=Actor.user(owner), until=NOW + timedelta(days=1))
+
+
+@pytest.mark.django_db
+def test_its_page_says_what_to_pay_with_while_it_is_due(unpaid, client, owner, settings):
+    settings.HIVE_GLM_TOKEN = "0x" + "11" * 20
+    client.force_login(owner)
+    page = reverse("billing:invoice", args=[unpaid.pk])
+    told = client.get(page).content.decode()
+    assert "uint256=19000000000000000" in told
+    assert "<svg" in told
+    paid_otherwise(unpaid, actor=Actor.user(owner), reason="on the bank account")
+    assert "uint256=" not in client.get(page).content.decode()

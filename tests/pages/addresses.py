@@ -28,6 +28,7 @@ BY_POST = {
     "deployments:start",
     "deployments:scale",
     "billing:draw-up",
+    "billing:change-details",
     "billing:ask-proof",
     "billing:prove-wallet",
     "bees:dispute-say",
@@ -82,6 +83,8 @@ def pages(scenery: Scenery) -> list[Page]:
             "billing:overview",
             "billing:draw-up",
             "billing:statement",
+            "billing:details",
+            "billing:change-details",
         ],
         team,
     )

@@ -9,8 +9,9 @@ from typing import Any
 
 from apps.billing.chain.networks import network_of
 from apps.billing.invoicing.models import CreditNote, Invoice, InvoiceState
+from apps.billing.invoicing.paying_in import payment_of
 from apps.billing.invoicing.sheet import Column, Group, Sheet, Sum, day, instant, size, span
-from apps.billing.wallets.payment_requests import NoChain, PaymentRequest, request_payment
+from apps.billing.wallets.payment_requests import PaymentRequest
 from apps.money import ZERO, plain
 
 COLUMNS = (
@@ -21,8 +22,8 @@ COLUMNS = (
     Column("Traffic", 16),
     Column("GLM", 43),
 )
-SUMS_MM, PAYMENT_MM = 44, 43
-"""Room for the sums and a few words; for what to pay with."""
+SUM_MM, NOTE_MM, PAYMENT_MM = 6, 12, 43
+"""Room for a row of the sums, for a few words below, and for what to pay with."""
 
 
 def as_pdf(paper: Invoice | CreditNote) -> bytes:
@@ -35,10 +36,12 @@ def _invoice(invoice: Invoice) -> Sheet:
     sheet.parties(customer=invoice.customer, title="Bill to", facts=_invoice_facts(invoice))
     sheet.figure(label="To pay", amount=f"{plain(invoice.due_glm)} GLM", words=_standing_in_a_word(invoice))
     sheet.table_of(COLUMNS, _rows(invoice.lines))
-    payment = _payment(invoice)
-    with sheet.together(SUMS_MM + 6 * len(invoice.taxes) + (PAYMENT_MM if payment else 0)):
-        sheet.sums(_invoice_sums(invoice))
-        sheet.notes([invoice.note, _standing(invoice)])
+    sums, payment = _invoice_sums(invoice), payment_of(invoice)
+    notes = [invoice.note, "" if payment else _standing(invoice)]
+    height_mm = SUM_MM * (len(sums) + 2) + NOTE_MM * len([*filter(None, notes)])
+    with sheet.together(height_mm + (PAYMENT_MM if payment else 0)):
+        sheet.sums(sums)
+        sheet.notes(notes)
         if payment:
             _pay_with(sheet, invoice, payment)
     return sheet
@@ -49,7 +52,7 @@ def _credit_note(note: CreditNote) -> Sheet:
     sheet.parties(customer=note.invoice.customer, title="Credit to", facts=_credit_facts(note))
     sheet.notes([f"Credited of invoice {note.invoice.number}: {note.reason}"])
     sheet.ln(4)
-    with sheet.together(SUMS_MM):
+    with sheet.together(12 * SUM_MM):
         sheet.sums(_credit_sums(note))
         sheet.notes(["What was paid of it went back to the team's budget; what was not is no longer due."])
         sheet.notes([note.invoice.note])
@@ -173,21 +176,11 @@ def _standing(invoice: Invoice) -> str:
 # -- what to pay with -------------------------------------------------------------------------------------
 
 
-def _payment(invoice: Invoice) -> PaymentRequest | None:
-    """None where nothing is due, or where there is no token to pay with."""
-    if not invoice.due_glm:
-        return None
-    try:
-        return request_payment(invoice.due_glm)
-    except NoChain:
-        return None
-
-
 def _pay_with(sheet: Sheet, invoice: Invoice, payment: PaymentRequest) -> None:
     network = network_of(payment.chain_id)
     chain = f"{network.name}, chain {payment.chain_id}" if network else f"chain {payment.chain_id}"
     sheet.payment_box(
-        title="Pay in with a wallet that your team has proven",
+        title="Pay in from a proven wallet: the main budget pays it then",
         facts=[
             ("Amount", f"{plain(payment.amount_glm)} GLM"),
             ("By", day(invoice.due_at)),

@@ -13,11 +13,11 @@ from apps.money import plain
 from apps.teams.models import Team
 
 COLUMNS = (
-    Column("When, UTC", 31, "LEFT"),
-    Column("What", 24, "LEFT"),
-    Column("For", 43, "LEFT"),
-    Column("GLM", 38),
-    Column("Balance", 38),
+    Column("When, UTC", 34, "LEFT"),
+    Column("What", 20, "LEFT"),
+    Column("For", 42, "LEFT"),
+    Column("GLM", 39),
+    Column("Balance", 39),
 )
 SUMS_MM = 40
 
