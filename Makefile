@@ -78,7 +78,7 @@ clean:  ## Remove what `make setup` and the tools made; .hive, the installation'
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.venv/.assets: .venv/.portal package.json package-lock.json scripts/assets.py contracts/compile.js contracts/DevelopmentGLM.sol
+.venv/.assets: .venv/.portal package.json package-lock.json scripts/assets.py contracts/compile.js $(wildcard contracts/*.sol)
 	@echo "setup 3/3: front-end assets and development token"
 	@$(BIN)/python scripts/assets.py
 	@touch $@

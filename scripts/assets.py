@@ -72,7 +72,7 @@ def main() -> None:
         return
     npm("ci", "--no-progress")
     copy_assets()
-    node("contracts/compile.js", "contracts/build/DevelopmentGLM.json")
+    node("contracts/compile.js", "contracts/build")
 
 
 if __name__ == "__main__":

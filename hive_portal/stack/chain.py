@@ -26,12 +26,13 @@ class Chain:
     Attributes:
         url: JSON-RPC.
         token: address of the development GLM, lower case; empty before `ready`.
+        multi_transfer: of the contract that pays many at once; likewise.
     """
 
     def __init__(self, home: HiveHome) -> None:
         self._port = port = ports.find(preferred=8545)
         self.url = f"http://{ports.LOOPBACK}:{port}"
-        self.token = ""
+        self.token = self.multi_transfer = ""
         self._folder = home.folder("chain")
         self._state = self._folder / "state.json"
         self.child = Child(
@@ -50,10 +51,11 @@ class Chain:
         self.child.start()
 
     def ready(self) -> bool:
-        """Whether it answers; the token is deployed on a chain that has none."""
-        if not self.token and ports.answers(self._port):
-            self.token = DevelopmentGlm(self.url).deploy()
-        return bool(self.token)
+        """Whether it answers; the contracts are deployed on a chain that has none."""
+        if not self.multi_transfer and ports.answers(self._port):
+            development = DevelopmentGlm(self.url)
+            self.token, self.multi_transfer = development.deploy(), development.deploy_multi_transfer()
+        return bool(self.multi_transfer)
 
     def _repair(self) -> None:
         """Keep a copy of the last state that can be read: anvil killed while it writes leaves half a file."""

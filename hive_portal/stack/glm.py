@@ -1,6 +1,7 @@
 """Play money: GLM and gas on the development chain, for the demo and the tests. Never for a real chain.
 
-The first account of anvil's own mnemonic, for which anvil itself signs, deploys the token and mints it.
+The first accounts of anvil's own mnemonic, for which anvil itself signs, deploy: one the token, which it
+mints, the other the contract that pays many at once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from web3.utils import get_create_address
 
 from hive_portal.stack.errors import StackError
 
-CONTRACT = Path(__file__).resolve().parents[2] / "contracts" / "build" / "DevelopmentGLM.json"
+BUILT = Path(__file__).resolve().parents[2] / "contracts" / "build"
 SUPPLY_GLM = 1_000_000_000
 WEI = 10**18
 PLENTY_OF_GAS_WEI = 100 * WEI
@@ -33,17 +34,21 @@ class DevelopmentGlm:
     """
 
     def __init__(self, rpc_url: str) -> None:
-        if not CONTRACT.exists():
-            raise StackError("the development chain lacks its token: run `make setup`, or set HIVE_RPC_URL")
         self.w3 = Web3(HTTPProvider(rpc_url))
-        self._contract: dict[str, Any] = json.loads(CONTRACT.read_text())
+        self._contract = _built("DevelopmentGLM")
 
     def deploy(self) -> str:
         """Its address in lower case; deployed unless this chain has it already.
 
         An address follows from the deployer and its nonce, so a token that is there is found again.
         """
-        return (self._deployed() or self._deploy()).lower()
+        found = self._deployed(self._deployer)
+        return (found or self._deploy(self._contract, SUPPLY_GLM * WEI, by=self._deployer)).lower()
+
+    def deploy_multi_transfer(self) -> str:
+        """The address of the contract that pays many at once, in lower case; deployed unless it is there."""
+        by, token = self.w3.eth.accounts[1], to_checksum_address(self.deploy())
+        return (self._deployed(by) or self._deploy(_built("MultiTransfer"), token, by=by)).lower()
 
     def fund_gas(self, address: str) -> None:
         """Give the address plenty of the chain's own coin."""
@@ -76,15 +81,15 @@ class DevelopmentGlm:
     def _deployer(self) -> Any:
         return self.w3.eth.accounts[0]
 
-    def _deployed(self) -> str | None:
-        """The first contract that the deployer made: nobody else uses it."""
-        used = min(self.w3.eth.get_transaction_count(self._deployer), NONCES_LOOKED_AT)
-        candidates = (get_create_address(self._deployer, Nonce(nonce)) for nonce in range(used))
+    def _deployed(self, by: Any) -> str | None:
+        """The first contract that this account made: nobody else uses it."""
+        used = min(self.w3.eth.get_transaction_count(by), NONCES_LOOKED_AT)
+        candidates = (get_create_address(by, Nonce(nonce)) for nonce in range(used))
         return next((address for address in candidates if self.w3.eth.get_code(address)), None)
 
-    def _deploy(self) -> str:
-        factory = self.w3.eth.contract(abi=self._contract["abi"], bytecode=self._contract["bytecode"])
-        sent = factory.constructor(SUPPLY_GLM * WEI).transact({"from": self._deployer})
+    def _deploy(self, contract: dict[str, Any], argument: Any, *, by: Any) -> str:
+        factory = self.w3.eth.contract(abi=contract["abi"], bytecode=contract["bytecode"])
+        sent = factory.constructor(argument).transact({"from": by})
         return str(self._mined(sent)["contractAddress"])
 
     def _mined(self, tx_hash: Any) -> Any:
@@ -92,3 +97,11 @@ class DevelopmentGlm:
         if receipt["status"] != 1:
             raise StackError(f"development chain: transaction 0x{bytes(tx_hash).hex()} failed")
         return receipt
+
+
+def _built(name: str) -> dict[str, Any]:
+    """ABI and bytecode, as `make setup` compiled them."""
+    path = BUILT / f"{name}.json"
+    if not path.exists():
+        raise StackError(f"the development chain lacks {name}: run `make setup`, or set HIVE_RPC_URL")
+    return dict(json.loads(path.read_text()))

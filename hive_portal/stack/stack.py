@@ -74,6 +74,7 @@ class Stack:
             env["HIVE_RPC_URL"] = self.chain.url
             env["HIVE_CHAIN_ID"] = str(CHAIN_ID)
             env["HIVE_GLM_TOKEN"] = self.chain.token
+            env["HIVE_MULTI_TRANSFER"] = self.chain.multi_transfer
         return env
 
     def start(self, say: Callable[[str], None] = lambda line: None) -> None:

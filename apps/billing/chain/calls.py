@@ -6,10 +6,11 @@ that name the function, then a word of 32 bytes for each argument.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from apps.money import to_wei
+from apps.money import ZERO, to_wei
 
 TRANSFER_SELECTOR, BALANCE_SELECTOR = "a9059cbb", "70a08231"
 
@@ -51,3 +52,49 @@ def balance_call(token: str, *, owner: str) -> Call:
 
 def word(address: str) -> str:
     return address.removeprefix("0x").lower().rjust(64, "0")
+
+
+# -- many at once -----------------------------------------------------------------------------------------
+
+APPROVE_SELECTOR, ALLOWANCE_SELECTOR = "095ea7b3", "dd62ed3e"
+DIRECT_SELECTOR, INDIRECT_SELECTOR = "7c26640c", "04f9153b"
+"""Of Golem's MultiTransfer contract: golemTransferDirectPacked(bytes32[]) moves GLM from the caller to each,
+golemTransferIndirectPacked(bytes32[],uint256) moves the sum to the contract and from there to each."""
+UNBOUNDED = 2**256 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One payment of a batch."""
+
+    recipient: str
+    amount_glm: Decimal
+
+
+def direct_call(contract: str, lines: Sequence[Line]) -> Call:
+    return Call(to=contract, data=f"0x{DIRECT_SELECTOR}{_number(32)}{_packed(lines)}")
+
+
+def indirect_call(contract: str, lines: Sequence[Line]) -> Call:
+    total = to_wei(sum((line.amount_glm for line in lines), ZERO))
+    return Call(to=contract, data=f"0x{INDIRECT_SELECTOR}{_number(64)}{_number(total)}{_packed(lines)}")
+
+
+def approve_call(token: str, *, spender: str) -> Call:
+    """ERC-20: the spender may move any amount of the sender's from now on."""
+    return Call(to=token, data=f"0x{APPROVE_SELECTOR}{word(spender)}{_number(UNBOUNDED)}")
+
+
+def allowance_call(token: str, *, owner: str, spender: str) -> Call:
+    """ERC-20: how much the spender may still move."""
+    return Call(to=token, data=f"0x{ALLOWANCE_SELECTOR}{word(owner)}{word(spender)}")
+
+
+def _packed(lines: Sequence[Line]) -> str:
+    """Their number, then a word for each: 20 bytes of address, 12 of amount."""
+    words = (f"{line.recipient.removeprefix('0x').lower()}{to_wei(line.amount_glm):024x}" for line in lines)
+    return _number(len(lines)) + "".join(words)
+
+
+def _number(value: int) -> str:
+    return f"{value:064x}"

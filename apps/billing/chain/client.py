@@ -16,7 +16,7 @@ from django.conf import settings
 from eth_typing import HexStr
 from eth_utils.address import to_checksum_address
 
-from apps.billing.chain.calls import Call, Fees, Gas, balance_call, word
+from apps.billing.chain.calls import Call, Fees, Gas, allowance_call, balance_call, word
 from apps.billing.chain.nodes import Nodes
 from apps.billing.chain.rpc import ChainRefused, ChainUnreachable, RpcNode
 from apps.money import from_wei
@@ -45,6 +45,17 @@ class TokenTransfer:
     sender: str
     recipient: str
     amount_glm: Decimal
+    payer: str = ""
+    """Who paid, where that is not the sender: a contract passed it on for them."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A transaction in a block, and the token's transfers that it caused."""
+
+    sender: str
+    to: str
+    transfers: list[TokenTransfer]
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,14 @@ class Chain:
         found = self._agreed("eth_getTransactionReceipt", tx_hash, key=_fate)
         return _receipt(found) if found else None
 
+    def carried(self, tx_hash: str) -> Carried | None:
+        """None while no block has the transaction."""
+        found = self._agreed("eth_getTransactionReceipt", tx_hash, key=_fate_with_logs)
+        if found is None:
+            return None
+        logs = [log for log in found["logs"] if log["address"].lower() == self.token and _is_transfer(log)]
+        return Carried(found["from"], found["to"] or "", [_decoded(log) for log in logs])
+
     def balance_glm(self, address: str, *, block: int | None = None) -> Decimal:
         call = balance_call(self.token, owner=address)
         asked = {"to": call.to, "data": call.data}
@@ -109,6 +128,11 @@ class Chain:
         """Of the coin that pays gas."""
         number = self.height() if block is None else block
         return from_wei(int(self._agreed("eth_getBalance", address, hex(number)), 16))
+
+    def allowance_glm(self, owner: str, *, spender: str) -> Decimal:
+        """How much of the owner's the spender may move."""
+        call = allowance_call(self.token, owner=owner, spender=spender)
+        return from_wei(int(self._ask("eth_call", {"to": call.to, "data": call.data}, "latest"), 16))
 
     # -- paying -----------------------------------------------------------------------------------------
 
@@ -185,6 +209,10 @@ def _receipt(found: dict[str, Any]) -> Receipt:
     )
 
 
+def _is_transfer(log: dict[str, Any]) -> bool:
+    return len(log["topics"]) == 3 and log["topics"][0] == TRANSFER_TOPIC
+
+
 def _decoded(log: dict[str, Any]) -> TokenTransfer:
     return TokenTransfer(
         tx_hash=log["transactionHash"],
@@ -207,6 +235,10 @@ def _hash_of_block(found: dict[str, Any] | None) -> Hashable:
 def _fate(receipt: dict[str, Any] | None) -> Hashable:
     fields = ("transactionHash", "blockHash", "blockNumber", "status", "gasUsed", "effectiveGasPrice")
     return tuple(receipt.get(name) for name in fields) if receipt else None
+
+
+def _fate_with_logs(receipt: dict[str, Any] | None) -> Hashable:
+    return receipt and (_fate(receipt), receipt["from"], receipt["to"], _places(receipt["logs"]))
 
 
 def _places(logs: list[dict[str, Any]]) -> Hashable:

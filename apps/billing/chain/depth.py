@@ -94,7 +94,7 @@ def _confirm(each: ChainTransfer) -> None:
         actor=WATCHER,
         reason=f"{settings.HIVE_CONFIRMATIONS} blocks deep",
         deadline_at=timezone.now() + FINAL_WITHIN,
-        wallet=Wallet.objects.select_related("budget__available").filter(address=each.sender).first(),
+        wallet=Wallet.objects.select_related("budget__available").filter(address=each.paid_by).first(),
         transaction=ours,
         payment=_line_of(ours, each) if ours else None,
     )

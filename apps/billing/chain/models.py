@@ -55,6 +55,13 @@ class ChainTransfer(Stateful):
     block_hash = models.CharField(max_length=66)
     sender = models.CharField(max_length=42)
     recipient = models.CharField(max_length=42)
+    payer = models.CharField(
+        max_length=42,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Who paid, where the sender is a contract that passed it on.",
+    )
     amount = GlmField()
     state = models.CharField(
         max_length=12, choices=ChainTransferState.choices, default=ChainTransferState.SEEN
@@ -91,6 +98,11 @@ class ChainTransfer(Stateful):
 
     def __str__(self) -> str:
         return f"{plain(self.amount)} GLM in {self.tx_hash[:10]}…"
+
+    @property
+    def paid_by(self) -> str:
+        """The wallet it came from, and where it would go back to."""
+        return self.payer or self.sender
 
     @property
     def audit_team_id(self) -> int | None:

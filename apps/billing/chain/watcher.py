@@ -19,6 +19,7 @@ from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachab
 from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock, ChainTransfer
 from apps.billing.chain.noting import examined
+from apps.billing.chain.passing import passed_on
 from apps.billing.treasury.gas import post_gas
 from apps.billing.treasury.sending import resend_due
 from apps.billing.treasury.settlement import dispatch_ready
@@ -101,7 +102,7 @@ def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     newest = [chain.block(number) for number in range(max(first, min(height - remembered(), last)), last + 1)]
     # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
     # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
-    transfers = chain.transfers_of(treasury_address(), first=first, last=last)
+    transfers = passed_on(chain, chain.transfers_of(treasury_address(), first=first, last=last))
     blocks = [block for block in newest if block is not None]
     if len(blocks) != len(newest) or not _hang_together(blocks, transfers):
         return False
@@ -136,6 +137,7 @@ def _seen(each: TokenTransfer) -> ChainTransfer:
         block_hash=each.block_hash,
         sender=each.sender,
         recipient=each.recipient,
+        payer=each.payer,
         amount=each.amount_glm,
         reason=f"in block {each.block_number}",
         deadline_at=timezone.now() + CONFIRM_WITHIN,

@@ -24,9 +24,11 @@ def credit_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
     Only what is final: no reorganisation takes it back any more. Raises ValueError for anything else.
     """
     stray = _in_suspense(deposit)
-    wallet = Wallet.objects.select_related("budget__available", "team").filter(address=deposit.sender).first()
+    wallet = (
+        Wallet.objects.select_related("budget__available", "team").filter(address=deposit.paid_by).first()
+    )
     if wallet is None:
-        raise ValueError(f"{deposit.sender} is no team's wallet: register it first")
+        raise ValueError(f"{deposit.paid_by} is no team's wallet: register it first")
     if ChainTransfer.objects.filter(pk=deposit.pk, wallet=None).update(wallet=wallet) != 1:
         raise ValueError("it was credited already")
     deposit.wallet = wallet
@@ -51,7 +53,7 @@ def return_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
     with transaction.atomic():
         waiting = _in_suspense(deposit)
     try:
-        ready = make_ready(chain(), recipient=deposit.sender, amount_glm=waiting.amount)
+        ready = make_ready(chain(), recipient=deposit.paid_by, amount_glm=waiting.amount)
     except (ChainRefused, ChainUnreachable) as trouble:
         raise ValueError(f"the chain can't take it now: {trouble}") from None
     with transaction.atomic():
@@ -60,12 +62,12 @@ def return_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
         payment = sign_and_store(
             ready,
             source=stray.credit,
-            recipient=deposit.sender,
+            recipient=deposit.paid_by,
             amount_glm=stray.amount,
             purpose=PaymentPurpose.RETURN,
             returns=deposit,
         )
-        told = f"{plain(stray.amount)} GLM to {deposit.sender}: {reason}"
+        told = f"{plain(stray.amount)} GLM to {deposit.paid_by}: {reason}"
         before = f"in {AccountKind.SUSPENSE}"
         AuditLine.write(deposit, before=before, after="returned", actor=actor, reason=told)
     push_payment(ready.chain, payment)
