@@ -205,6 +205,8 @@ HIVE_LEASE_S = env.number("HIVE_LEASE_S", 900)
 HIVE_PROPOSAL_TIMEOUT_S = env.number("HIVE_PROPOSAL_TIMEOUT_S", 15)
 HIVE_PLACEMENT_TIMEOUT_S = env.number("HIVE_PLACEMENT_TIMEOUT_S", 600)
 """How long a replica may wait for budget, market or image before it fails."""
+HIVE_ASK_BUDGET_S = env.number("HIVE_ASK_BUDGET_S", 3 * 24 * 3600)
+"""How long owners may take to say what becomes of a deployment whose money has ended; then it is stopped."""
 HIVE_REPUTATION_HALF_LIFE_DAYS = env.number("HIVE_REPUTATION_HALF_LIFE_DAYS", 30)
 """After so many days a fact about a node counts half."""
 HIVE_AGREEMENT_S = env.number("HIVE_AGREEMENT_S", 30 * 24 * 3600)

@@ -17,6 +17,7 @@ from apps.deployments import assignments, funding, keyed
 from apps.deployments.conduct import note_failure, note_start
 from apps.deployments.decide import POLL_S, PROVEN, Action, Step, try_again
 from apps.deployments.edge import publish_edge
+from apps.deployments.ends.moving import run_short, waits_until
 from apps.deployments.planned import planned_price, within_plan
 from apps.deployments.replicas import AssignmentState, Replica, ReplicaState
 from apps.deployments.spread import Quoting, need_for
@@ -28,6 +29,10 @@ from apps.teams.audit import Actor
 RECONCILE = Actor.queen("reconcile")
 BROKE_RETRY_S = 2.0
 """How soon to look again whether somebody has paid money in, or a node has come."""
+ASKED_RETRY_S = 10.0
+"""The same while the owners are asked; when the money is there it is looked at at once."""
+ANSWER_GRACE = timedelta(seconds=60)
+"""So long after their time to answer: by then the deployment is stopped as a whole."""
 UNHEALTHY_LIMIT = timedelta(seconds=60)
 """A replica that is unhealthy for so long is replaced."""
 
@@ -78,12 +83,24 @@ def _reserve(replica: Replica, now: datetime, quoting: Quoting) -> None:
                 until=now + lease,
                 key=keyed.limited_key(deployment),
                 per_hour_glm=price_per_hour_glm,
+                cap=deployment.cap,
             )
     except InsufficientFunds as error:
-        shortage = funding.shortage(budget, error)
-        return _wait(replica, Step(action=Action.WAIT, reason=shortage, retry_s=BROKE_RETRY_S), now)
+        return _wait_for_money(replica, error, now)
     asked = {"hold": hold, "demand": _demand(replica, need), "planned_offer": None}
     _move(replica, ReplicaState.NEGOTIATING, reason or "looking for a bee", now, **asked)
+
+
+def _wait_for_money(replica: Replica, error: InsufficientFunds, now: datetime) -> None:
+    """One that had run, or whose owners are asked already, waits for an answer; a new one fails in time."""
+    deployment = replica.service.deployment
+    if replica.generation > 1:
+        run_short(deployment, error, now=now)
+    if answer_by := waits_until(deployment):
+        Replica.objects.filter(pk=replica.pk).update(deadline_at=max(answer_by, now) + ANSWER_GRACE)
+    retry_s = ASKED_RETRY_S if answer_by else BROKE_RETRY_S
+    shortage = funding.shortage(deployment.budget, error)
+    _wait(replica, Step(action=Action.WAIT, reason=shortage, retry_s=retry_s), now)
 
 
 def _expected_price(replica: Replica, need: Need, quoting: Quoting) -> tuple[Decimal | None, str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
+from apps.billing.budgets.capping import change_cap
 from apps.billing.budgets.opening import open_budget
 from apps.deployments import keyed
 from apps.deployments.acting import begin, placement_deadline
 from apps.deployments.compose.file import MAX_REPLICAS
+from apps.deployments.ends.moving import begin_anew, has_ended
 from apps.deployments.hosts import host_of
 from apps.deployments.live import announce
-from apps.deployments.manifest import Manifest, ServiceSpec
+from apps.deployments.manifest import BudgetAsked, Manifest, ServiceSpec
 from apps.deployments.models import Deployment, Plan, Service, Wanted
 from apps.deployments.planned import remember
 from apps.deployments.plans.signing import is_signed
@@ -58,6 +61,8 @@ def apply_plan(plan: Plan, *, actor: Actor, key: ApiToken | None = None) -> Depl
     AuditLine.write(deployment, before="", after=after, actor=actor, reason=f"{plan} applied")
     settle(deployment)
     remember(plan, deployment)
+    _cap(deployment, Manifest.model_validate(plan.manifest).budget, actor=actor)
+    begin_anew(deployment, actor=actor, reason=f"{plan} applied")
     keyed.must_afford(plan, key)
     return deployment
 
@@ -80,6 +85,18 @@ def _deployment(plan: Plan, key: ApiToken | None) -> tuple[Deployment, bool]:
         defaults=said,
         create_defaults=said | {"budget": open_budget(plan.team), "created_by": plan.author},
     )
+
+
+def _cap(deployment: Deployment, asked: BudgetAsked | None, *, actor: Actor) -> None:
+    """As the file says; what it does not say stays. Its lock comes after those on replicas, as everywhere."""
+    if asked is None:
+        return
+    cap = deployment.cap
+    limit_glm, per = (asked.glm, asked.per) if asked.glm else (cap.limit_glm, cap.per)
+    try:
+        change_cap(cap, limit_glm=limit_glm, per=per, at_end=asked.at_end or cap.at_end, actor=actor)
+    except ValueError as error:
+        raise PlanRefused(f"x-hive.budget: {error}") from None
 
 
 def _sync(deployment: Deployment, manifest: Manifest) -> None:
@@ -125,20 +142,37 @@ def _want(deployment: Deployment, wanted: str, *, actor: Actor, reason: str) -> 
     deployment.wanted = wanted
     AuditLine.write(deployment, before=before, after=wanted, actor=actor, reason=reason)
     settle(deployment)
+    if wanted == Wanted.RUNNING:
+        begin_anew(deployment, actor=actor, reason=reason)
+    else:
+        has_ended(deployment, actor=actor, reason=reason)
 
 
 @transaction.atomic
-def scale(service: Service, replicas: int, *, actor: Actor) -> None:
-    """Want so many replicas of a service. Raises ValueError for less than 0 and more than `MAX_REPLICAS`."""
+def scale(service: Service, replicas: int, *, actor: Actor, why: str = "") -> None:
+    """Want so many replicas of a service; `why` is for the audit trail.
+
+    Raises ValueError for less than 0 and more than `MAX_REPLICAS`.
+    """
     if not 0 <= replicas <= MAX_REPLICAS:
         raise ValueError(f"replicas: expected from 0 to {MAX_REPLICAS}, got {replicas}")
     locked = Service.objects.select_for_update().get(pk=service.pk)
     before, locked.replicas_wanted = locked.replicas_wanted, replicas
     locked.save(update_fields=["replicas_wanted"])
     service.replicas_wanted = replicas
-    reason = f"scaled from {before} to {replicas} replicas"
+    reason = f"scaled from {before} to {replicas} replicas{why and f', {why}'}"[:500]
     AuditLine.write(service, before=str(before), after=str(replicas), actor=actor, reason=reason)
     settle(service.deployment)
+
+
+def try_again(deployment: Deployment, *, reason: str) -> None:
+    """Give what waits or had failed its whole time once more, as if it were wanted anew."""
+    now = timezone.now()
+    rows = Replica.objects.filter(service__deployment=deployment, index__lte=F("service__replicas_wanted"))
+    waiting = rows.filter(state=ReplicaState.PENDING).select_related("service")
+    for replica in waiting.select_for_update(of=("self",)).order_by("pk"):
+        begin(replica, reason=reason, now=now)
+    settle(deployment)
 
 
 def settle(deployment: Deployment) -> None:

@@ -7,17 +7,20 @@ up to `start price + rate x lease` at the agreed rate; what is held beyond that 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import Max
 
+from apps.billing.budgets.capping import CapReached
 from apps.billing.budgets.key_limits import KeyExhausted
 from apps.billing.invoicing.suspending import TeamSuspended
 from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import Budget, Hold, UsageRecord, UsageState
 from apps.deployments.manifest import ServiceSpec
+from apps.deployments.replicas import Assignment
 from apps.market.models import Agreement
 from apps.money import plain, round_glm
 
@@ -37,7 +40,24 @@ def cost_glm(*, price_per_hour_glm: Decimal, span: timedelta, start_glm: Decimal
 
 def missing_glm(*, agreement: Agreement, hold: Hold, until: datetime) -> Decimal:
     """What the hold lacks to pay everything not yet rated and the lease up to `until`."""
-    rated_to = _rated_to(agreement)
+    return _missing(agreement, hold, until=until, rated_to=_rated_to([agreement]).get(agreement.pk))
+
+
+def missing_of(assignments: Collection[Assignment], *, now: datetime) -> dict[object, Decimal]:
+    """The same for many and one more lease of each, by assignment; each with its agreement and its hold."""
+    rated_to = _rated_to([one.agreement for one in assignments])
+    return {
+        one.pk: _missing(
+            one.agreement,
+            one.agreement.hold,
+            until=max(now + lease_of(one.replica.runs), one.lease_until),
+            rated_to=rated_to.get(one.agreement_id),
+        )
+        for one in assignments
+    }
+
+
+def _missing(agreement: Agreement, hold: Hold, *, until: datetime, rated_to: datetime | None) -> Decimal:
     needed = cost_glm(
         price_per_hour_glm=agreement.price_per_hour_glm,
         span=until - (rated_to or agreement.approved_at or agreement.valid_from),
@@ -46,14 +66,15 @@ def missing_glm(*, agreement: Agreement, hold: Hold, until: datetime) -> Decimal
     return max(needed - (hold.amount - hold.posted), Decimal(0))
 
 
-def _rated_to(agreement: Agreement) -> datetime | None:
-    rated = UsageRecord.objects.filter(agreement=agreement, state=UsageState.POSTED)
-    ended_at_ms = rated.aggregate(last=Max("ended_at_ms"))["last"]
-    return datetime.fromtimestamp(ended_at_ms / 1000, tz=agreement.valid_from.tzinfo) if ended_at_ms else None
+def _rated_to(agreements: Collection[Agreement]) -> dict[object, datetime]:
+    """Until when what ran was paid, where anything was."""
+    rated = UsageRecord.objects.filter(agreement__in=agreements, state=UsageState.POSTED).order_by()
+    ends = rated.values("agreement").annotate(last=Max("ended_at_ms")).values_list("agreement", "last")
+    return {pk: datetime.fromtimestamp(ended_at_ms / 1000, tz=UTC) for pk, ended_at_ms in ends if ended_at_ms}
 
 
 def shortage(budget: Budget, error: InsufficientFunds) -> str:
     """ "budget demo/main has 0.1 GLM available, needs 0.5": for the person who can change it."""
-    if isinstance(error, KeyExhausted | TeamSuspended):
+    if isinstance(error, CapReached | KeyExhausted | TeamSuspended):
         return str(error)
     return f"budget {budget} has {plain(error.available)} GLM available, needs {plain(error.needed)} GLM"

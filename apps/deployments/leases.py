@@ -14,6 +14,7 @@ from apps.billing.ledger.posting import InsufficientFunds
 from apps.deployments import funding, keyed
 from apps.deployments.acting import fund
 from apps.deployments.assignments import renewal_at, sweep_lost
+from apps.deployments.ends.moving import run_short
 from apps.deployments.live import announce
 from apps.deployments.models import Wanted
 from apps.deployments.replicas import PLACED_STATES, Assignment, AssignmentState, Replica, ReplicaState
@@ -68,6 +69,8 @@ def _renew(due: Assignment) -> bool:
             hold = fund(assignment.agreement.hold, assignment.agreement, until=until)
     except (InsufficientFunds, StateError) as error:
         _not_renewed(replica, assignment, _why_short(replica, error))
+        if isinstance(error, InsufficientFunds):
+            run_short(replica.service.deployment, error, now=now)
         return False
     lease_until = hold.deadline_at or until
     Assignment.objects.filter(pk=assignment.pk).update(

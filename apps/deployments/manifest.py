@@ -12,6 +12,7 @@ from agent.protocol import LONGEST_GRACE_S, HealthCheck, ImageSignature, Permit,
 from apps.deployments.compose import file as compose
 from apps.deployments.compose.advice import set_aside
 from apps.deployments.compose.affinity import Affinity, fault_of_affinity
+from apps.deployments.compose.budget import DEFAULT_PRIORITY
 from apps.deployments.compose.explain import explain
 from apps.deployments.compose.interpolation import InterpolationError, interpolate
 from apps.deployments.compose.notes import notes_on
@@ -20,7 +21,7 @@ from apps.deployments.compose.source import MAX_UNFOLDED, Source
 from apps.market.filters.parse import parse, together
 from apps.market.filters.problems import FilterError
 
-__all__ = ["Health", "Manifest", "ManifestError", "Problem", "ServiceSpec", "parse_manifest"]
+__all__ = ["BudgetAsked", "Health", "Manifest", "ManifestError", "Problem", "ServiceSpec", "parse_manifest"]
 
 DEFAULT_CPU_THREADS = Decimal("0.5")
 DEFAULT_MEM_GIB = Decimal("0.25")
@@ -49,6 +50,16 @@ class Signature(BaseModel):
 
     payload: str
     signature: str
+
+
+class BudgetAsked(BaseModel):
+    """What the file says of its cap; None and "" are not said. See `apps.billing.budgets.cap`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    glm: Decimal | None = None
+    per: str = "in all"
+    at_end: str = ""
 
 
 class ServiceSpec(BaseModel):
@@ -82,6 +93,7 @@ class ServiceSpec(BaseModel):
     affinity: Affinity | None = None
     strategy: str = "cheapest"
     lease_s: float | None = None
+    priority: int = DEFAULT_PRIORITY
     host: str | None = None
     labels: dict[str, str] = {}
 
@@ -103,6 +115,7 @@ class ServiceSpec(BaseModel):
             "affinity",
             "strategy",
             "lease_s",
+            "priority",
             "host",
             "labels",
         }
@@ -137,6 +150,7 @@ class Manifest(BaseModel):
     name: str | None
     services: dict[str, ServiceSpec]
     notes: list[str] = []
+    budget: BudgetAsked | None = None
 
 
 def parse_manifest(
@@ -163,6 +177,7 @@ def parse_manifest(
         name=file.name,
         services=services,
         notes=[_note(source, path, message) for path, message in notes + notes_on(file)],
+        budget=BudgetAsked(**file.hive.budget.model_dump()) if file.hive.budget else None,
     )
 
 
@@ -264,6 +279,7 @@ def _spec(service: compose.Service, defaults: compose.HiveDefaults) -> ServiceSp
         **_lie(hive, defaults),
         strategy=hive.strategy or defaults.strategy or "cheapest",
         lease_s=hive.lease or defaults.lease,
+        priority=hive.priority,
         host=hive.host,
         labels=service.labels,
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
 
-from apps.billing.models import Budget
+from apps.billing.budgets.capping import cap_of
+from apps.billing.models import Budget, BudgetCap
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.plans.effect import Effect
 from apps.deployments.replicas import (
@@ -117,6 +119,12 @@ class Deployment(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="deployments")
     budget = models.ForeignKey(Budget, on_delete=models.PROTECT, related_name="deployments")
+    cap = models.OneToOneField(
+        BudgetCap,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="All that is held for it counts there; how its money ends stands there too.",
+    )
     name = models.CharField(max_length=40, validators=[SLUG])
     wanted = models.CharField(max_length=12, choices=Wanted.choices, default=Wanted.RUNNING)
     manifest = models.JSONField()
@@ -140,6 +148,12 @@ class Deployment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """It counts from the beginning, whether it is capped or not."""
+        if self.cap_id is None:
+            self.cap = cap_of(self.budget, f"deployment:{self.pk}", name=self.name)
+        super().save(*args, **kwargs)
 
     @property
     def audit_team_id(self) -> int:

@@ -12,16 +12,18 @@ from decimal import Decimal
 from django.conf import settings
 from django.utils import timezone
 
+from apps.billing.budgets.capping import counted_now
+from apps.billing.models import BudgetCap
 from apps.deployments import keyed
 from apps.deployments.compose import values
 from apps.deployments.hosts import host_of
 from apps.deployments.manifest import Manifest, ManifestError, Problem, ServiceSpec, parse_manifest
-from apps.deployments.models import Plan, Service, Wanted
+from apps.deployments.models import Deployment, Plan, Service, Wanted
 from apps.deployments.plans.placing import Placement, placements_of, spots_of
 from apps.deployments.plans.reckoning import effect_of
 from apps.deployments.plans.risks import risks_of
 from apps.deployments.plans.signing import sign
-from apps.money import ZERO, round_glm
+from apps.money import ZERO, plain, round_glm
 from apps.teams.models import ApiToken, Team, User
 
 INTERRUPTED = (
@@ -48,6 +50,7 @@ def draw_up_plan(
     manifest = parse_manifest(source, file_name=file_name, variables=variables)
     name = _name(name or manifest.name, file_name=file_name)
     _check_hosts(manifest, team=team, name=name, file_name=file_name)
+    _check_budget(manifest, team=team, name=name, file_name=file_name)
     keyed.check_manifest(key, manifest, team=team, name=name, source=source, file_name=file_name)
     placements = placements_of(manifest, team=team, name=name, allowed_nodes=keyed.allowed_nodes(key))
     manifest = _warned(manifest, team=team, name=name, file_name=file_name)
@@ -95,6 +98,16 @@ def _check_hosts(manifest: Manifest, *, team: Team, name: str, file_name: str) -
             problems.append(Problem(f"services.{service}.x-hive.host", None, str(error), file_name))
     if problems:
         raise ManifestError(problems)
+
+
+def _check_budget(manifest: Manifest, *, team: Team, name: str, file_name: str) -> None:
+    """A cap below what the deployment has spent or holds already could not be set when it is applied."""
+    limit_glm = manifest.budget.glm if manifest.budget else None
+    own = Deployment.objects.filter(team=team, name=name)
+    cap = BudgetCap.objects.filter(pk__in=own.values("cap")).first()
+    if limit_glm is not None and cap is not None and limit_glm < (counted := counted_now(cap)):
+        what = f"{name} has {plain(counted)} GLM spent or held already; name at least that"
+        raise ManifestError([Problem("x-hive.budget", None, f"{plain(limit_glm)} GLM: {what}", file_name)])
 
 
 def _warned(manifest: Manifest, *, team: Team, name: str, file_name: str) -> Manifest:

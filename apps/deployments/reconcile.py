@@ -116,7 +116,9 @@ def _claim(replica_id: uuid.UUID | str, *, now: datetime) -> Replica | None:
     due = Replica.objects.select_for_update(skip_locked=True).filter(pk=replica_id, retry_at__lte=now)
     if due.first() is None:
         return None
-    rows = Replica.objects.select_related("service__deployment__budget__team", "service__deployment__team")
+    rows = Replica.objects.select_related(
+        "service__deployment__budget__team", "service__deployment__team", "service__deployment__cap"
+    )
     return rows.select_related("service__deployment__key__policy", "hold", "demand").get(pk=replica_id)
 
 

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from apps.deployments import edge, leases, traffic
 from apps.deployments import reconcile as reconciling
+from apps.deployments.ends.carrying_out import carry_out_ends
 from apps.deployments.plans import forgetting
 
 
@@ -22,6 +23,7 @@ def reconcile_due() -> None:
 @shared_task(name="deployments.renew_leases")
 def renew_leases() -> None:
     leases.renew_leases()
+    carry_out_ends()
 
 
 @shared_task(name="deployments.publish_edge")

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import F, Sum
 from django.utils import timezone
 
 from apps.billing.budgets.at_end import AtEnd
 from apps.billing.budgets.cap import BudgetCap, CapPeriod
-from apps.billing.budgets.models import Budget
+from apps.billing.budgets.models import Budget, HoldState
 from apps.billing.ledger.posting import InsufficientFunds, exact
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
@@ -62,7 +63,19 @@ def must_have_room(cap: BudgetCap | None, *, added_glm: Decimal) -> None:
 def room_glm(cap: BudgetCap) -> Decimal:
     """What may still be held for it now: the least of its own rest and its budget's."""
     available = cap.budget.available_glm
-    return available if cap.left_glm is None else min(cap.left_glm, available)
+    return available if cap.limit_glm is None else min(cap.limit_glm - counted_now(cap), available)
+
+
+def counted_now(cap: BudgetCap) -> Decimal:
+    """What counts in the present period, though nobody may have begun it yet."""
+    begun = period_start(cap.per, cap.period_start, now=timezone.now())
+    return cap.counted_glm if begun == cap.period_start else held_under(cap)
+
+
+def held_under(cap: BudgetCap) -> Decimal:
+    """Held and not spent yet."""
+    held = cap.holds.filter(state=HoldState.HELD)
+    return held.aggregate(all=Sum(F("amount") - F("posted")))["all"] or ZERO
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from pydantic import (
 from agent.protocol import LONGEST_GRACE_S
 from apps.deployments.compose import values, wishes
 from apps.deployments.compose.advice import RUNTIMES, STRATEGIES
+from apps.deployments.compose.budget import DEFAULT_PRIORITY, BudgetWish, level
 from apps.deployments.compose.devices import Device, ReservedDevice, short
 from apps.deployments.compose.section import Section
 from apps.deployments.compose.wishes import Affinity, Spread
@@ -208,7 +209,14 @@ class HiveDefaults(Section):
     lease: Annotated[float | None, PlainValidator(_lease_s)] = None
 
 
+class HiveFile(HiveDefaults):
+    """`x-hive` at the top of the file: what holds for all of it, too."""
+
+    budget: BudgetWish | None = None
+
+
 class Hive(HiveDefaults):
+    priority: Annotated[int, PlainValidator(level)] = DEFAULT_PRIORITY
     affinity: Affinity | None = None
     health: Annotated[dict[str, str] | None, PlainValidator(_check)] = None
     host: Annotated[str | None, PlainValidator(values.host)] = None
@@ -272,12 +280,13 @@ def _so_many(services: dict[str, Service]) -> dict[str, Service]:
 class ComposeFile(Section):
     name: Name | None = None
     services: Annotated[dict[Name, Service], AfterValidator(_so_many)] = Field(min_length=1)
-    hive: HiveDefaults = Field(default=HiveDefaults(), alias="x-hive")
+    hive: HiveFile = Field(default=HiveFile(), alias="x-hive")
 
 
 SECTIONS: list[tuple[tuple[str, ...], type[Section]]] = [
     ((), ComposeFile),
-    (("x-hive",), HiveDefaults),
+    (("x-hive",), HiveFile),
+    (("x-hive", "budget"), BudgetWish),
     (("x-hive", "benchmarks"), Benchmarks),
     (("x-hive", "spread"), Spread),
     (("services", "*"), Service),

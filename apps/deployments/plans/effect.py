@@ -8,7 +8,7 @@ Plain values, without a database: `reckoning` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -35,11 +35,28 @@ class Effect:
     """What the budget's replicas cost now."""
     rate_after_glm: Decimal = ZERO
     """What they cost when the plan is applied."""
+    rate_own_glm: Decimal = ZERO
+    """Of that, what the deployment of the plan costs."""
+    cap_glm: Decimal | None = None
+    """What that deployment may take once the plan is applied; None: as much as the budget has."""
+    cap_per: str = ""
+    cap_left_glm: Decimal | None = None
+    """Of it, neither spent nor held yet."""
+    cap_held_glm: Decimal = ZERO
+    """Held for what runs of it already."""
+    at_end: str = ""
+    """What becomes of it when its money ends: see `apps.billing.budgets.at_end`."""
     at: datetime = EPOCH
 
     @property
+    def room_glm(self) -> Decimal:
+        """What the plan may take at once: the least of what the budget and the cap have left."""
+        left = self.available_glm if self.cap_left_glm is None else self.cap_left_glm
+        return min(self.available_glm, left)
+
+    @property
     def is_affordable(self) -> bool:
-        return self.first_leases_glm <= self.available_glm
+        return self.first_leases_glm <= self.room_glm
 
     @property
     def funds_glm(self) -> Decimal:
@@ -53,10 +70,14 @@ class Effect:
 
     @property
     def runway_h(self) -> Decimal | None:
-        """For how many hours the budget lasts once the plan is applied; None when nothing is spent."""
+        """For how many hours budget and cap last once the plan is applied; None when nothing is spent."""
         if not self.rate_after_glm:
             return None
-        return self.funds_glm / self.rate_after_glm
+        of_budget = self.funds_glm / self.rate_after_glm
+        if self.cap_left_glm is None or not self.rate_own_glm:
+            return of_budget
+        of_cap = max(self.cap_left_glm + self.cap_held_glm - self.start_glm, ZERO) / self.rate_own_glm
+        return min(of_budget, of_cap)
 
     @property
     def runway_s(self) -> Decimal | None:
@@ -68,15 +89,20 @@ class Effect:
         return self.runway.until
 
     def as_json(self) -> dict[str, str]:
-        return {name: _text(value) for name, value in asdict(self).items()}
+        """What is not said is left out."""
+        return {name: _text(value) for name, value in asdict(self).items() if value not in (None, "")}
 
     @classmethod
     def of_json(cls, said: Mapping[str, str]) -> Self:
         """As it was when the plan was drawn up."""
-        amounts: dict[str, Any] = {name: Decimal(text) for name, text in said.items() if name != "at"}
-        at = datetime.fromisoformat(said["at"]) if "at" in said else EPOCH
-        return cls(at=at, **amounts)
+        values: dict[str, Any] = {name: READ.get(name, Decimal)(text) for name, text in said.items()}
+        return cls(**values)
 
 
-def _text(value: Decimal | datetime) -> str:
+READ: Mapping[str, Callable[[str], Any]] = {"at": datetime.fromisoformat, "cap_per": str, "at_end": str}
+
+
+def _text(value: Decimal | datetime | str) -> str:
+    if isinstance(value, str):
+        return value
     return value.isoformat() if isinstance(value, datetime) else f"{round_glm(value):f}"

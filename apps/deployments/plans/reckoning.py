@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.billing.models import Budget
+from apps.billing.budgets.capping import counted_now, held_under
+from apps.billing.models import AtEnd, Budget, BudgetCap
 from apps.deployments.funding import cost_glm, lease_of
-from apps.deployments.manifest import Manifest
-from apps.deployments.models import AssignmentState, Plan
+from apps.deployments.manifest import BudgetAsked, Manifest
+from apps.deployments.models import AssignmentState, Deployment, Plan
 from apps.deployments.plans.effect import Effect
 from apps.market.models import Agreement
 from apps.money import ZERO
@@ -23,6 +24,8 @@ def effect_of(plan: Plan) -> Effect:
     budget = Budget.objects.filter(team=plan.team_id, name="main").first()
     starting = [one for one in plan.placements if one["node_id"] and not one.get("stays")]
     planned_glm = _sum(one["price_per_hour_glm"] for one in plan.placements)
+    cap = BudgetCap.objects.filter(pk__in=_own(plan).values("cap")).select_related("budget").first()
+    asked = Manifest.model_validate(plan.manifest).budget or BudgetAsked()
     return Effect(
         available_glm=budget.available_glm if budget else ZERO,
         held_glm=budget.held_glm if budget else ZERO,
@@ -30,8 +33,30 @@ def effect_of(plan: Plan) -> Effect:
         start_glm=_sum(one.get("start_glm") for one in starting),
         rate_before_glm=_rate(plan, everything=True),
         rate_after_glm=_rate(plan, everything=False) + planned_glm,
+        rate_own_glm=planned_glm,
+        at_end=asked.at_end or (cap.choice if cap else budget.at_end if budget else AtEnd.ASK),
         at=timezone.now(),
+        **_capped(cap, asked),
     )
+
+
+def _capped(cap: BudgetCap | None, asked: BudgetAsked) -> dict[str, Any]:
+    """The cap as it is once the plan is applied: what the file says, else what was set before."""
+    limit_glm = asked.glm or (cap.limit_glm if cap else None)
+    if limit_glm is None:
+        return {}
+    counted_glm = counted_now(cap) if cap else ZERO
+    return {
+        "cap_glm": limit_glm,
+        "cap_per": asked.per if asked.glm or cap is None else cap.per,
+        "cap_left_glm": max(limit_glm - counted_glm, ZERO),
+        "cap_held_glm": held_under(cap) if cap else ZERO,
+    }
+
+
+def _own(plan: Plan) -> QuerySet[Deployment]:
+    """The deployment that it would change, if there is one."""
+    return Deployment.objects.filter(team=plan.team_id, name=plan.name)
 
 
 def _first_leases(plan: Plan, starting: Iterable[Mapping[str, Any]]) -> Decimal:

@@ -1,0 +1,106 @@
+"""Carrying out what a team has chosen for the end of its money, and going on as soon as there is more.
+
+Looked at again and again: what is there now is compared with what one more lease of everything needs, so
+whatever was missed, and whoever paid in or raised a cap, the next look sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.budgets.capping import room_glm
+from apps.billing.models import AtEnd, BudgetCap, CapState
+from apps.deployments import applying
+from apps.deployments.ends.lacking import Lack, coming_back_glm, lacks_of, let_go
+from apps.deployments.ends.moving import MONEY, SHORT, begin_anew, ends_at, move_short
+from apps.deployments.live import announce
+from apps.deployments.models import Deployment, Wanted
+from apps.deployments.replicas import Assignment, AssignmentState
+from apps.money import ZERO, plain
+
+log = logging.getLogger("hive.deployments")
+
+PATIENCE = timedelta(seconds=30)
+"""So long what comes back from the replicas that went is waited for at least."""
+
+
+def carry_out_ends() -> int:
+    """Look at each deployment that is short of money. Returns at how many."""
+    short = Deployment.objects.filter(cap__state__in=SHORT).order_by("cap__deadline_at")
+    ids = list(short.values_list("pk", flat=True)[:500])
+    for pk in ids:
+        try:
+            _carry_out(pk)
+        except Exception:  # one that fails holds up no other
+            log.exception("deployment %s is short of money, and can't be looked at; it is tried again", pk)
+    return len(ids)
+
+
+@transaction.atomic
+def _carry_out(pk: object) -> None:
+    """Under the deployment's lock: of several workers one does it."""
+    rows = Deployment.objects.select_for_update(skip_locked=True, of=("self",))
+    deployment = rows.filter(pk=pk, wanted=Wanted.RUNNING, cap__state__in=SHORT).first()
+    if deployment is None:
+        return
+    cap = BudgetCap.objects.select_related("budget__team", "budget__available").get(pk=deployment.cap_id)
+    now = timezone.now()
+    lacks = lacks_of(deployment, now=now)
+    needed_glm, has_glm = sum((lack.needed_glm for lack in lacks), ZERO), room_glm(cap)
+    if needed_glm <= has_glm:
+        _go_on(deployment, now=now)
+    elif (cap.state == CapState.ASKED) != (cap.choice == AtEnd.ASK):  # the team has chosen otherwise since
+        move_short(deployment, cap, lacks, cap.reason, now=now)
+    elif cap.choice == AtEnd.SCALE_DOWN:
+        _scale_down(deployment, cap, lacks, now=now)
+    elif cap.deadline_at is not None and cap.deadline_at <= now:
+        _stop(deployment, cap)
+
+
+def _go_on(deployment: Deployment, *, now: datetime) -> None:
+    """Without a new plan: leases are renewed, and what waits gets its whole time to be placed again."""
+    active = Assignment.objects.filter(
+        state=AssignmentState.ACTIVE, replica__service__deployment=deployment, renew_at__gt=now
+    )
+    # Those that were refused are due by now; a third of their lease is not waited for by the others.
+    active.filter(lease_until__lt=now + timedelta(seconds=60)).update(renew_at=now)
+    applying.try_again(deployment, reason="its money is there again")
+    begin_anew(deployment, actor=MONEY, reason="its next leases are funded again")
+    announce(deployment.pk)
+
+
+def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, now: datetime) -> None:
+    """What comes back from those that have gone counts, until it is too late to wait for it."""
+    is_late = cap.deadline_at is not None and cap.deadline_at <= now
+    coming_glm = ZERO if is_late else coming_back_glm(deployment, lacks)
+    gone = let_go(lacks, room_glm=room_glm(cap) + coming_glm)
+    if len(gone) == len(lacks):
+        return _stop(deployment, cap)
+    stay = [lack for lack in lacks if lack not in gone]
+    if gone:
+        _let_go(deployment, gone, why=cap.reason)
+    if gone or is_late:
+        BudgetCap.objects.filter(pk=cap.pk).update(deadline_at=max(ends_at(stay, now=now), now + PATIENCE))
+
+
+def _let_go(deployment: Deployment, gone: Collection[Lack], *, why: str) -> None:
+    fewer = Counter(lack.service for lack in gone)
+    for service in deployment.services.filter(name__in=fewer).order_by("name"):
+        left = service.replicas_wanted - fewer[service.name]
+        applying.scale(service, left, actor=MONEY, why=f"so that the money lasts for the rest: {why}")
+
+
+def _stop(deployment: Deployment, cap: BudgetCap) -> None:
+    answer = (
+        "nobody said in time what shall become of it"
+        if cap.state == CapState.ASKED
+        else "its money has ended"
+    )
+    reason = f"{answer}: {cap.reason}; {plain(cap.needed_glm)} GLM would have been needed"
+    applying.stop(deployment, actor=MONEY, reason=reason[:400])
