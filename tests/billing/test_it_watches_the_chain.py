@@ -166,6 +166,25 @@ def test_it_bears_what_a_team_has_spent_of_a_deposit_that_vanished(anvil, purse,
     assert reconcile().agrees
 
 
+def test_it_knows_a_deposit_again_that_has_another_place_in_another_block(anvil, purse, now):
+    """Logs are counted by block: who comes first in it has number 0."""
+    raw = raw_transaction(anvil, send(anvil, "3"))
+    anvil.grow(CONFIRMATIONS - 1)
+    place_hold(budget=purse, reference="replica:1:1", amount_glm=Decimal(2), until=now)
+    anvil.reorganise(CONFIRMATIONS)
+    watch_chain()
+    anvil.ask("evm_setAutomine", False)
+    mint = {"from": anvil.glm.w3.eth.accounts[0], "maxPriorityFeePerGas": 10**11, "maxFeePerGas": 10**12}
+    anvil.glm.token.functions.mint(WALLET.address, 1).transact(mint)
+    anvil.ask("eth_sendRawTransaction", raw)
+    anvil.ask("evm_setAutomine", True)
+    anvil.grow(FINALITY)
+    assert list(ChainTransfer.objects.order_by("pk").values_list("log_index", flat=True)) == [0, 1]
+    assert (purse.available_glm, purse.held_glm) == (1, 2), "what the Hive bore for it came back"
+    assert balance(house_account(AccountKind.SUSPENSE)) == 0
+    assert reconcile().agrees
+
+
 def test_it_reads_all_again_after_a_reorganisation_deeper_than_it_remembers(anvil, purse, caplog):
     send(anvil, "1")
     anvil.grow(3 * FINALITY)

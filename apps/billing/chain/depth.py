@@ -71,7 +71,7 @@ def deposit_key(each: ChainTransfer) -> str:
 
 
 def event_of(each: ChainTransfer) -> str:
-    """Its name in the ledger; the same in whichever block it appears."""
+    """Its name in the ledger. In another block it may have another: logs are counted by block."""
     return f"chain:{each.tx_hash}:{each.log_index}"
 
 
@@ -196,8 +196,16 @@ def _bear(each: ChainTransfer, caused: Transfer, *, left: Decimal) -> None:
 def _borne(each: ChainTransfer) -> Decimal:
     """What suspense still lacks for earlier appearances of this same event in blocks that are gone."""
     suspense = house_account(AccountKind.SUSPENSE)
+    same = ChainTransfer.objects.filter(
+        chain_id=each.chain_id,
+        tx_hash=each.tx_hash,
+        sender=each.sender,
+        recipient=each.recipient,
+        amount=each.amount,
+    )
+    names = {event_of(appearance) for appearance in same}
     out, back = (
-        side.filter(reference=event_of(each)).aggregate(all=Sum("amount"))["all"] or ZERO
+        side.filter(reference__in=names).aggregate(all=Sum("amount"))["all"] or ZERO
         for side in (suspense.debits, suspense.credits)
     )
     return max(out - back, ZERO)
