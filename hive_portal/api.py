@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
+from apps.billing.alerts.api import AlertViewSet
 from apps.billing.api import BudgetViewSet, InvoiceViewSet, UsageViewSet
 from apps.billing.invoicing.details_api import BillingDetailsViewSet
 from apps.billing.statements.api import StatementViewSet
@@ -24,6 +25,7 @@ from apps.market.board.api import MarketViewSet
 from apps.market.reputation.api import ReputationView
 from apps.nodes.api import EnrolmentViewSet, NodeViewSet
 from apps.teams.api import MeView, TokenViewSet
+from apps.teams.notices.api import DeliveryViewSet, WebhookViewSet
 from hive_portal.explaining import explain
 from hive_portal.keys.api import KeyViewSet
 from hive_portal.owners.api import BeeViewSet
@@ -44,12 +46,15 @@ for prefix, noun, views in (
     ("budgets", "budget", BudgetViewSet),
     ("wallets", "wallet", WalletViewSet),
     ("withdrawals", "withdrawal", WithdrawalViewSet),
+    ("alerts", "alert", AlertViewSet),
     ("usage", "usage", UsageViewSet),
     ("invoices", "invoice", InvoiceViewSet),
     ("billing-details", "billing", BillingDetailsViewSet),
     ("statements", "statement", StatementViewSet),
     ("tokens", "token", TokenViewSet),
     ("keys", "key", KeyViewSet),
+    ("webhooks", "webhook", WebhookViewSet),
+    ("deliveries", "delivery", DeliveryViewSet),
 ):
     router.register(prefix, views, basename=f"api-{noun}")
 

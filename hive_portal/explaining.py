@@ -12,6 +12,7 @@ from rest_framework.exceptions import APIException, ErrorDetail, NotFound, Valid
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from apps.billing.alerts.levels import AlertRefused
 from apps.billing.invoicing.drawing import NothingToInvoice
 from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.wallets.proving import WalletTaken, WalletUnproven
@@ -22,6 +23,7 @@ from apps.deployments.keyed import KeyForbids
 from apps.deployments.logs import LogUnavailable
 from apps.deployments.manifest import ManifestError
 from apps.deployments.plans.actual import NotApplied
+from apps.teams.notices.managing import WebhookRefused
 from apps.teams.states import StateError
 
 log = logging.getLogger("hive.api")
@@ -38,6 +40,8 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     NotASignature: (422, "not_a_signature"),
     NothingToInvoice: (409, "nothing_to_invoice"),
     LogUnavailable: (409, "no_log"),
+    AlertRefused: (409, "alert_refused"),
+    WebhookRefused: (409, "webhook_refused"),
     StateError: (409, "conflict"),
 }
 """Errors of the rooms that users should know of -> HTTP status and code, the first that fits."""

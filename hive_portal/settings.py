@@ -316,6 +316,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     # Two fields named range, of different choices.
     "ENUM_NAME_OVERRIDES": {
+        "AlertKindEnum": "apps.billing.alerts.models.AlertKind",
         "DisputeStateEnum": "apps.billing.providers.disputes.DisputeState",
         "StatisticsRange": "apps.nodes.series.Range.choices",
         "PriceRange": "apps.market.history.series.PriceRange.choices",

@@ -28,7 +28,8 @@ from apps.deployments.models import Deployment, Plan, Replica, Service
 from apps.deployments.plans.signing import sign
 from apps.market.models import Agreement, KeyPolicy
 from apps.nodes.models import Enrolment, Node, NodeState
-from apps.teams.models import ApiToken, Member, Role, Team, User
+from apps.teams.models import ApiToken, Member, Role, Team, User, Webhook
+from apps.teams.notices.managing import send_test
 from tests.billing.wallets_of_tests import proven
 from tests.cast import key_of_bee
 
@@ -145,6 +146,12 @@ def _dispute(agreement: Agreement) -> Dispute:
     return take_up(note)
 
 
+def _told(team: Team) -> dict[str, Any]:
+    """A webhook, and a test that waits to be sent to it."""
+    webhook = Webhook.objects.create(team=team, url="https://hooks.bakery.example/")
+    return {"webhook": webhook.pk, "delivery": send_test(webhook).pk}
+
+
 def _withdrawal(budget: Budget) -> Withdrawal:
     proven(budget.team)
     return Withdrawal.objects.create(
@@ -184,4 +191,6 @@ def theirs(
         "token": ApiToken.issue(team=team, user=owner, name="ci")[0].pk,
         "key": _key(team, owner).token_id,
         "dispute": _dispute(usage.agreement).pk,
+        "alert": main_budget.alert_levels.all()[0].pk,
+        **_told(team),
     }

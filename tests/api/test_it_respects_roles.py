@@ -11,7 +11,7 @@ from tests.api.conftest import As, with_token
 OF_A_USER = {"node", "enrolment", "dispute"}
 """Whose owner alone sees them, whatever their part in a team."""
 CHANGES = [each for each in addresses() if each.method != "get" and each.noun not in OF_A_USER]
-OWNERS_ALONE = [each for each in CHANGES if each.noun in {"token", "wallet"}]
+OWNERS_ALONE = [each for each in CHANGES if each.noun in {"token", "wallet", "webhook", "delivery", "alert"}]
 
 
 @pytest.mark.parametrize("address", CHANGES, ids=str)
