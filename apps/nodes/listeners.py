@@ -110,7 +110,7 @@ def _heard_of(node_ids: Collection[str], from_ms: int, to_ms: int) -> dict[str, 
 
 
 _SESSIONS = """
-    SELECT node_id, opened_at, COALESCE(closed_at, last_seen_at + %s)
+    SELECT node_id, opened_at, COALESCE(closed_at, last_seen_at + make_interval(secs => %s))
     FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS span (node, start, until)
     JOIN nodes_nodesession
         ON node_id = node AND opened_at < until AND (closed_at IS NULL OR closed_at > start)
@@ -122,7 +122,7 @@ def _heard_within(spans: Mapping[str, Span]) -> dict[str, list[Span]]:
     heard: dict[str, list[Span]] = {node_id: [] for node_id in spans}
     starts, ends = ([_instant(span[side]) for span in spans.values()] for side in (0, 1))
     with connection.cursor() as cursor:
-        cursor.execute(_SESSIONS, [timedelta(seconds=silence_s()), list(spans), starts, ends])
+        cursor.execute(_SESSIONS, [silence_s(), list(spans), starts, ends])
         for node_id, start, until in cursor.fetchall():
             heard[node_id].append((_ms(start), _ms(until)))
     return heard

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.utils import timezone
 
+from apps.billing.arrays import array
 from apps.billing.ledger.accounts import Transfer
 
 
@@ -53,7 +54,7 @@ def write(entries: Sequence[Entry]) -> int:
     """In one statement, in their order; keys that exist are left out. Returns how many were written."""
     if not entries:
         return 0
-    columns = [list(column) for column in zip(*entries, strict=True)]
+    columns = [array(column) for column in zip(*entries, strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(_WRITE, [timezone.now(), *columns])
         return int(cursor.rowcount)

@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Sum
 
+from apps.billing.arrays import array
 from apps.billing.metering.meter import Meter, Rated, Report
 from apps.billing.metering.models import EdgeTraffic, MeterReading, UsageRecord, UsageState
 
@@ -21,8 +23,8 @@ _WAITING = """
     ORDER BY hold.budget_id, usage.agreement_id
 """
 _RECEIVED = """
-    SELECT chain.id, report.*
-    FROM unnest(%s::uuid[]) AS chain (id)
+    SELECT chain.place, report.*
+    FROM unnest(%s::uuid[]) WITH ORDINALITY AS chain (id, place)
     CROSS JOIN LATERAL (
         SELECT id, sequence, started_at_ms, ended_at_ms, running_ms, cpu_ms, egress_bytes,
             floor(extract(epoch FROM received_at) * 1000)::bigint
@@ -56,17 +58,19 @@ def waiting() -> list[tuple[uuid.UUID, int]]:
 
 def received(agreements: Collection[uuid.UUID], *, limit: int) -> dict[uuid.UUID, list[Report]]:
     """The reports that wait, in their order, at most `limit` of each agreement."""
+    ids = list(agreements)
     with connection.cursor() as cursor:
-        cursor.execute(_RECEIVED, [list(agreements), limit])
+        cursor.execute(_RECEIVED, [ids, limit])
         rows = cursor.fetchall()
-    return {pk: [Report(*row[1:]) for row in mine] for pk, mine in groupby(rows, key=itemgetter(0))}
+    chains = groupby(rows, key=itemgetter(0))
+    return {ids[place - 1]: [Report(*row[1:]) for row in mine] for place, mine in chains}
 
 
 def readings(agreements: Collection[uuid.UUID]) -> dict[uuid.UUID, MeterReading]:
     """Where the meters stand. One that was never read is read from the reports that are rated."""
     found = MeterReading.objects.in_bulk(agreements)
     missing = [pk for pk in agreements if pk not in found]
-    history = {
+    history: dict[uuid.UUID, Mapping[str, Any]] = {
         row["agreement"]: row
         for row in UsageRecord.objects.filter(agreement__in=missing, state=UsageState.POSTED)
         .order_by()
@@ -82,7 +86,7 @@ def readings(agreements: Collection[uuid.UUID]) -> dict[uuid.UUID, MeterReading]
     return found | {pk: _reading(pk, history.get(pk, {})) for pk in missing}
 
 
-def _reading(agreement_id: uuid.UUID, history: Mapping[str, int]) -> MeterReading:
+def _reading(agreement_id: uuid.UUID, history: Mapping[str, Any]) -> MeterReading:
     return MeterReading(
         agreement_id=agreement_id,
         sequence=history.get("sequence") or 0,
@@ -118,15 +122,11 @@ def write(results: Mapping[uuid.UUID, Sequence[Rated]], *, meters: Mapping[uuid.
     )
 
 
-def _columns(every: Sequence[Rated]) -> list[list[object]]:
-    return [
-        [each.report.pk for each in every],
-        [each.running_ms for each in every],
-        [each.cpu_ms for each in every],
-        [each.egress_bytes for each in every],
-        [each.cost_glm for each in every],
-        ["; ".join(filter(None, (each.reduced_because, each.shortage))) for each in every],
-    ]
+def _columns(every: Sequence[Rated]) -> list[str]:
+    reports, running_ms, cpu_ms, egress_bytes, costs, reduced, shortages = zip(*every, strict=True)
+    whys = ["; ".join(filter(None, pair)) for pair in zip(reduced, shortages, strict=True)]
+    ids = [report.pk for report in reports]
+    return [array(each) for each in (ids, running_ms, cpu_ms, egress_bytes, costs, whys)]
 
 
 def _moved(agreement_id: uuid.UUID, meter: Meter, *, sequence: int) -> MeterReading:

@@ -32,7 +32,7 @@ log = logging.getLogger("hive.billing")
 
 RATE_WITHIN = timedelta(minutes=1)
 """After so long a report is rated with what is known of the node by then."""
-AT_ONCE = 5_000
+AT_ONCE = 2_000
 """Reports of a transaction: their holds are locked for a fraction of a second."""
 AGREEMENTS_AT_ONCE = 500
 
@@ -73,12 +73,14 @@ def _rate_or_part(agreements: list[uuid.UUID]) -> int:
 @transaction.atomic
 def rate_agreements(agreements: Collection[uuid.UUID]) -> int:
     """Rate reports in their order, under the locks of their holds; what another worker has is left to it."""
-    holds = {hold.agreement_id: hold for hold in _lock(agreements)}
+    holds = {_agreement(hold).pk: hold for hold in _lock(agreements)}
     reports = _ripe(rated.received(holds, limit=AT_ONCE), holds)
     meters = _meters(reports, holds)
     results = {pk: [meters[pk].rate(report) for report in mine] for pk, mine in reports.items()}
     rated.write(results, meters=meters)
-    write_faults((pk, fault) for pk, mine in results.items() for each in mine for fault in _faults(each))
+    faults = [(pk, fault) for pk, mine in results.items() for each in mine for fault in _faults(each)]
+    if faults:
+        write_faults(faults)
     _post(results, holds)
     return sum(map(len, results.values()))
 
@@ -99,13 +101,10 @@ def _ripe(
     nodes = {pk: _agreement(holds[pk]).node_id for pk in reports}
     settled, patience_ms = presence.settled_until_ms(set(nodes.values())), _ms(timezone.now() - RATE_WITHIN)
 
-    def is_ripe(report: Report, settled_ms: int) -> bool:
+    def is_ripe(settled_ms: int, report: Report) -> bool:
         return report.ended_at_ms <= settled_ms or report.received_ms < patience_ms
 
-    ripe = {
-        pk: list(takewhile(lambda report, until=settled[nodes[pk]]: is_ripe(report, until), mine))
-        for pk, mine in reports.items()
-    }
+    ripe = {pk: list(takewhile(partial(is_ripe, settled[nodes[pk]]), mine)) for pk, mine in reports.items()}
     return {pk: mine for pk, mine in ripe.items() if mine}
 
 
@@ -162,32 +161,32 @@ def lease(hold: Hold, agreement: Agreement) -> Span:
     return _ms(agreement.approved_at or agreement.valid_from), _ms(min(ends))
 
 
-def _faults(result: Rated) -> list[Fault]:
-    sequence = result.report.sequence
-    faults = [
-        Fault(MeteringFaultKind.OVERCLAIM, sequence, result.reduced_because),
-        Fault(MeteringFaultKind.UNFUNDED, sequence, result.shortage),
-    ]
-    return [fault for fault in faults if fault.detail]
+def _faults(result: Rated) -> Iterator[Fault]:
+    if result.reduced_because:
+        yield Fault(MeteringFaultKind.OVERCLAIM, result.report.sequence, result.reduced_because)
+    if result.shortage:
+        yield Fault(MeteringFaultKind.UNFUNDED, result.report.sequence, result.shortage)
 
 
 def _post(results: Mapping[uuid.UUID, Sequence[Rated]], holds: Mapping[uuid.UUID, Hold]) -> None:
     payable = payable_accounts({_agreement(holds[pk]).node for pk in results})
-    post_entries(
-        [
+    entries = list[Entry]()
+    for pk, mine in results.items():
+        held, earned = holds[pk].budget.held_id, payable[_agreement(holds[pk]).node_id]
+        reference = f"hold:{holds[pk].pk}"
+        entries += [
             Entry(
-                key=posting_key(pk, each.report.sequence),
-                kind=TransferKind.USAGE,
-                debit_id=holds[pk].budget.held_id,
-                credit_id=payable[_agreement(holds[pk]).node_id],
-                amount=each.cost_glm,
-                reference=f"hold:{holds[pk].pk}",
+                posting_key(pk, one.report.sequence),
+                TransferKind.USAGE.value,
+                held,
+                earned,
+                one.cost_glm,
+                reference,
             )
-            for pk, mine in results.items()
-            for each in mine
-            if each.cost_glm
+            for one in mine
+            if one.cost_glm
         ]
-    )
+    post_entries(entries)
 
 
 def _agreement(hold: Hold) -> Agreement:
