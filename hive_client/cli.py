@@ -36,6 +36,10 @@ COMMANDS = {
         "hive_client.commands.verify_invoice:verify_invoice",
         "Recompute an exported invoice offline, signatures included",
     ),
+    "alerts": Lazy("hive_client.commands.alerts:alerts", "When your team is told that its money ends"),
+    "webhooks": Lazy(
+        "hive_client.commands.webhooks:webhooks", "Addresses of yours that are told too, by signed requests"
+    ),
     "wallet": Lazy("hive_client.commands.wallet:wallet", "Your team's wallets: prove one, pay in, withdraw"),
     "agent": Lazy("agent.cli:agent_group", "Run a Bee: rent this machine out", extra="agent", needs="agent"),
     "serve": Lazy(

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from hive_client import nouns
+from hive_client.alerts import Alerts
 from hive_client.deployments import Deployments
 from hive_client.disputes import Disputes
 from hive_client.keys import Keys
@@ -25,6 +26,7 @@ from hive_client.reading import read
 from hive_client.session import Session
 from hive_client.waiting import WAIT_S, follow
 from hive_client.wallets import Wallets
+from hive_client.webhooks import Webhooks
 from hive_client.withdrawals import Withdrawals
 
 
@@ -41,6 +43,8 @@ class Hive:
         self.wallets = Wallets(self._session)
         self.withdrawals = Withdrawals(self._session)
         self.disputes = Disputes(self._session)
+        self.alerts = Alerts(self._session)
+        self.webhooks = Webhooks(self._session)
 
     def __enter__(self) -> Self:
         return self

@@ -34,6 +34,7 @@ from hive_client.nouns.nodes import (
     Run,
     WhyNotMore,
 )
+from hive_client.nouns.notices import Alert, Delivery, DeliveryAttempt, Webhook
 from hive_client.nouns.plans import (
     Agreed,
     Effect,
@@ -53,6 +54,7 @@ __all__ = [
     "Agreed",
     "Agreement",
     "AgreementEarned",
+    "Alert",
     "Bee",
     "Benchmark",
     "Budget",
@@ -61,6 +63,8 @@ __all__ = [
     "CostHere",
     "CostThere",
     "CreditNote",
+    "Delivery",
+    "DeliveryAttempt",
     "Deployment",
     "Dispute",
     "DisputeMessage",
@@ -95,6 +99,7 @@ __all__ = [
     "Usage",
     "Wallet",
     "WalletMessage",
+    "Webhook",
     "WholePlan",
     "WhyNotMore",
     "Withdrawal",
