@@ -13,11 +13,11 @@ from hive_portal.stack import HiveHome, Stack
 
 
 @contextmanager
-def queen(*, edge_port: int | None = None) -> Iterator[Stack]:
+def queen(*, edge_port: int | None = None, chain: bool = False) -> Iterator[Stack]:
     """Django is set up inside the block, on an empty database as durable as a real one."""
     folder = Path(tempfile.mkdtemp(prefix="hive-bench-"))
     try:
-        with Stack(HiveHome(folder), edge_port=edge_port, environ={}) as stack:
+        with Stack(HiveHome(folder), edge_port=edge_port, chain=chain, environ={}) as stack:
             os.environ |= stack.env | {
                 "DJANGO_SETTINGS_MODULE": "hive_portal.settings",
                 "HIVE_SECRET_KEY": "-",

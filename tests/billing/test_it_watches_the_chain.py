@@ -7,18 +7,17 @@ import pytest
 from eth_account import Account
 
 from apps.billing.budgets.holding import place_hold
-from apps.billing.chain import watcher
+from apps.billing.chain import deposits, depth, watcher
 from apps.billing.chain.client import Chain, chain
 from apps.billing.chain.depth import deepen
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum
+from apps.billing.ledger.posting import LedgerError, balance, check_ledger, house_account, ledger_sum
 from apps.billing.models import AccountKind, ChainBlock, ChainTransfer, ChainTransferState, Transfer
 from apps.billing.wallets.proving import WalletTaken, register_wallet
 from apps.billing.wallets.stray import credit_stray_deposit
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
-from apps.teams.states import StaleState
 from hive_portal.stack.glm import DevelopmentGlm
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 
@@ -244,20 +243,58 @@ def test_one_that_another_worker_moved_holds_up_no_other(anvil, purse, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(watcher, "deepen", lambda height: None)
         watch_chain()
-    move_to = ChainTransfer.move_to
+    found = depth._of
 
-    def late(self, *args, **kwargs):
-        monkeypatch.setattr(ChainTransfer, "move_to", move_to)
-        raise StaleState("moved by another worker")
+    def late(*args, **kwargs):
+        rows = found(*args, **kwargs)
+        ChainTransfer.objects.filter(pk__in=[row.pk for row in rows], amount=2).update(state="reverted")
+        return rows
 
-    monkeypatch.setattr(ChainTransfer, "move_to", late)
-    height = ChainBlock.objects.latest("number").number + CONFIRMATIONS - 1
+    monkeypatch.setattr(depth, "_of", late)
+    monkeypatch.setattr(deposits, "post_entries", refuse)
+    deepen(height=ChainBlock.objects.latest("number").number + CONFIRMATIONS - 1)
+    assert states() == [ChainTransferState.REVERTED, ChainTransferState.CONFIRMED]
+    assert purse.available_glm == 3
 
-    deepen(height=height)
-    assert states() == [ChainTransferState.SEEN, ChainTransferState.CONFIRMED]
 
-    deepen(height=height)
-    assert (states(), purse.available_glm) == ([ChainTransferState.CONFIRMED] * 2, 5)
+def test_one_that_cant_be_booked_holds_up_no_other(anvil, purse, monkeypatch, caplog):
+    send(anvil, 2)
+    send(anvil, 3)
+    transfer = deposits.transfer
+
+    def fussy(*, amount_glm, **fields):
+        return refuse() if amount_glm == 2 else transfer(amount_glm=amount_glm, **fields)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deposits, "post_entries", refuse)
+        patch.setattr(deposits, "transfer", fussy)
+        anvil.grow(CONFIRMATIONS)
+        assert states() == [ChainTransferState.SEEN, ChainTransferState.CONFIRMED]
+        assert purse.available_glm == 3
+        assert "can't be booked: not this one" in caplog.text
+    anvil.grow(FINALITY)
+    assert (states(), purse.available_glm) == ([ChainTransferState.FINAL] * 2, 5)
+
+
+def refuse(*args, **kwargs):
+    raise LedgerError("not this one")
+
+
+def test_sets_tell_the_audit_trail_what_one_by_one_would(anvil, purse, monkeypatch):
+    for amount in ("2", "10", "0.000000000000000001", "1234.5000"):
+        send(anvil, amount)
+    monkeypatch.setattr("apps.billing.chain.moving.SET", 3)
+    anvil.grow(FINALITY)
+    for each in ChainTransfer.objects.all():
+        lines = AuditLine.objects.filter(noun="chaintransfer", noun_id=each.pk).order_by("id")
+        drafted = AuditLine.draft(each, before="", after="", actor=depth.WATCHER, reason="")
+        assert {line.label for line in lines} == {drafted.label} == {str(each)}
+        assert {line.team for line in lines} == {purse.team}
+        assert [(line.before, line.after) for line in lines] == [
+            ("seen", "confirmed"),
+            ("confirmed", "final"),
+        ]
+        assert {line.actor for line in lines} == {drafted.actor}
 
 
 def test_it_says_once_that_the_node_is_dead_and_loses_nothing(anvil, purse, caplog):

@@ -95,6 +95,19 @@ class ChainTransfer(Stateful):
                 name="chain_transfer_has_deadline",
             ),
         )
+        # The watcher looks for these each second, in a table that only grows.
+        indexes = (
+            models.Index(
+                fields=("chain_id", "block_number"),
+                condition=Q(state__in=[ChainTransferState.SEEN, ChainTransferState.CONFIRMED]),
+                name="chain_transfer_under_way",
+            ),
+            models.Index(
+                fields=("chain_id", "tx_hash"),
+                condition=Q(state=ChainTransferState.REVERTED),
+                name="chain_transfer_lost",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{plain(self.amount)} GLM in {self.tx_hash[:10]}…"

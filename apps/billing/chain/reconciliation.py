@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Max, QuerySet, Sum
 
 from apps.billing.chain.client import chain
-from apps.billing.chain.depth import deposit_key, is_deposit
 from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
-from apps.billing.ledger.accounts import AccountKind, Transfer
+from apps.billing.ledger.accounts import AccountKind
 from apps.billing.ledger.posting import balance, house_account
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.signers import treasury_address
@@ -40,33 +40,49 @@ class Reconciliation:
         return self.unmatched == 0 and self.difference_glm == ZERO
 
 
+# Each transfer on the chain beside what the ledger has for it: a deposit's own entries that nobody undid, or
+# the payment that it is.
+_UNMATCHED = """
+    SELECT event.id FROM billing_chaintransfer AS event
+    LEFT JOIN billing_transfer AS credited ON credited.key = 'deposit:' || event.id
+        AND NOT EXISTS (SELECT FROM billing_transfer AS undo WHERE undo.undoes_id = credited.id)
+    LEFT JOIN billing_transfer AS repaid ON repaid.key = 'deposit:' || event.id || ':repaid'
+        AND NOT EXISTS (SELECT FROM billing_transfer AS undo WHERE undo.undoes_id = repaid.id)
+    LEFT JOIN billing_payment AS payment ON payment.id = event.payment_id
+    WHERE event.chain_id = %(chain)s AND event.state IN ('confirmed', 'final')
+        AND event.amount IS DISTINCT FROM CASE
+            WHEN event.recipient = %(treasury)s AND event.sender <> event.recipient THEN
+                coalesce(credited.amount, 0) + coalesce(repaid.amount, 0)
+            ELSE payment.amount END
+"""
+
+
 def reconcile() -> Reconciliation:
     """Compare chain and ledger. Raises ChainUnreachable."""
     live = ChainTransfer.objects.filter(chain_id=settings.HIVE_CHAIN_ID).exclude(
         state=ChainTransferState.REVERTED
     )
-    acted_on = live.filter(state__in=[ChainTransferState.CONFIRMED, ChainTransferState.FINAL])
-    found = [_has_entry(each) for each in acted_on.select_related("payment")]
+    acted_on = live.filter(state__in=[ChainTransferState.CONFIRMED, ChainTransferState.FINAL]).count()
+    unmatched = len(unmatched_events())
     settled = Payment.objects.filter(chain_id=settings.HIVE_CHAIN_ID, state=PaymentState.FINAL)
     missing = settled.exclude(chain_transfers__state=ChainTransferState.FINAL).count()
     newest = ChainBlock.objects.filter(chain_id=settings.HIVE_CHAIN_ID).aggregate(number=Max("number"))[
         "number"
     ]
     return Reconciliation(
-        matched=sum(found),
-        unmatched=len(found) - sum(found) + missing,
+        matched=acted_on - unmatched,
+        unmatched=unmatched + missing,
         chain_balance_glm=chain().balance_glm(treasury_address(), block=newest),
         ledger_balance_glm=-balance(house_account(AccountKind.TREASURY)),
         pending_glm=_coming(live) - _leaving(live),
     )
 
 
-def _has_entry(each: ChainTransfer) -> bool:
-    if is_deposit(each):
-        key = deposit_key(each)
-        posted = Transfer.objects.filter(key__in=[key, f"{key}:repaid"], undone_by=None)
-        return posted.aggregate(all=Sum("amount"))["all"] == each.amount
-    return each.payment is not None and each.payment.amount == each.amount
+def unmatched_events() -> list[int]:
+    """The keys of the transfers on the chain that the ledger has no entry, or another amount, for."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNMATCHED, {"chain": settings.HIVE_CHAIN_ID, "treasury": treasury_address()})
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _coming(live: QuerySet[ChainTransfer]) -> Decimal:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
+from apps.billing.chain.claiming import claim
 from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachable, TokenTransfer, chain
 from apps.billing.chain.depth import deepen, revert_after
-from apps.billing.chain.models import ChainBlock, ChainTransfer
+from apps.billing.chain.models import ChainBlock
 from apps.billing.chain.noting import examined
 from apps.billing.chain.passing import passed_on
 from apps.billing.treasury.gas import post_gas
@@ -30,7 +29,6 @@ log = logging.getLogger("hive.chain")
 
 BATCH_BLOCKS = 500
 BATCHES_A_TICK = 20
-CONFIRM_WITHIN = timedelta(hours=1)
 
 _silent: set[str] = set()
 """Nodes that did not answer when last asked: one line in the log when that begins, one when it ends."""
@@ -125,23 +123,7 @@ def _store(blocks: list[Block], transfers: list[TokenTransfer], *, forget_before
     ChainBlock.objects.bulk_create(
         ChainBlock(chain_id=settings.HIVE_CHAIN_ID, number=block.number, hash=block.hash) for block in blocks
     )
-    ChainTransfer.objects.bulk_create([_seen(each) for each in transfers], ignore_conflicts=True)
-
-
-def _seen(each: TokenTransfer) -> ChainTransfer:
-    return ChainTransfer(
-        chain_id=settings.HIVE_CHAIN_ID,
-        tx_hash=each.tx_hash,
-        log_index=each.log_index,
-        block_number=each.block_number,
-        block_hash=each.block_hash,
-        sender=each.sender,
-        recipient=each.recipient,
-        payer=each.payer,
-        amount=each.amount_glm,
-        reason=f"in block {each.block_number}",
-        deadline_at=timezone.now() + CONFIRM_WITHIN,
-    )
+    claim(transfers)
 
 
 # -- backwards --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from apps.billing.chain.client import ChainRefused, ChainUnreachable, chain
-from apps.billing.chain.depth import deposit_key, event_of
+from apps.billing.chain.deposits import deposit_key, event_of
 from apps.billing.chain.models import ChainTransfer, ChainTransferState
 from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
