@@ -1,7 +1,7 @@
 """A month of teams, Bees, faults and reorganisations, told by Hypothesis, on a real PostgreSQL and anvil.
 
-`--months N` plays so many of Hypothesis's stories. A story that fails is shrunk and shown as values: keep it
-among `STORIES`.
+`--months N` plays so many of Hypothesis's stories. One that fails is shrunk and shown as values, which
+`Stage.play` takes as they stand.
 """
 
 from __future__ import annotations
@@ -52,5 +52,4 @@ def test_it_comes_to_the_same_books_from_the_same_seed(stage):
     assert first.differences == []
     assert first.books == second.books
     assert first.refused == second.refused
-    other = stage.play(tell(Random(6), days=DAYS, acts_a_day=ACTS_A_DAY))
-    assert other.books != first.books
+    assert stage.play(tell(Random(6), days=2, acts_a_day=ACTS_A_DAY)).books != first.books

@@ -33,13 +33,19 @@ class Stage:
         self.anvil, self.settings = anvil, settings
         for number in range(TEAMS + 1):
             Purse(anvil, number).fill()
-        anvil.mine(2 * FINALITY)
+        self._mine_without_base_fee()
         self._state = anvil.ask("evm_snapshot")
 
     def clear(self) -> None:
         """Everything on the chain since the purses were filled has never been."""
         self.anvil.ask("evm_revert", self._state)
         self._state = self.anvil.ask("evm_snapshot")
+        self._mine_without_base_fee()
+
+    def _mine_without_base_fee(self) -> None:
+        """It would fall from block to block, and gas cost more for whom the faster worker took first."""
+        self.anvil.ask("anvil_setNextBlockBaseFeePerGas", "0x0")
+        self.anvil.mine(2 * FINALITY)
 
     def play(self, story: Story) -> Month:
         """Raises AssertionError as soon as the ledger does not add up at the end of a day."""

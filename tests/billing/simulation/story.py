@@ -33,13 +33,16 @@ NUMBERS: dict[str, tuple[range, ...]] = {
     "ask": (SOME, range(40)),
     # teams
     "deposit": (range(TEAMS), CENTS),
+    "deposit_together": (CENTS,),
     "withdraw": (range(TEAMS), CENTS),
+    "cap": (range(TEAMS), CENTS),
     "invoice": (range(TEAMS),),
     # strangers
     "stray": (CENTS,),
     # the chain
     "grow": (range(1, 8),),
-    "reorganise": (range(1, 5), range(2)),
+    "reorganise": (range(1, 5), range(3)),
+    "stall": (),
     "go_dark": (),
     # operators
     "resolve_stray": (SOME, range(2)),

@@ -11,7 +11,8 @@ from typing import Any
 
 from django.db.models import Sum
 
-from apps.billing.chain.proof import prove_books
+from apps.billing.budgets.cap import BudgetCap
+from apps.billing.chain.proof import DIFFERENT, PROOF, prove_books
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.invoicing.files import as_json
 from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum, payable_account
@@ -33,6 +34,7 @@ from apps.billing.models import (
 from apps.money import ZERO, from_wei, plain
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
+from apps.teams.audit import AuditLine
 from hive_client.proving import Wrong, prove
 from tests.billing.chain_of_tests import Anvil
 from tests.billing.simulation.bees import Contract
@@ -162,6 +164,19 @@ def _rest() -> Iterator[str]:
     for account in Account.objects.filter(kind__in=[AccountKind.HELD, AccountKind.IN_FLIGHT]):
         if left := balance(account):
             yield f"{account}: {plain(left)} GLM are left"
+
+
+def _caps() -> Iterator[str]:
+    """What a cap counts is what was spent under it, for by now nothing is held."""
+    for cap in BudgetCap.objects.all():
+        if cap.used_glm != (spent := _sum(cap.holds, "posted")):
+            yield f"{cap} counts {plain(cap.used_glm)} GLM, {plain(spent)} were spent"
+
+
+def _proofs() -> Iterator[str]:
+    """Whenever the books were proven meanwhile, chain and ledger agreed."""
+    for line in AuditLine.objects.filter(actor=str(PROOF), after=DIFFERENT):
+        yield f"{line.at}: {line.reason}"
 
 
 def _sum(rows: Any, field: str) -> Decimal:

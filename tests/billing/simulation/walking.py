@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from difflib import unified_diff
+from itertools import accumulate, islice
 from pathlib import Path
 
 from apps.money import plain
@@ -54,24 +55,30 @@ class Walk:
         with ExitStack() as stack:
             for number, played in enumerate(expected):
                 for step, what in enumerate(played.steps, start=1):
-                    if (thoroughly or leaves_a_trace(what)) and not self._kill(
-                        number, step, expected, to_the_end=thoroughly
-                    ):
-                        yield f"{self.stages[number][0]}: killed after step {step}, {what}"
+                    if thoroughly or leaves_a_trace(what):
+                        told = self._kill(number, step, expected, to_the_end=thoroughly)
+                        if told:
+                            yield f"{self.stages[number][0]}: killed after step {step}, {what}: {told}"
                 stack.enter_context(copy_of())
                 self._play(number)
             yield from differences(self.anvil, self.errand.world.contracts)
 
-    def _kill(self, number: int, step: int, expected: list[Played], *, to_the_end: bool) -> bool:
-        """Do the books come to the same?"""
+    def _kill(self, number: int, step: int, expected: list[Played], *, to_the_end: bool) -> str:
+        """What is another than without the kill; empty when nothing is."""
         with self._undone():
-            self._begin(number)
-            in_child(self.stages[number][2], log=self.log, dies_after=step)
-            if self._play(number).outcome == expected[number].outcome and not to_the_end:
-                return True
-            for later in range(number + 1, len(self.stages)):
-                self._play(later)
-            return self._outcome() == expected[-1].outcome
+            try:
+                return self._killed(number, step, expected, to_the_end=to_the_end)
+            except AssertionError as error:  # a later process failed
+                return str(error)
+
+    def _killed(self, number: int, step: int, expected: list[Played], *, to_the_end: bool) -> str:
+        self._begin(number)
+        in_child(self.stages[number][2], log=self.log, dies_after=step)
+        if self._play(number).outcome == expected[number].outcome and not to_the_end:
+            return ""
+        for later in range(number + 1, len(self.stages)):
+            self._play(later)
+        return _difference(expected[-1].outcome, self._outcome())
 
     def _play(self, number: int) -> Played:
         self._begin(number)
@@ -91,3 +98,11 @@ class Walk:
         with copy_of():
             yield
         self.anvil.ask("evm_revert", state)
+
+
+def _difference(expected: Outcome, found: Outcome) -> str:
+    """The first lines of it."""
+    if found.paid != expected.paid:
+        return f"{found.paid} was paid, not {expected.paid}"
+    lines = unified_diff(expected.books.splitlines(), found.books.splitlines(), n=0, lineterm="")
+    return "\n".join(islice(lines, 3, 12))

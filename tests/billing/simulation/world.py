@@ -20,6 +20,8 @@ from time_machine import Traveller
 
 from agent import protocol
 from apps.billing import tasks
+from apps.billing.budgets.cap import CapPeriod
+from apps.billing.budgets.capping import cap_of, change_cap
 from apps.billing.budgets.holding import extend_hold, place_hold
 from apps.billing.budgets.opening import open_budget
 from apps.billing.invoicing.crediting import credit
@@ -61,7 +63,8 @@ from tests.billing.simulation.workers import beat, side_by_side
 from tests.billing.wallets_of_tests import proven
 from tests.cast import agreed, id_of, key_of_bee
 
-START = datetime(2027, 3, 1, 6, tzinfo=UTC)
+START = datetime(2024, 3, 1, 6, tzinfo=UTC)
+"""Past by the database's own clock too, which lets no period begin in the future."""
 ROUNDS = 6
 NOWHERE = "http://127.0.0.1:9"
 """Where no node answers."""
@@ -77,14 +80,14 @@ REFUSALS = (InsufficientFunds, NothingToInvoice, StateError, WalletTaken, Withdr
 
 
 class World:
-    """Attributes that a test looks at: contracts (in the order of their beginning), refused, purses."""
+    """Attributes that a test looks at: contracts, in the order of their beginning, and what was refused."""
 
     def __init__(self, anvil: Anvil, clock: Traveller, settings: LazySettings) -> None:
         self.anvil, self.clock, self.settings = anvil, clock, settings
         self.now, self.skew = START, timedelta(0)
         self.contracts: list[Contract] = []
         self.refused: list[str] = []
-        self.is_dark = False
+        self.has_trouble = False
         self._set_clock()
         self._people()
         self._bees()
@@ -101,6 +104,7 @@ class World:
             proven(team, purse.key)
             self.teams.append(team)
         self.stranger = Purse(self.anvil, TEAMS)
+        self.caps = [cap_of(open_budget(team), f"all of {team}", name=team.name) for team in self.teams]
         taxes = [{"name": "VAT", "percent": "19"}, {"name": "City", "percent": "0.35"}]
         BillingDetails.objects.update_or_create(team=self.teams[1], defaults={"taxes": taxes})
 
@@ -146,12 +150,19 @@ class World:
         for act in day:
             self.attempt(act.verb, *act.numbers)
         self.work_regularly()
-        if self.is_dark:
-            self.is_dark = False
-            self.settings.HIVE_RPC_URL = self.anvil.url
+        if self.has_trouble:
+            self._mend()
             self.work_regularly()
         self.skew = timedelta(0)
         self.pass_time(max(self._next_morning() - self.now, timedelta(minutes=1)))
+
+    def _mend(self) -> None:
+        """The chain answers again and makes blocks again, after the Queen has looked a second time."""
+        self.pass_time(timedelta(seconds=2 * self.settings.HIVE_REPLACE_AFTER_S))
+        self.work_regularly()
+        self.has_trouble = False
+        self.settings.HIVE_RPC_URL = self.anvil.url
+        self._make_blocks(True)
 
     def attempt(self, verb: str, *numbers: int) -> None:
         try:
@@ -224,6 +235,7 @@ class World:
             amount_glm=self._rent(hours) + PRICE.start_glm,
             until=until,
             per_hour_glm=self._rent(1),
+            cap=self.caps[team],
         )
         agreement = agreed(
             self.offers[bee],
@@ -336,6 +348,19 @@ class World:
     def deposit(self, team: int, cents: int) -> None:
         self.purses[team].pay(queen_address(), self._glm(cents))
 
+    def deposit_together(self, cents: int) -> None:
+        """In one block, where each has a place."""
+        self._make_blocks(False)
+        for team in range(TEAMS):
+            self.deposit(team, cents + team)
+        self._make_blocks(not self.has_trouble)
+
+    def cap(self, team: int, cents: int) -> None:
+        """What all that the team runs may take in a month."""
+        change_cap(
+            self.caps[team], limit_glm=self._glm(cents), per=CapPeriod.MONTH, at_end="", actor=OPERATOR
+        )
+
     def withdraw(self, team: int, cents: int) -> None:
         asked = request_withdrawal(
             budget=self.budget(team),
@@ -358,18 +383,32 @@ class World:
         side_by_side(tasks.watch, tasks.watch)
 
     def reorganise(self, depth: int, again: int) -> None:
-        """Blocks that are not final are replaced; their senders send again what was in them, or do not."""
+        """Blocks that are not final are replaced. Their senders send again what was in them: never, each to
+        a block of its own, or all to one."""
         assert depth < FINALITY
         self.anvil.reorganise(depth)
+        self._make_blocks(again < 2 and not self.has_trouble)
         if again:
             for purse in [*self.purses, self.stranger]:
                 purse.send_again()
+        self._make_blocks(not self.has_trouble)
         side_by_side(tasks.watch, tasks.watch)
 
     def go_dark(self) -> None:
-        """No node answers until the day's regular work is done once without."""
-        self.is_dark = True
+        """No node answers until the day's regular work is done twice without."""
+        self.has_trouble = True
         self.settings.HIVE_RPC_URL = NOWHERE
+
+    def stall(self) -> None:
+        """No more blocks until then: what is sent waits, and is sent again at a higher price."""
+        self.has_trouble = True
+        self._make_blocks(False)
+
+    def _make_blocks(self, on: bool) -> None:
+        """One for each transaction; and one for all that has waited."""
+        self.anvil.ask("evm_setAutomine", on)
+        if on:
+            self.anvil.mine(1)
 
     # -- operators ----------------------------------------------------------------------------------------
 
