@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from datetime import datetime, time
 from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ImproperlyConfigured
@@ -35,6 +36,15 @@ def decimal(name: str, default: str) -> Decimal:
         return Decimal(value)
     except InvalidOperation:
         raise ImproperlyConfigured(f'{name}: expected a decimal number, got "{value}"') from None
+
+
+def clock(name: str) -> time | None:
+    """A time of day, `03:30`; None when nothing is said."""
+    value = os.environ.get(name, "").strip()
+    try:
+        return datetime.strptime(value, "%H:%M").time() if value else None
+    except ValueError:
+        raise ImproperlyConfigured(f'{name}: expected a time of day like 03:30, got "{value}"') from None
 
 
 def choice(name: str, *options: str) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.billing.chain.networks import DEVELOPMENT, networks
@@ -214,6 +215,10 @@ HIVE_PLAN_VALID_S = env.number("HIVE_PLAN_VALID_S", 600)
 HIVE_SETTLE_INTERVAL_S = env.number("HIVE_SETTLE_INTERVAL_S", 3600)
 """How often what is payable to nodes is paid out."""
 HIVE_PAYOUT_THRESHOLD_GLM = env.decimal("HIVE_PAYOUT_THRESHOLD_GLM", "0")
+HIVE_SETTLE_AT = env.clock("HIVE_SETTLE_AT")
+"""Once a day at this time of UTC (`03:30`) instead of every HIVE_SETTLE_INTERVAL_S."""
+HIVE_PAYOUTS_PER_BATCH = int(env.number("HIVE_PAYOUTS_PER_BATCH", 100))
+"""At most so many nodes are paid by one transaction; it takes about 30,000 gas for each. 1: no batches."""
 HIVE_MAX_FEE_GWEI = env.decimal("HIVE_MAX_FEE_GWEI", "500")
 """The Hive never offers more for a unit of gas: payments wait while the chain asks more."""
 HIVE_REPLACE_AFTER_S = env.number("HIVE_REPLACE_AFTER_S", 180)
@@ -291,6 +296,11 @@ CELERY_BEAT_SCHEDULE = {
         "billing.check_coin": 300.0,
     }.items()
 }
+if HIVE_SETTLE_AT is not None:
+    CELERY_BEAT_SCHEDULE["billing.settle"] |= {
+        "schedule": crontab(hour=HIVE_SETTLE_AT.hour, minute=HIVE_SETTLE_AT.minute),
+        "options": {"expires": 3600},
+    }
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from django.conf import Settings
+from eth_utils.address import to_checksum_address
 
 from apps.billing.chain import client as chain
+from apps.billing.chain.calls import UNBOUNDED
 from apps.billing.chain.watcher import watch_chain
 from apps.nodes.queen import queen_address
 from hive_portal.stack import ports
@@ -55,6 +57,14 @@ class Anvil:
         """Mine, and let the watcher look."""
         self.mine(blocks)
         watch_chain()
+
+    def batches(self, settings: Settings) -> str:
+        """Have the contract that pays many at once, with the treasury's allowance. Its address."""
+        contract = settings.HIVE_MULTI_TRANSFER = self.glm.deploy_multi_transfer()
+        self.ask("anvil_impersonateAccount", queen_address())
+        owner, spender = to_checksum_address(queen_address()), to_checksum_address(contract)
+        self.glm.token.functions.approve(spender, UNBOUNDED).transact({"from": owner})
+        return contract
 
     def glm_of(self, address: str) -> Decimal:
         return chain.chain().balance_glm(address)

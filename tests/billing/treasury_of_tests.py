@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from eth_account import Account
 
@@ -59,16 +60,16 @@ def owed(meter: Any, node: Node) -> Decimal:
     return OWED
 
 
-def owe(hold: Hold, node: Node, amount: str | Decimal) -> None:
-    """As if usage of this amount had been posted to the node."""
+def owe(hold: Hold, node: Node, amount: str | Decimal, *, name: str = "owe") -> None:
+    """As if usage of this amount had been posted to the node; once by this name."""
     transfer(
-        key=f"owe:{node.id}",
+        key=f"{name}:{node.id}",
         kind="usage",
         debit=hold.budget.held,
         credit=payable_account(node),
         amount_glm=Decimal(amount),
     )
-    Hold.objects.filter(pk=hold.pk).update(posted=hold.posted + OWED + Decimal(amount))
+    Hold.objects.filter(pk=hold.pk).update(posted=F("posted") + Decimal(amount))
 
 
 def look_again() -> None:

@@ -41,7 +41,7 @@ class Reconciliation:
 
 
 # Each transfer on the chain beside what the ledger has for it: a deposit's own entries that nobody undid, or
-# the payment that it is.
+# the payment that it is, or all of a batch that its contract was given in one.
 _UNMATCHED = """
     SELECT event.id FROM billing_chaintransfer AS event
     LEFT JOIN billing_transfer AS credited ON credited.key = 'deposit:' || event.id
@@ -49,10 +49,14 @@ _UNMATCHED = """
     LEFT JOIN billing_transfer AS repaid ON repaid.key = 'deposit:' || event.id || ':repaid'
         AND NOT EXISTS (SELECT FROM billing_transfer AS undo WHERE undo.undoes_id = repaid.id)
     LEFT JOIN billing_payment AS payment ON payment.id = event.payment_id
+    LEFT JOIN billing_transaction AS batch ON batch.id = event.transaction_id
+        AND batch.kind = 'indirect' AND batch.contract = event.recipient
     WHERE event.chain_id = %(chain)s AND event.state IN ('confirmed', 'final')
         AND event.amount IS DISTINCT FROM CASE
             WHEN event.recipient = %(treasury)s AND event.sender <> event.recipient THEN
                 coalesce(credited.amount, 0) + coalesce(repaid.amount, 0)
+            WHEN batch.id IS NOT NULL AND payment.id IS NULL THEN
+                (SELECT sum(line.amount) FROM billing_payment AS line WHERE line.transaction_id = batch.id)
             ELSE payment.amount END
 """
 

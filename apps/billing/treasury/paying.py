@@ -50,10 +50,14 @@ def make_ready(chain: Chain, *, recipient: str, amount_glm: Decimal) -> Readines
 
 def ready_for(chain: Chain, call: Call, *, kind: str = TransactionKind.TRANSFER) -> Readiness:
     """The same for any call."""
-    treasury = treasury_address()
-    gas = offer(chain.gas_of(call, sender=treasury), chain.fees(), most_wei=most_wei())
+    return ready_with(chain, call, gas_limit=chain.gas_of(call, sender=treasury_address()), kind=kind)
+
+
+def ready_with(chain: Chain, call: Call, *, gas_limit: int, kind: str) -> Readiness:
+    """For a call that was priced already."""
+    gas = offer(gas_limit, chain.fees(), most_wei=most_wei())
     # Asked before the lock: our own later nonces are all in the database.
-    return Readiness(chain, call, gas, chain.nonce(treasury), kind)
+    return Readiness(chain, call, gas, chain.nonce(treasury_address()), kind)
 
 
 def wait_in_line() -> None:

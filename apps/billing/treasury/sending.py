@@ -8,11 +8,16 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, Receipt, chain
-from apps.billing.treasury.following import fail_transaction, note_sent
+from apps.billing.treasury.following import (
+    confirm_transaction,
+    fail_transaction,
+    finish_transaction,
+    note_sent,
+)
 from apps.billing.treasury.models import Payment
 from apps.billing.treasury.paying import RESEND_AFTER
 from apps.billing.treasury.replacing import replace_if_stuck, sign_again
-from apps.billing.treasury.transactions import UNSENT, Transaction, TransactionState
+from apps.billing.treasury.transactions import UNSENT, Transaction, TransactionKind, TransactionState
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
 
@@ -105,10 +110,13 @@ def mined_attempt(chain: Chain, waiting: Transaction) -> tuple[str, Receipt] | N
 
 
 def _settle_by_receipt(waiting: Transaction, tx_hash: str, receipt: Receipt) -> None:
-    """What no Transfer event will tell: that it did nothing."""
+    """What no Transfer event will tell: that it did nothing, or only allowed something."""
+    place = {"tx_hash": tx_hash, "block_number": receipt.block_number}
     if not receipt.succeeded:
-        reason = f"refused by the contract in block {receipt.block_number}"
-        fail_transaction(waiting, reason=reason, tx_hash=tx_hash, block_number=receipt.block_number)
+        fail_transaction(waiting, reason=f"refused by the contract in block {receipt.block_number}", **place)
+    elif waiting.kind == TransactionKind.ALLOWANCE:
+        confirm_transaction(waiting, **place)
+        finish_transaction(waiting)
 
 
 def _is_known(refusal: ChainRefused) -> bool:

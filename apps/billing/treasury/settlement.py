@@ -1,26 +1,30 @@
-"""Payouts: what is payable to each node leaves the treasury.
+"""Payouts: what is payable to each node leaves the treasury, many in one transaction where that is set up.
 
-The payment, its entry payable -> in flight and the signed transaction are one database transaction. Whatever
+Payments, their entries payable -> in flight and the signed transaction are one database transaction. Whatever
 dies after it, the stored transaction is sent again until a block has it; its nonce lets it happen once.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
+from apps.billing.chain.calls import Line
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.ledger.accounts import Account, AccountKind
 from apps.billing.ledger.posting import balance
 from apps.billing.providers.models import DebitNote, DebitNoteState
+from apps.billing.treasury.batching import call_over, groups, make_ready_together, may_batch
 from apps.billing.treasury.following import fail_payment
 from apps.billing.treasury.models import Payment, PaymentState
-from apps.billing.treasury.paying import Readiness, make_ready, sign, sign_and_store, wait_in_line
-from apps.billing.treasury.sending import push_one, push_payment
+from apps.billing.treasury.paying import make_ready, reserve, sign, wait_in_line
+from apps.billing.treasury.sending import push_one
 from apps.billing.treasury.transactions import Transaction
 from apps.money import ZERO, plain
 
@@ -35,40 +39,113 @@ def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
     """
     if not settings.HIVE_GLM_TOKEN:
         return []
-    owed = Account.objects.filter(
-        kind=AccountKind.PAYABLE, guarded_balance__gt=ZERO, guarded_balance__gte=minimum_glm
+    together, alone = _owed(chain(), minimum_glm=minimum_glm)
+    batches = [*groups(together, at_most=settings.HIVE_PAYOUTS_PER_BATCH), *([each] for each in alone)]
+    return [payment for batch in batches for payment in _pay(chain(), batch, minimum_glm=minimum_glm)]
+
+
+def _owed(chain: Chain, *, minimum_glm: Decimal) -> tuple[Sequence[Account], Sequence[Account]]:
+    """To whom: those that may be paid together, and those that are paid each by itself.
+
+    A node whose last payment failed goes by itself: it must not hold up the others again.
+    """
+    newest = Payment.objects.filter(node=OuterRef("node")).order_by("-created_at").values("state")[:1]
+    owed = list(
+        Account.objects.filter(
+            kind=AccountKind.PAYABLE, guarded_balance__gt=ZERO, guarded_balance__gte=minimum_glm
+        )
+        .select_related("node")
+        .annotate(last_payment=Subquery(newest))
+        .order_by("pk")
     )
-    made = [_pay(account, minimum_glm=minimum_glm) for account in owed.select_related("node").order_by("pk")]
-    return [payment for payment in made if payment is not None]
+    well = [account for account in owed if account.last_payment != PaymentState.FAILED]
+    if len(well) < 2 or not _may_batch(chain, well):
+        return [], owed
+    return well, [account for account in owed if account not in well]
 
 
-def _pay(account: Account, *, minimum_glm: Decimal) -> Payment | None:
+def _may_batch(chain: Chain, accounts: Sequence[Account]) -> bool:
     try:
-        payment = _sign(chain(), account, minimum_glm=minimum_glm)
+        return may_batch(chain, total_glm=sum((_balance(account) for account in accounts), ZERO))
+    except ChainUnreachable:
+        return False  # told when the payments themselves are tried
+
+
+def _pay(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> list[Payment]:
+    """What is payable to them, by one transaction."""
+    try:
+        payments = _sign(chain, batch, minimum_glm=minimum_glm)
+    except ChainRefused as refusal:
+        if len(batch) > 1:
+            return _pay_apart(chain, batch, refusal, minimum_glm=minimum_glm)
+        _note_unpaid(batch, refusal)
+        return []
+    except ChainUnreachable as trouble:
+        _note_unpaid(batch, trouble)
+        return []
+    for signed in {payment.transaction for payment in payments if payment.transaction}:
+        push_one(chain, signed)
+    for payment in payments:
+        payment.refresh_from_db()
+    return payments
+
+
+def _pay_apart(
+    chain: Chain, batch: Sequence[Account], refusal: ChainRefused, *, minimum_glm: Decimal
+) -> list[Payment]:
+    """The batch can't succeed: pay those together that could be paid, or else each by itself."""
+    payable = [account for account in batch if _could_be_paid(chain, account)]
+    log.warning("%d of %d can be paid together: %s", len(payable), len(batch), refusal)
+    smaller = [payable] if 0 < len(payable) < len(batch) else [[account] for account in payable]
+    return [payment for part in smaller for payment in _pay(chain, part, minimum_glm=minimum_glm)]
+
+
+def _could_be_paid(chain: Chain, account: Account) -> bool:
+    try:
+        make_ready(chain, recipient=str(account.node_id), amount_glm=_balance(account))
     except (ChainRefused, ChainUnreachable) as trouble:
-        log.warning("%s GLM are not paid to %s: %s", plain(balance(account)), account.node_id, trouble)
-        return None
-    if payment is not None:
-        push_payment(chain(), payment)
-    return payment
+        _note_unpaid([account], trouble)
+        return False
+    return True
 
 
-def _sign(chain: Chain, account: Account, *, minimum_glm: Decimal) -> Payment | None:
-    recipient = str(account.node_id)
-    ready = make_ready(chain, recipient=recipient, amount_glm=balance(account))
+def _sign(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> list[Payment]:
+    """Reserve what is payable now, and sign it. Fewer when another worker was faster."""
+    ready = make_ready_together(chain, [Line(str(each.node_id), _balance(each)) for each in batch])
     with transaction.atomic():
         wait_in_line()
-        amount = balance(account)
-        if amount == ZERO or amount < minimum_glm:
-            return None  # another worker was faster
-        return _store(ready, account, recipient, amount)
+        payments = [
+            _reserve(chain, account, amount)
+            for account in batch
+            if ZERO < (amount := balance(account)) >= minimum_glm
+        ]
+        if carried := [payment for payment in payments if payment.state == PaymentState.READY]:
+            sign(ready, call=call_over(ready.kind, _lines(carried)), payments=carried)
+    return payments
 
 
-def _store(ready: Readiness, account: Account, recipient: str, amount: Decimal) -> Payment:
-    payment = sign_and_store(ready, source=account, recipient=recipient, amount_glm=amount, node_id=recipient)
-    notes = DebitNote.objects.filter(agreement__node=recipient, state=DebitNoteState.ACCEPTED, payment=None)
+def _reserve(chain: Chain, account: Account, amount_glm: Decimal) -> Payment:
+    node_id = str(account.node_id)
+    payment = reserve(
+        chain_id=chain.chain_id, source=account, recipient=node_id, amount_glm=amount_glm, node_id=node_id
+    )
+    notes = DebitNote.objects.filter(agreement__node=node_id, state=DebitNoteState.ACCEPTED, payment=None)
     notes.update(payment=payment)
     return payment
+
+
+def _lines(payments: Sequence[Payment]) -> list[Line]:
+    return [Line(payment.recipient, payment.amount) for payment in payments]
+
+
+def _balance(account: Account) -> Decimal:
+    """As it was when the account was read."""
+    return account.guarded_balance or ZERO
+
+
+def _note_unpaid(batch: Sequence[Account], trouble: Exception) -> None:
+    for account in batch:
+        log.warning("%s GLM are not paid to %s: %s", plain(_balance(account)), account.node_id, trouble)
 
 
 # -- what waits for a transaction -------------------------------------------------------------------------
@@ -79,29 +156,35 @@ def dispatch_ready(chain: Chain) -> list[Transaction]:
 
     What can't be sent now waits; past its deadline it fails, and its money is back where it was.
     """
-    waiting = Payment.objects.filter(chain_id=chain.chain_id, state=PaymentState.READY)
-    made = [_dispatch(chain, payment) for payment in waiting.order_by("created_at")]
-    return [each for each in made if each is not None]
+    waiting = list(
+        Payment.objects.filter(chain_id=chain.chain_id, state=PaymentState.READY).order_by("created_at")
+    )
+    total = sum((payment.amount for payment in waiting), ZERO)
+    together = len(waiting) > 1 and may_batch(chain, total_glm=total)
+    at_most = settings.HIVE_PAYOUTS_PER_BATCH if together else 1
+    return [made for batch in groups(waiting, at_most=at_most) for made in _dispatch(chain, batch)]
 
 
-def _dispatch(chain: Chain, payment: Payment) -> Transaction | None:
+def _dispatch(chain: Chain, batch: Sequence[Payment]) -> list[Transaction]:
     try:
-        signed = _sign_ready(chain, payment)
+        signed = _sign_ready(chain, batch)
     except (ChainRefused, ChainUnreachable) as trouble:
-        log.warning("%s: not signed yet: %s", payment, trouble)
-        _give_up_late(payment, reason=str(trouble))
-        return None
+        if len(batch) > 1:
+            return [made for payment in batch for made in _dispatch(chain, [payment])]
+        log.warning("%s: not signed yet: %s", batch[0], trouble)
+        _give_up_late(batch[0], reason=str(trouble))
+        return []
     if signed is not None:
         push_one(chain, signed)
-    return signed
+    return [signed] if signed else []
 
 
-def _sign_ready(chain: Chain, payment: Payment) -> Transaction | None:
-    ready = make_ready(chain, recipient=payment.recipient, amount_glm=payment.amount)
+def _sign_ready(chain: Chain, batch: Sequence[Payment]) -> Transaction | None:
+    ready = make_ready_together(chain, _lines(batch))
     with transaction.atomic():
         wait_in_line()
-        still = Payment.objects.filter(pk=payment.pk, state=PaymentState.READY).first()
-        return sign(ready, call=ready.call, payments=[still]) if still else None
+        still = list(Payment.objects.filter(pk__in=[each.pk for each in batch], state=PaymentState.READY))
+        return sign(ready, call=call_over(ready.kind, _lines(still)), payments=still) if still else None
 
 
 def _give_up_late(payment: Payment, *, reason: str) -> None:
