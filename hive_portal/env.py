@@ -65,6 +65,11 @@ def listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def decimal_or_none(name: str) -> Decimal | None:
+    """None when nothing is said."""
+    return decimal(name, "0") if os.environ.get(name) else None
+
+
 def address(name: str) -> str:
     """An Ethereum address, in lower case; empty when nothing is said."""
     value = os.environ.get(name, "").strip().lower()

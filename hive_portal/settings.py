@@ -223,6 +223,10 @@ HIVE_MAX_FEE_GWEI = env.decimal("HIVE_MAX_FEE_GWEI", "500")
 """The Hive never offers more for a unit of gas: payments wait while the chain asks more."""
 HIVE_REPLACE_AFTER_S = env.number("HIVE_REPLACE_AFTER_S", 180)
 """A transaction that no block has taken by then is signed again, offering more."""
+HIVE_APPROVAL_ABOVE_GLM = env.decimal_or_none("HIVE_APPROVAL_ABOVE_GLM")
+"""Above it two operators approve a payment, or each of a batch, before it is signed; unset: none is asked."""
+HIVE_APPROVAL_HOURS = env.number("HIVE_APPROVAL_HOURS", 24)
+"""After so many hours operators are told that it still waits; after as many again it fails."""
 HIVE_WITHDRAWAL_MIN_GLM = env.decimal("HIVE_WITHDRAWAL_MIN_GLM", "1")
 """A team withdraws at least so much at once, for the Hive bears the gas."""
 HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM = env.decimal("HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM", "1000")

@@ -50,6 +50,7 @@ NAVIGATION = [
         _link("Credit notes", "billing_creditnote", "undo"),
         _link("Billing details", "billing_billingdetails", "contact_mail"),
         _link("Payments", "billing_payment", "payments"),
+        _link("Approvals", "billing_approval", "approval"),
         _link("Transactions", "billing_transaction", "send_money"),
         _link("Withdrawals", "billing_withdrawal", "output"),
         _link("Ledger", "billing_transfer", "account_balance"),

@@ -19,6 +19,7 @@ from apps.billing.metering.models import (
 )
 from apps.billing.providers.disputes import Dispute, DisputeMessage, DisputeState
 from apps.billing.providers.models import DebitNote, DebitNoteState
+from apps.billing.treasury.approvals import Approval, Verdict
 from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
 from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind, TransactionState
 from apps.billing.wallets.models import Wallet, WalletProof
@@ -29,6 +30,7 @@ __all__ = [
     "AccountKind",
     "AlertKind",
     "AlertLevel",
+    "Approval",
     "AtEnd",
     "Attempt",
     "BillingDetails",
@@ -67,6 +69,7 @@ __all__ = [
     "TransferKind",
     "UsageRecord",
     "UsageState",
+    "Verdict",
     "Wallet",
     "WalletProof",
     "Withdrawal",

@@ -16,6 +16,7 @@ from apps.billing.metering.rating import rate_usage
 from apps.billing.providers.covering import mark_paid_notes
 from apps.billing.providers.debit_notes import review_debit_notes
 from apps.billing.providers.disputing import chase_disputes
+from apps.billing.treasury.approving import chase_approvals
 from apps.billing.treasury.gas import check_coin
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.wallets.withdrawing import close_unconfirmed
@@ -61,6 +62,7 @@ def collect() -> None:
     mark_overdue()
     remind_due()
     lift_paid()
+    chase_approvals()
 
 
 @shared_task(name="billing.chase_disputes")

@@ -69,11 +69,14 @@ class Rows(TabularInline):
         return False
 
 
-def verb(description: str) -> Callable[[Callable[..., object]], Any]:
-    """An action of the change list: `call(self, row, actor)` for each row, refusals told one by one."""
+def verb(description: str, *, permission: str = "operate") -> Callable[[Callable[..., object]], Any]:
+    """An action of the change list: `call(self, row, actor)` for each row, refusals told one by one.
+
+    Offered to whom `has_<permission>_permission` of the page lets.
+    """
 
     def decorate(call: Callable[..., object]) -> Any:
-        @action(description=description, permissions=["operate"])
+        @action(description=description, permissions=[permission])
         def run(self: Shown, request: HttpRequest, rows: models.QuerySet[Any]) -> None:
             done = sum(_called(self, request, call, row) for row in rows)
             if done:

@@ -117,7 +117,7 @@ def test_it_sends_no_teams_deposit_back(anvil, team):
 def test_it_changes_nothing_while_the_chain_is_silent(anvil, stray, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Chain, "gas_of", silent)
-        with pytest.raises(ValueError, match="can't take it now"):
+        with pytest.raises(ValueError, match="can't be sent now"):
             send_back(stray)
     assert (suspense(), Payment.objects.count()) == (3, 0)
     send_back(stray)

@@ -22,6 +22,7 @@ from apps.billing.ledger.posting import house_account, payable_account, transfer
 from apps.billing.models import (
     Account,
     AccountKind,
+    Approval,
     BillingDetails,
     Budget,
     ChainBlock,
@@ -34,6 +35,7 @@ from apps.billing.models import (
     Hold,
     Invoice,
     MeteringFault,
+    Payment,
     TransferKind,
     UsageRecord,
     Wallet,
@@ -150,6 +152,7 @@ def paint(team: Team, user: User) -> Scenery:
     dispute = _dispute(agreements[1], user)
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
+    _large_payment()
     BillingDetails.objects.create(
         team=team,
         name="The Bakery, Müller & Søn",
@@ -516,6 +519,22 @@ def _usage_and_payment(agreement: Agreement) -> None:
         state="paid",
         payment=payment,
     )
+
+
+def _large_payment() -> None:
+    """It waits: one operator of two has approved it."""
+    waiting = Payment.objects.create(
+        purpose="withdrawal",
+        chain_id=31337,
+        recipient=address_of("somebody's wallet"),
+        amount=Decimal(1200),
+        state="waiting",
+        approvals_needed=2,
+        reason="above 1000 GLM: 2 operators have to approve it",
+        deadline_at=timezone.now() + timedelta(hours=24),
+    )
+    ada = User.objects.create_user(username="ada", is_staff=True)
+    Approval.objects.create(payment=waiting, user=ada, verdict="approved", reason="by ada in the admin")
 
 
 def _dispute(agreement: Agreement, owner: User) -> Dispute:

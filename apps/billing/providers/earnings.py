@@ -20,7 +20,7 @@ from apps.market.models import Agreement
 from apps.money import ZERO
 
 MONTH = timedelta(days=30)
-ON_THE_WAY = (PaymentState.READY, PaymentState.SIGNED, PaymentState.SENT, PaymentState.CONFIRMED)
+ON_THE_WAY = tuple(set(PaymentState) - {PaymentState.FINAL, PaymentState.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

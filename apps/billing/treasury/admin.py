@@ -7,7 +7,8 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from apps.billing.admin_parts import glm_column
-from apps.billing.models import Attempt, Payment, Transaction
+from apps.billing.models import Approval, Attempt, Payment, Transaction
+from apps.billing.treasury.approving import approve_payment, refuse_payment
 from apps.billing.treasury.sending import replace_now, send_again
 from apps.money import ZERO
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
@@ -85,8 +86,17 @@ class TransactionAdmin(Shown):
         replace_now(row, actor=actor, reason=by_hand(actor))
 
 
+class ApprovalRows(Rows):
+    model = Approval
+    fields = ("user", "verdict", "reason", "at")
+    readonly_fields = fields
+    show_change_link = False
+
+
 @register(Payment)
 class PaymentAdmin(Shown):
+    """Large ones wait here for two operators: `?state__exact=waiting`."""
+
     list_display = (
         "created_at",
         "purpose",
@@ -94,13 +104,43 @@ class PaymentAdmin(Shown):
         "recipient",
         "amount",
         "state_label",
+        "approved",
+        "requested_by",
         "transaction",
         "deadline_at",
         "reason",
     )
     list_filter = ("state", "purpose", "chain_id")
     search_fields = ("transaction__attempts__tx_hash", "recipient", "node__name")
-    list_select_related = ("node", "transaction")
+    list_select_related = ("node", "transaction", "requested_by")
+    inlines = (ApprovalRows,)
+    actions = ("approve", "refuse")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
+        return super().get_queryset(request).annotate(said=Count("approvals"))
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("billing.approve_payment"))
+
+    @display(description="Approved")
+    def approved(self, row: Payment) -> str:
+        return f"{row.said} of {row.approvals_needed}" if row.approvals_needed else ""  # type: ignore[attr-defined]
+
+    @verb("Approve: two operators have to", permission="approve")
+    def approve(self, row: Payment, actor: Actor) -> None:
+        approve_payment(row, actor=actor, reason=by_hand(actor))
+
+    @verb("Refuse: its money goes back where it was", permission="approve")
+    def refuse(self, row: Payment, actor: Actor) -> None:
+        refuse_payment(row, actor=actor, reason=by_hand(actor))
+
+
+@register(Approval)
+class ApprovalAdmin(Shown):
+    list_display = ("at", "payment", "user", "verdict", "reason")
+    list_filter = ("verdict",)
+    search_fields = ("payment__recipient", "user__username")
+    list_select_related = ("payment", "user")
 
 
 @register(Attempt)

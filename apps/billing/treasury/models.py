@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -15,6 +16,8 @@ from apps.teams.states import Stateful, has_deadline
 
 
 class PaymentState(models.TextChoices):
+    WAITING = "waiting", "Waits for approval"
+    """It is large: its money is reserved, and operators have to approve it before anything is signed."""
     READY = "ready", "Ready"
     """Its money is reserved; a transaction is about to take it along."""
     SIGNED = "signed", "Signed"
@@ -26,7 +29,7 @@ class PaymentState(models.TextChoices):
     FINAL = "final", "Final"
     """Settled; the ledger says so."""
     FAILED = "failed", "Failed"
-    """The chain refused it; the amount is payable again."""
+    """The chain or an operator refused it; the amount is back where it was."""
 
 
 class PaymentPurpose(models.TextChoices):
@@ -45,6 +48,7 @@ class Payment(Stateful):
     """
 
     TRANSITIONS: ClassVar[Mapping[str, frozenset[str]]] = {
+        PaymentState.WAITING: frozenset({PaymentState.READY, PaymentState.FAILED}),
         PaymentState.READY: frozenset({PaymentState.SIGNED, PaymentState.FAILED}),
         PaymentState.SIGNED: frozenset({PaymentState.SENT, PaymentState.CONFIRMED, PaymentState.FAILED}),
         PaymentState.SENT: frozenset({PaymentState.CONFIRMED, PaymentState.FAILED}),
@@ -74,18 +78,34 @@ class Payment(Stateful):
     )
     line = models.PositiveIntegerField(default=0, help_text="Its place in the transaction, from 0.")
     state = models.CharField(max_length=12, choices=PaymentState.choices, default=PaymentState.READY)
+    approvals_needed = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="By so many operators; none where it is not large."
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whose word it goes out on, and who therefore can't approve it; nobody's for payouts.",
+    )
+    escalated_at = models.DateTimeField(
+        null=True, blank=True, help_text="When operators were told that it still waits for approval."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("-created_at",)
+        permissions = (("approve_payment", "Can approve large payments"),)
         constraints = (
             models.UniqueConstraint(fields=("transaction", "line"), name="payment_line_used_once"),
             models.CheckConstraint(
                 name="payment_moves_with_its_transaction",
-                condition=Q(state__in=["ready", "failed"]) | Q(transaction__isnull=False),
+                condition=Q(state__in=["waiting", "ready", "failed"]) | Q(transaction__isnull=False),
             ),
             models.CheckConstraint(
-                name="payment_ready_has_no_transaction", condition=~Q(state="ready") | Q(transaction=None)
+                name="payment_ready_has_no_transaction",
+                condition=~Q(state__in=["waiting", "ready"]) | Q(transaction=None),
             ),
             models.CheckConstraint(name="payment_positive", condition=Q(amount__gt=0)),
             models.CheckConstraint(

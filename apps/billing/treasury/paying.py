@@ -21,6 +21,7 @@ from apps.billing.chain.client import Chain
 from apps.billing.ledger.accounts import Account, AccountKind, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.treasury.fees import WEI_PER_GWEI, offer
+from apps.billing.treasury.large import announce, approval_fields
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.signers import Signed, treasury_address, treasury_signer
 from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind
@@ -65,16 +66,28 @@ def wait_in_line() -> None:
     queue_for("billing.nonce")
 
 
-def reserve(*, chain_id: int, source: Account, recipient: str, amount_glm: Decimal, **fields: Any) -> Payment:
+def reserve(
+    *,
+    chain_id: int,
+    source: Account,
+    recipient: str,
+    amount_glm: Decimal,
+    total_glm: Decimal | None = None,
+    actor: Actor | None = None,
+    **fields: Any,
+) -> Payment:
     """A payment that waits for a transaction to take it along, its money in flight.
 
-    In the caller's transaction. Raises InsufficientFunds. `fields` say what it is for.
+    In the caller's transaction. Raises InsufficientFunds. `fields` say what it is for. Where it is large, or
+    `total_glm` that goes out with it is, it waits for operators first; `actor`, who asked for it, is none of
+    them.
     """
+    asked = approval_fields(total_glm or amount_glm, actor=actor)
     payment = Payment.objects.create(
         chain_id=chain_id,
         recipient=recipient,
         amount=amount_glm,
-        **{"reason": "its money is reserved", "deadline_at": timezone.now() + SETTLE_WITHIN} | fields,
+        **{"reason": "its money is reserved", "deadline_at": timezone.now() + SETTLE_WITHIN} | asked | fields,
     )
     transfer(
         key=payout_key(payment),
@@ -96,11 +109,15 @@ def sign_and_store(
 ) -> Payment:
     """One payment with a transaction of its own, in the caller's transaction, after `wait_in_line`.
 
+    One that has to be approved is only reserved: once it is ready, `dispatch_ready` takes it along.
     Raises InsufficientFunds, and what the signer raises.
     """
     payment = reserve(
         chain_id=ready.chain.chain_id, source=source, recipient=recipient, amount_glm=amount_glm, **fields
     )
+    if payment.state == PaymentState.WAITING:
+        announce([payment])
+        return payment
     call = transfer_call(ready.chain.token, recipient=recipient, amount_glm=amount_glm)
     sign(ready, call=call, payments=[payment])
     return payment

@@ -10,7 +10,7 @@ from apps.billing.chain.models import ChainTransfer, ChainTransferState
 from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
-from apps.billing.treasury.paying import make_ready, sign_and_store, wait_in_line
+from apps.billing.treasury.paying import Readiness, make_ready, sign_and_store, wait_in_line
 from apps.billing.treasury.sending import push_payment
 from apps.billing.wallets.models import Wallet
 from apps.money import plain
@@ -54,23 +54,29 @@ def return_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
         waiting = _in_suspense(deposit)
     try:
         ready = make_ready(chain(), recipient=deposit.paid_by, amount_glm=waiting.amount)
+        payment = _return(deposit, ready, actor=actor, reason=reason)
     except (ChainRefused, ChainUnreachable) as trouble:
-        raise ValueError(f"the chain can't take it now: {trouble}") from None
-    with transaction.atomic():
-        wait_in_line()
-        stray = _in_suspense(deposit)
-        payment = sign_and_store(
-            ready,
-            source=stray.credit,
-            recipient=deposit.paid_by,
-            amount_glm=stray.amount,
-            purpose=PaymentPurpose.RETURN,
-            returns=deposit,
-        )
-        told = f"{plain(stray.amount)} GLM to {deposit.paid_by}: {reason}"
-        before = f"in {AccountKind.SUSPENSE}"
-        AuditLine.write(deposit, before=before, after="returned", actor=actor, reason=told)
+        raise ValueError(f"it can't be sent now: {trouble}") from None
     push_payment(ready.chain, payment)
+    return payment
+
+
+@transaction.atomic
+def _return(deposit: ChainTransfer, ready: Readiness, *, actor: Actor, reason: str) -> Payment:
+    wait_in_line()
+    stray = _in_suspense(deposit)
+    payment = sign_and_store(
+        ready,
+        source=stray.credit,
+        recipient=deposit.paid_by,
+        amount_glm=stray.amount,
+        purpose=PaymentPurpose.RETURN,
+        returns=deposit,
+        actor=actor,
+    )
+    told = f"{plain(stray.amount)} GLM to {deposit.paid_by}: {reason}"
+    before = f"in {AccountKind.SUSPENSE}"
+    AuditLine.write(deposit, before=before, after="returned", actor=actor, reason=told)
     return payment
 
 

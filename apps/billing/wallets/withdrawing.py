@@ -20,7 +20,7 @@ from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.suspending import must_not_be_suspended
 from apps.billing.ledger.posting import InsufficientFunds, exact
 from apps.billing.treasury.models import PaymentPurpose
-from apps.billing.treasury.paying import SETTLE_WITHIN, Readiness, make_ready, sign_and_store, wait_in_line
+from apps.billing.treasury.paying import Readiness, make_ready, sign_and_store, wait_in_line
 from apps.billing.treasury.sending import push_payment
 from apps.billing.wallets.models import WalletProof
 from apps.billing.wallets.siwe import address_of
@@ -75,9 +75,9 @@ def confirm_withdrawal(withdrawal: Withdrawal, *, actor: Actor) -> Withdrawal:
         raise WithdrawalRefused("this Hive is connected to no GLM token (HIVE_GLM_TOKEN)")
     try:
         ready = make_ready(chain(), recipient=withdrawal.recipient, amount_glm=withdrawal.amount)
+        _pay(withdrawal, ready, actor=actor)
     except (ChainRefused, ChainUnreachable) as trouble:
-        raise WithdrawalRefused(f"the chain can't take it now, confirm it again later: {trouble}") from None
-    _pay(withdrawal, ready, actor=actor)
+        raise WithdrawalRefused(f"it can't be paid now, confirm it again later: {trouble}") from None
     if withdrawal.payment is not None:
         push_payment(ready.chain, withdrawal.payment)
     withdrawal.refresh_from_db()
@@ -101,12 +101,13 @@ def _pay(withdrawal: Withdrawal, ready: Readiness, *, actor: Actor) -> None:
         recipient=withdrawal.recipient,
         amount_glm=withdrawal.amount,
         purpose=PaymentPurpose.WITHDRAWAL,
+        actor=actor,
     )
     withdrawal.move_to(
         WithdrawalState.CONFIRMED,
         actor=actor,
-        reason="confirmed; its payment is signed",
-        deadline_at=now + SETTLE_WITHIN,
+        reason=f"confirmed; its payment: {payment.reason}",
+        deadline_at=payment.deadline_at,
         payment=payment,
         confirmed_at=now,
     )

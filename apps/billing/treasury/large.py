@@ -1,0 +1,81 @@
+"""Which payments are large, and telling operators that they wait; approving.py has what operators then do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from apps.billing.treasury.models import Payment, PaymentState
+from apps.money import ZERO, plain
+from apps.teams.audit import Actor
+from apps.teams.models import User
+from apps.teams.notices.notifying import notify_operators
+
+OPERATORS_NEEDED = 2
+LINES_TOLD = 50
+
+
+def is_large(total_glm: Decimal, *, limit_glm: Decimal | None) -> bool:
+    """Whether what goes out at once is above the limit; without a limit nothing is."""
+    return limit_glm is not None and total_glm > limit_glm
+
+
+def approval_fields(total_glm: Decimal, *, actor: Actor | None) -> dict[str, Any]:
+    """What a new payment says of its approval; `total_glm` is that of all that goes out with it."""
+    asked: dict[str, Any] = {"requested_by": person(actor) if actor else None}
+    if is_large(total_glm, limit_glm=settings.HIVE_APPROVAL_ABOVE_GLM):
+        above = plain(settings.HIVE_APPROVAL_ABOVE_GLM)
+        asked |= {
+            "state": PaymentState.WAITING,
+            "approvals_needed": OPERATORS_NEEDED,
+            "deadline_at": timezone.now() + approve_within(),
+            "reason": f"above {above} GLM: {OPERATORS_NEEDED} operators have to approve it",
+        }
+    return asked
+
+
+def approve_within() -> timedelta:
+    return timedelta(hours=settings.HIVE_APPROVAL_HOURS)
+
+
+def person(actor: Actor) -> User | None:
+    """The user who acts; none for a part of the Queen, or a node."""
+    return User.objects.filter(username=actor.name).first() if actor.kind == "user" else None
+
+
+def announce(
+    payments: Sequence[Payment], *, kind: str = "payment.waiting", what: str = "wait for approval"
+) -> None:
+    """Tell operators of those that wait, in one notice, in the caller's transaction; once for each kind."""
+    waiting = [payment for payment in payments if payment.state == PaymentState.WAITING]
+    if not waiting:
+        return
+    total = plain(sum((payment.amount for payment in waiting), ZERO))
+    many = "1 payment" if len(waiting) == 1 else f"{len(waiting)} payments"
+    notify_operators(
+        kind=kind,
+        subject=f"{total} GLM in {many} {what}",
+        text=_told(waiting),
+        data={"payments": [str(payment.id) for payment in waiting], "total_glm": total},
+        key=f"{kind}:{waiting[0].id}",
+    )
+
+
+def _told(waiting: Sequence[Payment]) -> str:
+    first = waiting[0]
+    lines = [
+        f"{payment.get_purpose_display()}: {plain(payment.amount)} GLM to {payment.recipient}"
+        for payment in waiting[:LINES_TOLD]
+    ]
+    if len(waiting) > LINES_TOLD:
+        lines.append(f"and {len(waiting) - LINES_TOLD} more")
+    by = f"{first.deadline_at:%Y-%m-%d %H:%M} UTC" if first.deadline_at else "now"
+    where = f"{settings.HIVE_PORTAL_URL}/admin/billing/payment/?state__exact=waiting"
+    return "\n".join(
+        [f"{first.approvals_needed} operators have to approve each by {by}: {where}", "", *lines]
+    )

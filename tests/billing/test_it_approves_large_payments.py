@@ -1,0 +1,321 @@
+"""Large payments wait for two operators, money reserved; on a real anvil, and attacked with plain SQL."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.billing.ledger.posting import balance, check_ledger, house_account, payable_account
+from apps.billing.metering.intake import store_usage
+from apps.billing.metering.rating import rate_usage
+from apps.billing.models import (
+    AccountKind,
+    Approval,
+    DebitNote,
+    Payment,
+    PaymentState,
+    Transaction,
+    Withdrawal,
+    WithdrawalState,
+)
+from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
+from apps.billing.treasury.approving import NotTheirs, approve_payment, chase_approvals, refuse_payment
+from apps.billing.treasury.large import is_large
+from apps.billing.treasury.settlement import pay_providers
+from apps.billing.treasury.signers import treasury_address
+from apps.billing.wallets.withdrawing import confirm_withdrawal, request_withdrawal
+from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import User
+from apps.teams.notices.models import Notice
+from apps.teams.states import StateError
+from tests.billing.chain_of_tests import FINALITY
+from tests.billing.test_it_works_side_by_side import side_by_side
+from tests.billing.wallets_of_tests import WALLET, proven
+
+chain = pytest.mark.needs("chain")
+db = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("total", "limit", "expected"),
+    [("5", None, False), ("5", "5", False), ("5.000000000000000001", "5", True), ("0.1", "0", True)],
+)
+def test_it_is_large_above_the_limit(total: str, limit: str | None, expected: bool) -> None:
+    assert is_large(Decimal(total), limit_glm=Decimal(limit) if limit else None) is expected
+
+
+# -- the cast ---------------------------------------------------------------------------------------------
+
+
+def operator(name: str) -> Actor:
+    return Actor.user(User.objects.create_user(username=name, is_staff=True))
+
+
+@pytest.fixture
+def anna(db: None) -> Actor:
+    return operator("anna")
+
+
+@pytest.fixture
+def bert(db: None) -> Actor:
+    return operator("bert")
+
+
+@pytest.fixture
+def budget(team: Any, owner: User, anvil: Any, settings: Any) -> Any:
+    """10 GLM; what is above 3 GLM is large. Its owner is an operator as well."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = Decimal(3)
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    wallet = proven(team)
+    anvil.glm.deposit(WALLET, treasury_address(), Decimal(10))
+    anvil.grow(FINALITY)
+    return wallet.budget
+
+
+@pytest.fixture(autouse=True)
+def books_agree(request: Any) -> Any:
+    yield
+    if "budget" in request.fixturenames:
+        assert check_ledger() == []
+
+
+@pytest.fixture
+def large(budget: Any, owner: User) -> Payment:
+    """A withdrawal of 4 GLM that olga asked for and confirmed."""
+    olga = Actor.user(owner)
+    address = WALLET.address.lower()
+    asked = request_withdrawal(budget=budget, address=address, amount_glm=Decimal(4), actor=olga)
+    payment = confirm_withdrawal(asked, actor=olga).payment
+    assert payment is not None
+    return payment
+
+
+def approve(payment: Payment, actor: Actor) -> Payment:
+    return approve_payment(payment, actor=actor, reason="looked at it")
+
+
+def stand(payment: Payment) -> str:
+    payment.refresh_from_db()
+    return payment.state
+
+
+def in_flight() -> Decimal:
+    return balance(house_account(AccountKind.IN_FLIGHT))
+
+
+# -- approved ---------------------------------------------------------------------------------------------
+
+
+@chain
+@db
+def test_it_signs_nothing_before_two_have_approved(
+    large: Payment, budget: Any, anvil: Any, anna: Actor, bert: Actor
+) -> None:
+    assert (stand(large), in_flight(), budget.available_glm) == (PaymentState.WAITING, 4, 6)
+    assert approve(large, anna).state == PaymentState.WAITING
+    anvil.grow(FINALITY)
+    assert not Transaction.objects.exists()
+    assert approve(large, bert).state == PaymentState.READY
+    for _ in range(2):
+        anvil.grow(FINALITY)
+    assert stand(large) == PaymentState.FINAL
+    assert (anvil.glm_of(WALLET.address), in_flight()) == (4, 0)
+    assert Withdrawal.objects.get().state == WithdrawalState.PAID
+    told = AuditLine.objects.filter(noun="payment", after__in=["approved", "ready"]).order_by("id")
+    assert [(line.actor, line.reason) for line in told] == [
+        ("user:anna", "1 of 2: looked at it"),
+        ("user:bert", "2 of 2: looked at it"),
+        ("user:bert", "approved by anna and bert"),
+    ]
+
+
+@chain
+@db
+def test_it_tells_operators_what_waits(large: Payment) -> None:
+    notice = Notice.objects.get(kind="payment.waiting")
+    assert notice.subject == "4 GLM in 1 payment wait for approval"
+    assert f"Withdrawal by a team: 4 GLM to {large.recipient}" in notice.text
+    assert "2 operators have to approve it" in Withdrawal.objects.get().reason
+
+
+@chain
+@db
+def test_it_pays_what_is_not_large_at_once(budget: Any, owner: User) -> None:
+    olga = Actor.user(owner)
+    address = WALLET.address.lower()
+    asked = request_withdrawal(budget=budget, address=address, amount_glm=Decimal(3), actor=olga)
+    payment = confirm_withdrawal(asked, actor=olga).payment
+    assert payment is not None
+    assert (payment.state, payment.approvals_needed) == (PaymentState.SENT, 0)
+
+
+@chain
+@db
+def test_it_counts_nobody_twice_and_not_who_asked(
+    large: Payment, owner: User, teammate: User, anna: Actor
+) -> None:
+    approve(large, anna)
+    with pytest.raises(NotTheirs, match="you approved it already"):
+        approve(large, anna)
+    with pytest.raises(NotTheirs, match="you asked for it yourself"):
+        approve(large, Actor.user(owner))
+    for nobody in (Actor.user(teammate), Actor.queen("settlement"), Actor.user("ghost")):  # type: ignore[arg-type]
+        with pytest.raises(NotTheirs, match="operators alone"):
+            approve(large, nobody)
+    assert (stand(large), large.approvals.count()) == (PaymentState.WAITING, 1)
+
+
+# -- refused, late ----------------------------------------------------------------------------------------
+
+
+@chain
+@db
+def test_it_gives_back_what_one_refuses(
+    large: Payment, budget: Any, anvil: Any, anna: Actor, bert: Actor
+) -> None:
+    approve(large, anna)
+    refuse_payment(large, actor=bert, reason="not ours to pay")
+    anvil.grow(FINALITY)
+    assert (stand(large), large.reason) == (PaymentState.FAILED, "refused by bert: not ours to pay")
+    assert (budget.available_glm, in_flight()) == (10, 0)
+    assert Withdrawal.objects.get().state == WithdrawalState.FAILED
+    with pytest.raises(StateError, match="waits for nobody's approval"):
+        approve(large, operator("carl"))
+
+
+@chain
+@db
+def test_it_tells_again_and_then_gives_up(large: Payment, budget: Any, settings: Any) -> None:
+    def pass_the_deadline() -> int:
+        Payment.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+        return chase_approvals()
+
+    assert chase_approvals() == 0
+    assert pass_the_deadline() == 1
+    large.refresh_from_db()
+    left = large.deadline_at - timezone.now()  # type: ignore[operator]
+    assert timedelta(hours=settings.HIVE_APPROVAL_HOURS - 1) < left
+    assert Withdrawal.objects.get().deadline_at == large.deadline_at
+    assert Notice.objects.filter(kind="payment.late").count() == 1
+    assert chase_approvals() == 0
+    assert pass_the_deadline() == 1
+    assert (stand(large), large.reason) == (PaymentState.FAILED, "it was not approved in time")
+    assert (budget.available_glm, chase_approvals()) == (10, 0)
+
+
+# -- payouts ----------------------------------------------------------------------------------------------
+
+
+@chain
+@db
+def test_it_asks_for_payouts_too(
+    budget: Any, meter: Any, node: Any, anvil: Any, settings: Any, anna: Actor, bert: Actor
+) -> None:
+    settings.HIVE_APPROVAL_ABOVE_GLM = Decimal("0.0001")
+    store_usage(node_id=node.id, reports=[meter.report()])
+    rate_usage()
+    store_debit_notes(node_id=node.id, notes=[meter.note("0.000226")])
+    review_debit_notes()
+    [payment] = pay_providers(minimum_glm=Decimal(0))
+    assert (payment.state, payment.requested_by) == (PaymentState.WAITING, None)
+    assert pay_providers(minimum_glm=Decimal(0)) == []  # its money is reserved: none is payable
+    refuse_payment(payment, actor=anna, reason="disputed")
+    assert balance(payable_account(node)) == Decimal("0.000226")
+    assert DebitNote.objects.get().payment is None
+    [again] = pay_providers(minimum_glm=Decimal(0))
+    for actor in (anna, bert):
+        approve(again, actor)
+    for _ in range(2):
+        anvil.grow(FINALITY)
+    assert (stand(again), anvil.glm_of(node.id)) == (PaymentState.FINAL, Decimal("0.000226"))
+
+
+# -- plain SQL --------------------------------------------------------------------------------------------
+
+
+def refused(sql: str, *parameters: object, because: str) -> None:
+    with pytest.raises(DatabaseError, match=because), transaction.atomic():
+        connection.cursor().execute(sql, parameters)
+
+
+SAY = "INSERT INTO billing_approval (payment_id, user_id, verdict, reason, at) VALUES (%s, %s, %s, '', now())"
+
+
+@chain
+@db
+def test_it_is_kept_by_the_database(large: Payment, owner: User, teammate: User, anna: Actor) -> None:
+    ready = "UPDATE billing_payment SET state = 'ready' WHERE id = %s"
+    refused(ready, large.pk, because="needs the approval of 2 operators")
+    approve(large, anna)
+    refused(ready, large.pk, because="needs the approval of 2 operators")
+    first = Approval.objects.get()
+    refused(SAY, large.pk, first.user_id, "approved", because="approval_once_per_person")
+    refused(SAY, large.pk, owner.pk, "approved", because="who asked for a payment can't approve it")
+    refused(SAY, large.pk, teammate.pk, "approved", because="operators alone approve payments")
+    refused("UPDATE billing_payment SET approvals_needed = 1", because="it is what was asked")
+    refused("UPDATE billing_payment SET requested_by_id = %s", teammate.pk, because="it is what was asked")
+    refused("UPDATE billing_approval SET user_id = %s", teammate.pk, because="it is an operator's word")
+    refused("DELETE FROM billing_approval", because="it is an operator's word")
+    refused(
+        "UPDATE billing_payment SET state = 'signed' WHERE id = %s",
+        large.pk,
+        because="keep_states|no way|needs",
+    )
+
+
+@chain
+@db
+@pytest.mark.parametrize(("needed", "state"), [(2, "ready"), (0, "waiting")])
+def test_it_begins_by_waiting_or_needs_nobody(large: Payment, needed: int, state: str) -> None:
+    with pytest.raises(DatabaseError, match="begins by waiting"), transaction.atomic():
+        Payment.objects.create(
+            chain_id=1,
+            recipient="0x" + "11" * 20,
+            amount=1,
+            purpose="withdrawal",
+            approvals_needed=needed,
+            state=state,
+            deadline_at=timezone.now(),
+        )
+
+
+@chain
+@pytest.mark.django_db(transaction=True)
+def test_it_counts_two_words_at_once_as_two(large: Payment, anna: Actor, bert: Actor) -> None:
+    side_by_side(lambda: approve(large, anna), lambda: approve(large, bert))
+    assert stand(large) == PaymentState.READY
+
+
+# -- in the admin -----------------------------------------------------------------------------------------
+
+
+def press(actor: Actor, verb: str, payment: Payment) -> str:
+    client = Client()
+    client.force_login(User.objects.get(username=actor.name))
+    data = {"action": verb, "_selected_action": [str(payment.pk)]}
+    page = client.post(reverse("admin:billing_payment_changelist"), data, follow=True)
+    return page.content.decode()
+
+
+@chain
+@db
+def test_it_is_done_in_the_admin_by_who_may(large: Payment, anna: Actor, bert: Actor) -> None:
+    view, may = (Permission.objects.get(codename=name) for name in ("view_payment", "approve_payment"))
+    for actor in (anna, bert):
+        User.objects.get(username=actor.name).user_permissions.add(view)
+    press(anna, "approve", large)
+    assert not large.approvals.exists()
+    for actor in (anna, bert):
+        User.objects.get(username=actor.name).user_permissions.add(may)
+    assert "1 of 2" in press(anna, "approve", large)
+    assert "you approved it already" in press(anna, "approve", large)
+    press(bert, "approve", large)
+    assert stand(large) == PaymentState.READY
