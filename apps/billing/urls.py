@@ -1,6 +1,7 @@
 from django.urls import path
 
 from apps.billing import views
+from apps.billing.alerts import views as alert_views
 from apps.billing.invoicing import details_views
 from apps.billing.statements.views import statement
 from apps.billing.wallets import views as wallet_views
@@ -12,6 +13,11 @@ urlpatterns = [
     path("teams/<slug:slug>/billing/statement/", statement, name="statement"),
     path("teams/<slug:slug>/billing/details/", details_views.details, name="details"),
     path("teams/<slug:slug>/billing/details/change/", details_views.change, name="change-details"),
+    path("teams/<slug:slug>/billing/alerts/", alert_views.alerts, name="alerts"),
+    path(
+        "teams/<slug:slug>/billing/budgets/<int:budget_id>/alerts/", alert_views.add_alert, name="add-alert"
+    ),
+    path("alerts/<int:pk>/remove/", alert_views.remove_alert, name="remove-alert"),
     path("teams/<slug:slug>/billing/invoices/", views.draw_up, name="draw-up"),
     path("teams/<slug:slug>/billing/wallets/", wallet_views.wallets, name="wallets"),
     path("teams/<slug:slug>/billing/withdrawals/", withdrawal_views.withdraw, name="withdraw"),

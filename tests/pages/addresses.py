@@ -40,6 +40,14 @@ BY_POST = {
     "nodes:enrol",
     "teams:create-token",
     "teams:revoke-token",
+    "teams:want-mails",
+    "teams:add-webhook",
+    "teams:test-webhook",
+    "teams:rotate-webhook",
+    "teams:remove-webhook",
+    "teams:redeliver",
+    "billing:add-alert",
+    "billing:remove-alert",
     "keys:create",
     "keys:change",
     "keys:revoke",
@@ -70,6 +78,19 @@ def _walk(patterns: list[URLPattern | URLResolver], namespace: str) -> Iterator[
             yield namespace + pattern.name
 
 
+def _of_notices(scenery: Scenery) -> dict[str, dict[str, object]]:
+    team, webhook = {"slug": scenery.team.slug}, scenery.team.webhooks.get()
+    found: dict[str, dict[str, object]] = {
+        **dict.fromkeys(["teams:notices", "teams:want-mails", "teams:add-webhook", "billing:alerts"], team),
+        "teams:redeliver": {"pk": webhook.deliveries.get().pk},
+        "billing:add-alert": team | {"budget_id": scenery.budget.pk},
+        "billing:remove-alert": {"pk": scenery.budget.alert_levels.all()[0].pk},
+    }
+    hook: dict[str, object] = {"pk": webhook.pk}
+    names = ["teams:test-webhook", "teams:rotate-webhook", "teams:remove-webhook"]
+    return found | dict.fromkeys(names, hook)
+
+
 def pages(scenery: Scenery) -> list[Page]:
     """Each page with an object of the scenery in its address; KeyError for a page this test does not know."""
     kwargs: dict[str, dict[str, object]] = {name: {} for name in FREE | SHARED}
@@ -89,6 +110,7 @@ def pages(scenery: Scenery) -> list[Page]:
         team,
     )
     kwargs |= dict.fromkeys(["teams:settings", "teams:create-token"], team)
+    kwargs |= _of_notices(scenery)
     kwargs |= dict.fromkeys(["billing:wallets", "billing:ask-proof", "billing:prove-wallet"], team)
     kwargs["billing:withdraw"] = team
     withdrawal = {"pk": scenery.team.budgets.get().withdrawals.get().pk}
