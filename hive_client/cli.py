@@ -14,6 +14,7 @@ COMMANDS = {
     ),
     "deploy": Lazy("hive_client.commands.deploy:deploy", "Run a Compose file and wait until it is healthy"),
     "ps": Lazy("hive_client.commands.ps:ps", "List deployments, or the replicas of one"),
+    "status": Lazy("hive_client.commands.status:status", "How a deployment stands, its money included"),
     "logs": Lazy("hive_client.commands.logs:logs", "Show what the replicas of a deployment wrote"),
     "scale": Lazy("hive_client.commands.scale:scale", "Change how many replicas a service has"),
     "stop": Lazy("hive_client.commands.stop:stop", "Stop a deployment"),
@@ -39,6 +40,8 @@ COMMANDS = {
     "alerts": Lazy("hive_client.commands.alerts:alerts", "When your team is told that its money ends"),
     "webhooks": Lazy(
         "hive_client.commands.webhooks:webhooks", "Addresses of yours that are told too, by signed requests"
+    "budget": Lazy(
+        "hive_client.commands.budget:budget", "What there is, what each deployment may take, and at the end"
     ),
     "wallet": Lazy("hive_client.commands.wallet:wallet", "Your team's wallets: prove one, pay in, withdraw"),
     "agent": Lazy("agent.cli:agent_group", "Run a Bee: rent this machine out", extra="agent", needs="agent"),

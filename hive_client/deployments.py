@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from urllib.parse import quote
 
 from hive_client.nouns import Deployment, Event, Log, Replica
@@ -38,6 +39,11 @@ class Deployments:
     def scale(self, name: str, /, **replicas: int) -> Deployment:
         """`scale("hello", web=5)`. Services that are not named stay as they are."""
         return read(Deployment, self._session.post(_path(name, "scale"), replicas=replicas))
+
+    def budget(self, name: str, **changes: Decimal | str | None) -> Deployment:
+        """Change what it may take of its budget: `limit_glm` (None takes the limit away), `per`, `at_end`."""
+        said = {key: str(value) if isinstance(value, Decimal) else value for key, value in changes.items()}
+        return read(Deployment, self._session.patch(_path(name, "budget"), **said))
 
     def stop(self, name: str, *, reason: str | None = None) -> Deployment:
         """Nothing of it shall run; what was held and not used goes back to the budget."""

@@ -81,8 +81,9 @@ def obstacles(plan: Plan) -> list[str]:
     if plan.unplaced:
         found.append(f"{len(plan.unplaced)} of {len(plan.placements)} replicas cannot be placed now.")
     if not plan.is_affordable:
-        needed, available = glm(plan.first_leases_glm), glm_down(plan.available_glm)
-        found.append(f"Budget too small: the first lease needs {needed} GLM, the budget has {available} GLM.")
+        needed, left = glm(plan.first_leases_glm), glm_down(plan.room_glm)
+        who = "its cap leaves" if plan.room_glm < plan.available_glm else "the budget has"
+        found.append(f"Budget too small: the first lease needs {needed} GLM, {who} {left} GLM.")
     return found
 
 
@@ -90,7 +91,17 @@ def _budget(plan: Plan) -> str:
     lasts = f", enough for {span(float(plan.runway_h) * 3600)}" if plan.runway_h is not None else ""
     if lasts and plan.effect and plan.effect.lasts_until:
         lasts += f", until {plan.effect.lasts_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}.{_beside(plan)}"
+    return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}.{_cap(plan)}{_beside(plan)}"
+
+
+def _cap(plan: Plan) -> str:
+    """What the deployment may take of it, where that is less than all."""
+    effect = plan.effect
+    if effect is None or effect.cap_glm is None or effect.cap_left_glm is None:
+        return ""
+    span_of = "a month" if effect.cap_per == "month" else "in all"
+    left = glm_down(effect.cap_left_glm)
+    return f" It may take {glm(effect.cap_glm)} GLM {span_of}, {left} are left; then: {effect.at_end}."
 
 
 def _beside(plan: Plan) -> str:

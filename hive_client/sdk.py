@@ -143,6 +143,10 @@ class Hive:
     def budgets(self) -> Iterator[nouns.Budget]:
         return (read(nouns.Budget, row) for row in self._session.pages("budgets/"))
 
+    def choose_end(self, budget: int, at_end: str) -> nouns.Budget:
+        """What becomes of what runs on it when its money ends: stop, scale-down or ask. For owners."""
+        return read(nouns.Budget, self._session.patch(f"budgets/{budget}/", at_end=at_end))
+
     def usage(self, *, agreement: str | None = None) -> Iterator[nouns.Usage]:
         return (read(nouns.Usage, row) for row in self._session.pages("usage/", agreement=agreement))
 

@@ -42,7 +42,7 @@ def team(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _money(team: Team) -> dict[str, Any]:
-    sheets = sheets_of(team.deployments.order_by("wanted", "name"))
+    sheets = sheets_of(team.deployments.select_related("cap").order_by("wanted", "name"))
     budget = team.budgets.select_related("available", "held").order_by("id").first()
     per_hour = sum((sheet.price_per_hour_glm for sheet in sheets), ZERO)
     return {

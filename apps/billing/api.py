@@ -15,14 +15,16 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.billing.budgets.ending import choose_end
 from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import as_file
-from apps.billing.models import Budget, CreditNote, Invoice, UsageRecord
+from apps.billing.models import AtEnd, Budget, CreditNote, Invoice, UsageRecord
 from apps.billing.treasury.signers import treasury_address
 from apps.billing.wallets.api import WalletSerializer
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of
+from apps.teams.strict import StrictSerializer
 
 AGREEMENT = OpenApiParameter("agreement", OpenApiTypes.UUID, description="Of this agreement alone.")
 
@@ -54,6 +56,11 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
     available_glm = Glm()
     held_glm = Glm()
     spent_glm = Glm()
+    credit_limit_glm = Glm(help_text="How much of what is available is lent: due with the next invoice.")
+    owed_glm = Glm(help_text="Spent on credit and not paid yet.")
+    at_end = serializers.ChoiceField(
+        choices=AtEnd.choices, help_text="What becomes of what runs when its money ends."
+    )
     runway = RunwaySerializer(source="*", read_only=True)
     wallets = WalletSerializer(many=True, read_only=True)
     deposit = serializers.SerializerMethodField()
@@ -67,6 +74,9 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
             "available_glm",
             "held_glm",
             "spent_glm",
+            "credit_limit_glm",
+            "owed_glm",
+            "at_end",
             "runway",
             "wallets",
             "deposit",
@@ -81,9 +91,13 @@ class BudgetSerializer(serializers.ModelSerializer[Budget]):
         }
 
 
+class EndSerializer(StrictSerializer[Any]):
+    at_end = serializers.ChoiceField(choices=AtEnd.choices)
+
+
 @extend_schema_view(list=extend_schema(parameters=[TEAM]))
 class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped[Budget]):
-    """What a team may spend: prepaid, and never below zero."""
+    """What a team may spend: prepaid, or on credit up to a limit that the operator sets."""
 
     queryset = with_rates(
         Budget.objects.select_related("team", "available", "held")
@@ -91,6 +105,15 @@ class BudgetViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScoped
         .order_by("id")
     )
     serializer_class = BudgetSerializer
+
+    @extend_schema(request=EndSerializer, responses=BudgetSerializer)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Choose what becomes of what runs on it when its money ends; deployments may say otherwise."""
+        budget = self.get_changeable(owner=True)
+        asked = EndSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        choose_end(budget, asked.validated_data["at_end"], actor=Actor.user(user_of(request)))
+        return Response(BudgetSerializer(self.get_object()).data)
 
 
 class UsageSerializer(serializers.ModelSerializer[UsageRecord]):

@@ -11,10 +11,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps.billing.budgets.capping import change_cap
 from apps.deployments import applying
 from apps.deployments.logs import log_of
 from apps.deployments.models import Deployment, Plan
@@ -27,6 +28,7 @@ from apps.deployments.serializers import (
     EventSerializer,
     LogQuerySerializer,
     LogSerializer,
+    NewCapSerializer,
     NewPlanSerializer,
     PlanRowSerializer,
     PlanSerializer,
@@ -102,7 +104,7 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
 class DeploymentViewSet(TeamScoped[Deployment]):
     """What your team runs; by name or id."""
 
-    queryset = Deployment.objects.select_related("team", "created_by", "key")
+    queryset = Deployment.objects.select_related("team", "created_by", "key", "cap__budget")
     serializer_class = DeploymentSerializer
     reached_by_keys = True
 
@@ -154,6 +156,23 @@ class DeploymentViewSet(TeamScoped[Deployment]):
         asked = ScaleSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         _scale(deployment, asked.validated_data["replicas"], actor=Actor.user(user_of(request)))
+        return self._shown(deployment)
+
+    @extend_schema(request=NewCapSerializer)
+    @action(detail=True, methods=["patch"])
+    def budget(self, request: Request, pk: str) -> Response:
+        """Change what it may take of its budget, and what becomes of it when its money ends."""
+        deployment = self.get_changeable()
+        if getattr(request, "is_application", False):
+            raise PermissionDenied("an application key spends under a cap and does not set it: ask a member")
+        asked = NewCapSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        cap = deployment.cap
+        said = {"limit_glm": cap.limit_glm, "per": cap.per, "at_end": cap.at_end} | asked.validated_data
+        try:
+            change_cap(cap, **said, actor=Actor.user(user_of(request)))
+        except ValueError as error:
+            raise ValidationError({"limit_glm": str(error)}) from None
         return self._shown(deployment)
 
     @extend_schema(responses=ReplicaSerializer(many=True))

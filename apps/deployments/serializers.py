@@ -9,7 +9,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.billing.budgets.capping import counted_now
+from apps.billing.models import AtEnd, BudgetCap, CapPeriod, CapState
 from apps.deployments.compose.file import MAX_REPLICAS
+from apps.deployments.ends.wording import money_of
 from apps.deployments.logs import LINES, MOST_LINES
 from apps.deployments.models import Plan, Replica, ReplicaState, Wanted
 from apps.deployments.plans.actual import Actual, ReplicaPaid
@@ -17,6 +20,7 @@ from apps.deployments.plans.effect import Effect
 from apps.deployments.plans.placing import per_month
 from apps.deployments.plans.signing import proof_of
 from apps.market.models import Agreement
+from apps.money import plain
 from apps.teams.models import AuditLine
 from apps.teams.rest import Glm
 from apps.teams.strict import StrictSerializer
@@ -99,6 +103,10 @@ class EffectSerializer(serializers.Serializer[Effect]):
     held_glm = Glm(help_text="Reserved for leases in force.")
     first_leases_glm = Glm(help_text="What must be available for the replicas that would start.")
     start_glm = Glm(help_text="Of that, start prices.")
+    cap_glm = Glm(allow_null=True, help_text="What the deployment may take then; null: what the budget has.")
+    cap_per = serializers.CharField(help_text="For how long that limit is: in all, or month.")
+    cap_left_glm = Glm(allow_null=True, help_text="Of it, neither spent nor held.")
+    at_end = serializers.CharField(help_text="When its money ends: stop, scale-down or ask.")
     rate_before_glm = Glm(help_text="Per hour, before it is applied.")
     rate_after_glm = Glm(help_text="Per hour, once it is applied.")
     runway_h = Glm(allow_null=True, help_text="Hours the budget would last then, at full price.")
@@ -261,6 +269,49 @@ class ServiceSerializer(serializers.Serializer[Any]):
         return sum(each.replica.state == ReplicaState.FAILED for each in sheet.replicas)
 
 
+class CapSerializer(serializers.Serializer[BudgetCap]):
+    """What a deployment may take of its team's budget, and how its money stands."""
+
+    limit_glm = Glm(allow_null=True, help_text="Null: as much as the budget has.")
+    per = serializers.ChoiceField(choices=CapPeriod.choices, help_text="For how long the limit is.")
+    used_glm = serializers.SerializerMethodField(help_text="Held and spent, in this period.")
+    left_glm = serializers.SerializerMethodField(allow_null=True)
+    at_end = serializers.ChoiceField(
+        choices=AtEnd.choices, source="choice", help_text="What becomes of it when its money ends."
+    )
+    at_end_is_its_own = serializers.BooleanField(source="at_end", help_text="False: as its budget says.")
+    state = serializers.ChoiceField(choices=CapState.choices)
+    reason = serializers.CharField(help_text="Why it is in this state.")
+    needed_glm = Glm(help_text="While it is short: what one more lease of everything takes.")
+    deadline_at = serializers.DateTimeField(
+        allow_null=True, help_text="While it is short: by when something is done about it."
+    )
+
+    @extend_schema_field(Glm)
+    def get_used_glm(self, cap: BudgetCap) -> str:
+        return plain(counted_now(cap))
+
+    @extend_schema_field(Glm)
+    def get_left_glm(self, cap: BudgetCap) -> str | None:
+        return None if cap.limit_glm is None else plain(cap.limit_glm - counted_now(cap))
+
+
+class NewCapSerializer(StrictSerializer[Any]):
+    """What is left out stays as it is."""
+
+    limit_glm = serializers.DecimalField(
+        max_digits=28,
+        decimal_places=18,
+        required=False,
+        allow_null=True,
+        help_text="Null takes the limit away.",
+    )
+    per = serializers.ChoiceField(choices=CapPeriod.choices, required=False)
+    at_end = serializers.ChoiceField(
+        choices=AtEnd.choices, required=False, allow_blank=True, help_text="Empty: as its budget says."
+    )
+
+
 class DeploymentSerializer(serializers.Serializer[Any]):
     """Of a `DeploymentSheet`."""
 
@@ -271,6 +322,7 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     wanted = serializers.ChoiceField(source="deployment.wanted", choices=Wanted.choices)
     status = serializers.CharField(help_text="Derived from the replicas.")
     reason = serializers.SerializerMethodField(help_text="What it waits for, or why it failed.")
+    cap = CapSerializer(source="deployment.cap")
     services = ServiceSerializer(many=True)
     price_per_hour_glm = Glm()
     created_by = serializers.CharField(source="deployment.created_by.username")
@@ -283,7 +335,9 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     )
 
     def get_reason(self, sheet: Any) -> str:
-        """That of the replica in the worst way; empty when all is well."""
+        """Money that ends, else that of the replica in the worst way; empty when all is well."""
+        if money := money_of(sheet.deployment.cap):
+            return money
         settled = {ReplicaState.HEALTHY, ReplicaState.STOPPED}
         replicas = [each.replica for each in sheet.replicas]
         unsettled = [replica for replica in replicas if replica.state not in settled or replica.is_outdated]

@@ -118,9 +118,8 @@ def sheets_of(deployments: QuerySet[Deployment]) -> list[DeploymentSheet]:
 
 
 def sheet_of(deployment: Deployment) -> DeploymentSheet:
-    return sheets_of(Deployment.objects.select_related("team", "created_by", "key").filter(pk=deployment.pk))[
-        0
-    ]
+    rows = Deployment.objects.select_related("team", "created_by", "key", "cap__budget__available")
+    return sheets_of(rows.filter(pk=deployment.pk))[0]
 
 
 def _sheet(deployment: Deployment) -> DeploymentSheet:

@@ -11,6 +11,7 @@ urlpatterns = [
     path("deployments/<uuid:pk>/", views.detail, name="detail"),
     path("deployments/<uuid:pk>/stop/", views.stop, name="stop"),
     path("deployments/<uuid:pk>/start/", views.start, name="start"),
+    path("deployments/<uuid:pk>/budget/", views.budget, name="budget"),
     path("services/<uuid:pk>/scale/", views.scale, name="scale"),
     path("replicas/<uuid:pk>/console/", views.console, name="console"),
     path("replicas/<uuid:pk>/logs/", views.logs, name="logs"),

@@ -13,7 +13,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from apps.billing.budgets.runway import runway_of
+from apps.billing.budgets.capping import change_cap, counted_now, held_under, words_of
+from apps.billing.budgets.runway import Runway, runway_of, sooner
+from apps.billing.models import AtEnd, CapPeriod
 from apps.deployments import applying
 from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
@@ -22,7 +24,8 @@ from apps.deployments.planning import draw_up_plan
 from apps.deployments.plans.actual import actual_of
 from apps.deployments.plans.placing import per_month
 from apps.deployments.plans.reckoning import effect_of
-from apps.deployments.showing import sheet_of, sheets_of, timeline_of, traffic_of
+from apps.deployments.showing import DeploymentSheet, sheet_of, sheets_of, timeline_of, traffic_of
+from apps.money import plain
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
 from apps.teams.models import SLUG
@@ -45,6 +48,12 @@ class _FromForm(forms.Form):
         return field_name.rstrip("_")
 
 
+class CapForm(forms.Form):
+    limit_glm = forms.DecimalField(max_digits=28, decimal_places=18, required=False)
+    per = forms.ChoiceField(choices=CapPeriod.choices)
+    at_end = forms.ChoiceField(choices=[("", "as its budget says"), *AtEnd.choices], required=False)
+
+
 class ScaleForm(forms.Form):
     replicas = forms.IntegerField(min_value=0, max_value=MAX_REPLICAS)
 
@@ -52,7 +61,7 @@ class ScaleForm(forms.Form):
 @login_required
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     team = choose_team(request, slug)
-    sheets = sheets_of(team.deployments.order_by("wanted", "name"))
+    sheets = sheets_of(team.deployments.select_related("cap").order_by("wanted", "name"))
     return render(
         request, "deployments/index.html", {"team": team, "mine": membership(request, team), "sheets": sheets}
     )
@@ -111,7 +120,8 @@ def apply(request: HttpRequest, pk: str) -> HttpResponse:
 def detail(request: HttpRequest, pk: str) -> HttpResponse:
     deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request))
     newest = deployment.plans.exclude(applied_at=None).order_by("-applied_at").first()
-    context = live_context(deployment) | _around(request, deployment) | {"plan": newest}
+    context = live_context(deployment) | _around(request, deployment)
+    context |= {"plan": newest, "cap_form": _cap_form(deployment)}
     return render(request, "deployments/detail.html", context)
 
 
@@ -142,6 +152,24 @@ def scale(request: HttpRequest, pk: str) -> HttpResponse:
     else:
         messages.error(request, f"{service.name}: replicas must be a whole number from 0 to {MAX_REPLICAS}.")
     return redirect("deployments:detail", pk=service.deployment_id)
+
+
+@login_required
+@require_POST
+def budget(request: HttpRequest, pk: str) -> HttpResponse:
+    """Change its cap, and what becomes of it when its money ends."""
+    deployment = get_object_or_404(Deployment, pk=pk, team__in=reachable_teams(request, to_change=True))
+    form = CapForm(request.POST)
+    if not form.is_valid():
+        name, told = next(iter(form.errors.items()))
+        messages.error(request, f"{name}: {told[0]}")
+        return redirect("deployments:detail", pk=pk)
+    try:
+        change_cap(deployment.cap, **form.cleaned_data, actor=Actor.user(_user(request)))
+        messages.success(request, f"{deployment.name}: {words_of(deployment.cap)}.")
+    except ValueError as error:
+        messages.error(request, str(error))
+    return redirect("deployments:detail", pk=pk)
 
 
 @login_required
@@ -188,10 +216,28 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
     return {
         "deployment": sheet.deployment,
         "sheet": sheet,
-        "runway": runway_of(deployment.budget_id),
+        "cap": sheet.deployment.cap,
+        "cap_used_glm": counted_now(sheet.deployment.cap),
+        "runway": _runway(sheet),
         "traffic": traffic_of(deployment),
         "events": timeline_of(deployment),
     }
+
+
+def _runway(sheet: DeploymentSheet) -> Runway:
+    """Of its budget, or of its cap where that ends sooner."""
+    cap, of_budget = sheet.deployment.cap, runway_of(sheet.deployment.budget_id)
+    if cap.limit_glm is None:
+        return of_budget
+    left_glm = cap.limit_glm - counted_now(cap) + held_under(cap)
+    per_hour_glm = sheet.price_per_hour_glm
+    return sooner(of_budget, Runway(money_glm=left_glm, per_hour_glm=per_hour_glm, at=of_budget.at))
+
+
+def _cap_form(deployment: Deployment) -> CapForm:
+    cap = deployment.cap
+    limit = None if cap.limit_glm is None else plain(cap.limit_glm)
+    return CapForm(initial={"limit_glm": limit, "per": cap.per, "at_end": cap.at_end}, auto_id="cap-%s")
 
 
 def _around(request: HttpRequest, deployment: Deployment) -> dict[str, Any]:

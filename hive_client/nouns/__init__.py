@@ -1,6 +1,6 @@
 """The nouns of the REST API, as the SDK gives them. Amounts are GLM; instants are aware, in UTC."""
 
-from hive_client.nouns.deployments import Deployment, Event, Log, Replica, Service
+from hive_client.nouns.deployments import Cap, Deployment, Event, Log, Replica, Service
 from hive_client.nouns.disputes import Dispute, DisputeMessage
 from hive_client.nouns.market import (
     CloudPrice,
@@ -58,6 +58,7 @@ __all__ = [
     "Bee",
     "Benchmark",
     "Budget",
+    "Cap",
     "CloudPrice",
     "Comparison",
     "CostHere",

@@ -19,6 +19,28 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Cap:
+    """What a deployment may take of its team's budget, and how its money stands."""
+
+    used_glm: Decimal
+    """Held and spent, in this period."""
+    per: str
+    """"in all" or "month"."""
+    at_end: str
+    """"stop", "scale-down" or "ask"."""
+    state: str
+    """"funded", or "asked", "ending", "ended"."""
+    reason: str = ""
+    limit_glm: Decimal | None = None
+    """None: as much as the budget has."""
+    left_glm: Decimal | None = None
+    needed_glm: Decimal = Decimal(0)
+    """While it is short: what one more lease of everything takes."""
+    deadline_at: datetime | None = None
+    at_end_is_its_own: bool = False
+
+
+@dataclass(frozen=True)
 class Deployment:
     """`status` is derived from the replicas; `reason` says what it waits for or why it failed."""
 
@@ -31,6 +53,7 @@ class Deployment:
     services: list[Service]
     price_per_hour_glm: Decimal
     created_at: datetime
+    cap: Cap | None = None
 
     @property
     def url(self) -> str | None:

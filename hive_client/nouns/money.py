@@ -140,6 +140,11 @@ class Budget:
     deposit: dict[str, Any]
     """Where to send GLM from a wallet of the team: `chain_id`, `token`, `recipient`."""
     runway: Runway | None = None
+    credit_limit_glm: Decimal = Decimal(0)
+    """How much of what is available is lent."""
+    owed_glm: Decimal = Decimal(0)
+    at_end: str = "ask"
+    """What becomes of what runs when its money ends: "stop", "scale-down" or "ask"."""
 
 
 @dataclass(frozen=True)

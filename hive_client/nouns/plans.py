@@ -54,6 +54,12 @@ class Effect:
     rate_after_glm: Decimal
     runway_h: Decimal | None = None
     lasts_until: datetime | None = None
+    cap_glm: Decimal | None = None
+    """What the deployment may take then; None: as much as the budget has."""
+    cap_per: str = ""
+    cap_left_glm: Decimal | None = None
+    at_end: str = ""
+    """What becomes of it when its money ends: "stop", "scale-down" or "ask"."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,14 @@ class Plan:
 
     @property
     def is_affordable(self) -> bool:
-        """Whether the budget covers the first leases."""
-        return self.first_leases_glm <= self.available_glm
+        """Whether the budget covers the first leases, and the deployment's cap lets it."""
+        return self.first_leases_glm <= self.room_glm
+
+    @property
+    def room_glm(self) -> Decimal:
+        """The least of what the budget and the cap have left."""
+        left = self.effect.cap_left_glm if self.effect else None
+        return self.available_glm if left is None else min(self.available_glm, left)
 
 
 @dataclass(frozen=True)

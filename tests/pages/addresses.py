@@ -27,6 +27,7 @@ BY_POST = {
     "deployments:stop",
     "deployments:start",
     "deployments:scale",
+    "deployments:budget",
     "billing:draw-up",
     "billing:change-details",
     "billing:ask-proof",
@@ -115,7 +116,9 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs["billing:withdraw"] = team
     withdrawal = {"pk": scenery.team.budgets.get().withdrawals.get().pk}
     kwargs |= dict.fromkeys(["billing:confirm-withdrawal", "billing:cancel-withdrawal"], withdrawal)
-    kwargs |= dict.fromkeys(["deployments:detail", "deployments:stop", "deployments:start"], deployment)
+    kwargs |= dict.fromkeys(
+        ["deployments:detail", "deployments:stop", "deployments:start", "deployments:budget"], deployment
+    )
     kwargs |= dict.fromkeys(["deployments:plan", "deployments:apply"], plan)
     kwargs["deployments:scale"] = {"pk": scenery.service.pk}
     replica = {"pk": scenery.replica.pk}

@@ -43,6 +43,10 @@ class Budget(models.Model):
         return f"{self.team}/{self.name}"
 
     @property
+    def audit_team_id(self) -> int:
+        return self.team_id
+
+    @property
     def available_glm(self) -> Decimal:
         """Still to be spent, as of now; what may be used on credit included."""
         return spendable(self.available)

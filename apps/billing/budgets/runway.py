@@ -72,6 +72,13 @@ class Runway:
         return "used up" if self.is_used_up else f"lasts more than a year {AT_THIS_RATE}"
 
 
+def sooner(one: Runway, other: Runway) -> Runway:
+    """The one that ends first; `one` where neither does."""
+    if other.lasts_s is None:
+        return one
+    return other if one.lasts_s is None or other.lasts_s < one.lasts_s else one
+
+
 def instant_in_words(instant: datetime, *, now: datetime) -> str:
     """In UTC: a weekday when it is within six days, else a date."""
     utc = instant.astimezone(UTC)

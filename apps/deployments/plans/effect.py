@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from apps.billing.budgets.runway import Runway
+from apps.billing.budgets.runway import Runway, sooner
 from apps.money import ZERO, round_glm
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,19 +65,18 @@ class Effect:
 
     @property
     def runway(self) -> Runway:
-        """Once the plan is applied."""
-        return Runway(money_glm=self.funds_glm, per_hour_glm=self.rate_after_glm, at=self.at)
+        """Once the plan is applied: of the budget, or of the cap where that ends sooner."""
+        of_budget = Runway(money_glm=self.funds_glm, per_hour_glm=self.rate_after_glm, at=self.at)
+        if self.cap_left_glm is None:
+            return of_budget
+        left_glm = max(self.cap_left_glm + self.cap_held_glm - self.start_glm, ZERO)
+        return sooner(of_budget, Runway(money_glm=left_glm, per_hour_glm=self.rate_own_glm, at=self.at))
 
     @property
     def runway_h(self) -> Decimal | None:
-        """For how many hours budget and cap last once the plan is applied; None when nothing is spent."""
-        if not self.rate_after_glm:
-            return None
-        of_budget = self.funds_glm / self.rate_after_glm
-        if self.cap_left_glm is None or not self.rate_own_glm:
-            return of_budget
-        of_cap = max(self.cap_left_glm + self.cap_held_glm - self.start_glm, ZERO) / self.rate_own_glm
-        return min(of_budget, of_cap)
+        """For how many hours that is; None when nothing is spent."""
+        runway = self.runway
+        return runway.money_glm / runway.per_hour_glm if runway.per_hour_glm else None
 
     @property
     def runway_s(self) -> Decimal | None:
