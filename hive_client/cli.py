@@ -40,6 +40,7 @@ COMMANDS = {
     "alerts": Lazy("hive_client.commands.alerts:alerts", "When your team is told that its money ends"),
     "webhooks": Lazy(
         "hive_client.commands.webhooks:webhooks", "Addresses of yours that are told too, by signed requests"
+    ),
     "budget": Lazy(
         "hive_client.commands.budget:budget", "What there is, what each deployment may take, and at the end"
     ),
