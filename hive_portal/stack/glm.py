@@ -47,7 +47,7 @@ class DevelopmentGlm:
 
     def deploy_multi_transfer(self) -> str:
         """The address of the contract that pays many at once, in lower case; deployed unless it is there."""
-        by, token = self.w3.eth.accounts[1], to_checksum_address(self.deploy())
+        by, token = list(self.w3.eth.accounts)[1], to_checksum_address(self.deploy())
         return (self._deployed(by) or self._deploy(_built("MultiTransfer"), token, by=by)).lower()
 
     def fund_gas(self, address: str) -> None:

@@ -23,9 +23,13 @@ from apps.billing.models import (
     TransactionState,
 )
 from apps.billing.treasury import batching, paying
+from apps.billing.treasury.approving import approve_payment
 from apps.billing.treasury.settlement import dispatch_ready, pay_providers
+from apps.billing.wallets.stray import return_stray_deposit
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
+from apps.teams.audit import Actor
+from apps.teams.models import User
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 from tests.billing.test_it_works_side_by_side import side_by_side
 from tests.billing.treasury_of_tests import (
@@ -42,6 +46,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
 
 EACH = Decimal("0.01")
 OTHERS = 4
+OTTO = Actor("user", "otto")
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
@@ -371,6 +376,27 @@ def test_a_deposit_through_the_contract_is_the_payers(anvil, contract, team, bud
     assert (deposit.payer, deposit.paid_by) == (WALLET.address.lower(), WALLET.address.lower())
     assert budget.available_glm == before + 3
     assert reconcile().agrees
+
+
+def test_it_sends_nothing_back_to_the_contract(contract):
+    """Another contract called it, so nobody knows whose GLM they are."""
+    stray = ChainTransfer(state="final", sender=contract, recipient=queen_address(), amount=EACH)
+    with pytest.raises(ValueError, match="which would keep it"):
+        return_stray_deposit(stray, actor=OTTO, reason="a test")
+
+
+def test_what_is_large_together_waits_for_operators(anvil, contract, nodes, settings, caplog):
+    settings.HIVE_APPROVAL_ABOVE_GLM = 2 * EACH
+    payments = pay()
+    assert {payment.state for payment in payments} == {PaymentState.WAITING}
+    assert not Transaction.objects.exists()
+    assert balance(house_account(AccountKind.IN_FLIGHT)) == OWED + OTHERS * EACH
+    for name in ("ada", "bob"):
+        operator = User.objects.create_user(name, is_staff=True)
+        for payment in payments:
+            approve_payment(payment, actor=Actor.user(operator), reason="seen")
+    all_were_paid_once(anvil, nodes)
+    assert Transaction.objects.get().payments.count() == len(nodes)
 
 
 def pay_in_through(anvil, contract, wallet, amount):

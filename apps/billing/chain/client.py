@@ -238,7 +238,9 @@ def _fate(receipt: dict[str, Any] | None) -> Hashable:
 
 
 def _fate_with_logs(receipt: dict[str, Any] | None) -> Hashable:
-    return receipt and (_fate(receipt), receipt["from"], receipt["to"], _places(receipt["logs"]))
+    if receipt is None:
+        return None
+    return _fate(receipt), receipt["from"], receipt["to"], _places(receipt["logs"])
 
 
 def _places(logs: list[dict[str, Any]]) -> Hashable:

@@ -51,9 +51,20 @@ def back_to_sent(lost: Transaction, *, reason: str) -> None:
 
 
 @transaction.atomic
-def fail_transaction(failed: Transaction, *, reason: str, **changes: object) -> None:
-    """It can never happen any more, or did nothing: each payment's amount is back where it was."""
-    failed.move_to(TransactionState.FAILED, actor=SETTLEMENT, reason=reason, **changes)
+def fail_transaction(
+    failed: Transaction, *, reason: str, tx_hash: str = "", block_number: int | None = None
+) -> None:
+    """It can never happen any more, or did nothing: each payment's amount is back where it was.
+
+    Where a block has it, its number and the hash of the attempt say which.
+    """
+    failed.move_to(
+        TransactionState.FAILED,
+        actor=SETTLEMENT,
+        reason=reason,
+        tx_hash=tx_hash or failed.tx_hash,
+        block_number=block_number,
+    )
     for payment in _payments(failed):
         fail_payment(payment, reason=reason)
 

@@ -111,11 +111,12 @@ def mined_attempt(chain: Chain, waiting: Transaction) -> tuple[str, Receipt] | N
 
 def _settle_by_receipt(waiting: Transaction, tx_hash: str, receipt: Receipt) -> None:
     """What no Transfer event will tell: that it did nothing, or only allowed something."""
-    place = {"tx_hash": tx_hash, "block_number": receipt.block_number}
+    block = receipt.block_number
     if not receipt.succeeded:
-        fail_transaction(waiting, reason=f"refused by the contract in block {receipt.block_number}", **place)
+        reason = f"refused by the contract in block {block}"
+        fail_transaction(waiting, reason=reason, tx_hash=tx_hash, block_number=block)
     elif waiting.kind == TransactionKind.ALLOWANCE:
-        confirm_transaction(waiting, **place)
+        confirm_transaction(waiting, tx_hash=tx_hash, block_number=block)
         finish_transaction(waiting)
 
 

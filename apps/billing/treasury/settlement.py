@@ -22,6 +22,7 @@ from apps.billing.ledger.posting import balance
 from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.billing.treasury.batching import call_over, groups, make_ready_together, may_batch
 from apps.billing.treasury.following import fail_payment
+from apps.billing.treasury.large import announce
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import make_ready, reserve, sign, wait_in_line
 from apps.billing.treasury.sending import push_one
@@ -114,20 +115,27 @@ def _sign(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> li
     ready = make_ready_together(chain, [Line(str(each.node_id), _balance(each)) for each in batch])
     with transaction.atomic():
         wait_in_line()
+        amounts = {account: balance(account) for account in batch}
+        owed = {each: amount for each, amount in amounts.items() if ZERO < amount >= minimum_glm}
         payments = [
-            _reserve(chain, account, amount)
-            for account in batch
-            if ZERO < (amount := balance(account)) >= minimum_glm
+            _reserve(chain, account, amount, total_glm=sum(owed.values(), ZERO))
+            for account, amount in owed.items()
         ]
+        announce(payments)
         if carried := [payment for payment in payments if payment.state == PaymentState.READY]:
             sign(ready, call=call_over(ready.kind, _lines(carried)), payments=carried)
     return payments
 
 
-def _reserve(chain: Chain, account: Account, amount_glm: Decimal) -> Payment:
+def _reserve(chain: Chain, account: Account, amount_glm: Decimal, *, total_glm: Decimal) -> Payment:
     node_id = str(account.node_id)
     payment = reserve(
-        chain_id=chain.chain_id, source=account, recipient=node_id, amount_glm=amount_glm, node_id=node_id
+        chain_id=chain.chain_id,
+        source=account,
+        recipient=node_id,
+        amount_glm=amount_glm,
+        total_glm=total_glm,
+        node_id=node_id,
     )
     notes = DebitNote.objects.filter(agreement__node=node_id, state=DebitNoteState.ACCEPTED, payment=None)
     notes.update(payment=payment)

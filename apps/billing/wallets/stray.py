@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import transaction
 
 from apps.billing.chain.client import ChainRefused, ChainUnreachable, chain
@@ -50,6 +51,8 @@ def return_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
     An exchange's address serves many: ask the exchange before. Only what is final, and once, unless the
     payment failed. Raises ValueError for anything else, and when the chain would not take it now.
     """
+    if settings.HIVE_MULTI_TRANSFER and deposit.paid_by == settings.HIVE_MULTI_TRANSFER:
+        raise ValueError("it came through the MultiTransfer contract, which would keep it: ask who paid")
     with transaction.atomic():
         waiting = _in_suspense(deposit)
     try:
