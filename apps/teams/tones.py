@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 TONES: dict[str, str] = {
-    "good": "accepted active agreed approved confirmed final healthy issued live online open paid posted "
-    "running settled",
+    "good": "accepted active agreed approved armed confirmed delivered final healthy issued live online open "
+    "paid posted running settled",
     "busy": "countered degraded draining held negotiating pending preparing proposed received seen sent "
     "signed starting stopping unknown waiting with_hive with_owner",
-    "bad": "banned disputed escalated failed lost offline rejected reverted revoked unhealthy",
+    "bad": "banned crossed disputed escalated failed given_up lost offline rejected reverted revoked "
+    "unhealthy",
 }
 _TONE_OF = {state: tone for tone, states in TONES.items() for state in states.split()}
 
