@@ -15,6 +15,8 @@ from benchmarks.figure import Figure
 FRAME = {
     "__main__",
     "figure",
+    "hordak_peer",
+    "hordak_settings",
     "job",
     "metered_hive",
     "month_of_usage",
