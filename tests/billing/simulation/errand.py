@@ -5,7 +5,7 @@ acknowledged it sends again, what people see undone they ask for again, and the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from apps.billing.budgets.holding import extend_hold
@@ -16,38 +16,41 @@ from apps.billing.providers.debit_notes import store_debit_notes
 from apps.billing.wallets.withdrawing import confirm_withdrawal, request_withdrawal
 from apps.market.negotiating.agreements import terminate
 from tests.billing.chain_of_tests import FINALITY
+from tests.billing.simulation.bees import Contract
 from tests.billing.simulation.workers import regular_work
 from tests.billing.simulation.world import OPERATOR, World
 
 Stage = Callable[[], None]
-RICH, TAXED = 0, 1
-"""The team that works, and withdraws; it is taxed too."""
+TAXED = 1
+"""The team that has them work, and withdraws: it pays taxes too."""
 
 
 class Errand:
-    """Its world has an agreement with its money held, three signed reports and a final one, and two notes:
-    an honest one and one that asks too much."""
+    """Two Bees work for a team, each under an agreement with its money held; both sign three reports and a
+    final one, the first one also two debit notes: an honest one, and one that asks too much."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         world.live(())
         world.deposit(TAXED, 4_000)
         world.grow(FINALITY)
-        world.begin(TAXED, 0, 5)
-        [self.contract] = world.contracts
-        begun = world.now
-        for part in range(3):
-            started = _ms(begun) + part * 3_600_000
-            self.contract.report(started, started + 3_600_000)
-        self.contract.report(_ms(begun) + 3 * 3_600_000, _ms(begun) + 3 * 3_600_000, final=True)
-        self.reports = self.contract.told
-        first, last = self.reports[1].hash, self.reports[-1].hash
+        for bee in range(2):
+            world.begin(TAXED, bee, 5)
+            self._report(world.contracts[bee])
+        first = world.contracts[0]
         self.notes = [
-            self.contract.meter.note("0.1", sequence=1, usage_hash=first),
-            self.contract.meter.note("9.75", sequence=2, usage_hash=last, final=True),
+            first.meter.note("0.1", sequence=1, usage_hash=first.told[1].hash),
+            first.meter.note("9.75", sequence=2, usage_hash=first.told[-1].hash, final=True),
         ]
         world.deposit(TAXED, 1_500)
         world.stray(700)
+
+    def _report(self, contract: Contract) -> None:
+        """Signed before they are due, so that each process sends the same."""
+        hour_ms, begun_ms = 3_600_000, int(self.world.now.timestamp() * 1000)
+        for part in range(3):
+            contract.report(begun_ms + part * hour_ms, begun_ms + (part + 1) * hour_ms)
+        contract.report(begun_ms + 3 * hour_ms, begun_ms + 3 * hour_ms, final=True)
 
     def stages(self) -> list[tuple[str, timedelta, Stage]]:
         """Name, how much time passes before it, and what is done."""
@@ -59,7 +62,6 @@ class Errand:
             ("the chain grows", minute, self.grow),
             ("the agreement ends", minute, self.end),
             ("the chain grows on", minute, self.grow),
-            ("the grace is over", hour, self.grow),
             ("the month ends", timedelta(days=31), self.work),
             ("something is credited", minute, self.credit),
             ("it rests", minute, self.grow),
@@ -74,15 +76,21 @@ class Errand:
         self.work()
 
     def report_and_ask(self) -> None:
-        store_usage(node_id=self.contract.node_id, reports=self.reports[:2])
-        store_debit_notes(node_id=self.contract.node_id, notes=self.notes[:1])
+        self._send(2)
+        store_debit_notes(node_id=self.world.contracts[0].node_id, notes=self.notes[:1])
         self.work()
 
     def renew(self) -> None:
-        hold = Hold.objects.get(pk=self.contract.hold.pk)
-        extend_hold(hold, amount_glm=Decimal("0.5"), until=self.world.now + timedelta(hours=4))
-        store_usage(node_id=self.contract.node_id, reports=self.reports[:3])
+        for contract in self.world.contracts:
+            hold = Hold.objects.get(pk=contract.hold.pk)
+            extend_hold(hold, amount_glm=Decimal("0.5"), until=self.world.now + timedelta(hours=4))
+        self._send(3)
         self.work()
+
+    def _send(self, reports: int) -> None:
+        """A Bee that was not answered sends all again."""
+        for contract in self.world.contracts:
+            store_usage(node_id=contract.node_id, reports=contract.told[:reports])
 
     def withdraw(self) -> None:
         """A person who finds their request unconfirmed confirms it, and asks for it once."""
@@ -95,10 +103,11 @@ class Errand:
         self.work()
 
     def end(self) -> None:
-        store_usage(node_id=self.contract.node_id, reports=self.reports)
-        store_debit_notes(node_id=self.contract.node_id, notes=self.notes)
-        self.contract.agreement.refresh_from_db()
-        terminate(self.contract.agreement, actor=OPERATOR, reason="no longer needed")
+        self._send(4)
+        store_debit_notes(node_id=self.world.contracts[0].node_id, notes=self.notes)
+        for contract in self.world.contracts:
+            contract.agreement.refresh_from_db()
+            terminate(contract.agreement, actor=OPERATOR, reason="no longer needed")
         self.work()
 
     def credit(self) -> None:
@@ -106,7 +115,3 @@ class Errand:
         if not invoice.credit_notes.exists():
             credit(invoice, net_glm=Decimal("0.25"), actor=OPERATOR, reason="it was slow")
         self.work()
-
-
-def _ms(instant: datetime) -> int:
-    return int(instant.timestamp() * 1000)

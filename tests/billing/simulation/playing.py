@@ -31,6 +31,7 @@ class Stage:
 
     def __init__(self, anvil: Anvil, settings: LazySettings) -> None:
         self.anvil, self.settings = anvil, settings
+        settings.HIVE_MULTI_TRANSFER = anvil.glm.deploy_multi_transfer()
         for number in range(TEAMS + 1):
             Purse(anvil, number).fill()
         self._mine_without_base_fee()

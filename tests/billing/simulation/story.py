@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-TEAMS, BEES = 3, 3
+TEAMS, BEES, OPERATORS = 3, 3, 3
 CENTS = range(1, 3_000)
 """GLM's hundredths; the world adds odd digits to them, down to the last place."""
 MINUTES = range(1, 700)
@@ -46,6 +46,8 @@ NUMBERS: dict[str, tuple[range, ...]] = {
     "go_dark": (),
     # operators
     "resolve_stray": (SOME, range(2)),
+    "approve": (SOME, range(OPERATORS)),
+    "refuse": (SOME, range(OPERATORS)),
     "object": (SOME,),
     "decide": (SOME, PERCENT),
     "credit": (SOME, range(1, 101)),

@@ -43,6 +43,7 @@ from apps.billing.models import (
 )
 from apps.billing.providers.disputes import OVER
 from apps.billing.providers.disputing import decide, object_to
+from apps.billing.treasury.approving import approve_payment, refuse_payment
 from apps.billing.wallets.proving import WalletTaken
 from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
 from apps.billing.wallets.withdrawing import WithdrawalRefused, confirm_withdrawal, request_withdrawal
@@ -58,7 +59,7 @@ from tests.billing.chain_of_tests import FINALITY, Anvil
 from tests.billing.conftest import Meter
 from tests.billing.simulation.bees import Contract
 from tests.billing.simulation.purses import Purse
-from tests.billing.simulation.story import BEES, TEAMS, Day
+from tests.billing.simulation.story import BEES, OPERATORS, TEAMS, Day
 from tests.billing.simulation.workers import beat, side_by_side
 from tests.billing.wallets_of_tests import proven
 from tests.cast import agreed, id_of, key_of_bee
@@ -68,13 +69,15 @@ START = datetime(2024, 3, 1, 6, tzinfo=UTC)
 ROUNDS = 6
 NOWHERE = "http://127.0.0.1:9"
 """Where no node answers."""
-OPERATOR = Actor("user", "oper")
+OPERATOR = Actor("user", "otto")
 PRICE = protocol.Price(
     start_glm=Decimal("0.0123"),
     cpu_second_glm=Decimal("0.000033333333333333"),
     second_glm=Decimal("0.000077777777777777"),
     egress_gib_glm=Decimal("0.1"),
 )
+LARGE_GLM = Decimal("1.5")
+"""Payments above it wait for two operators."""
 REFUSALS = (InsufficientFunds, NothingToInvoice, StateError, WalletTaken, WithdrawalRefused, ValueError)
 """Words of the house for what can't be; anything else that is raised is a bug."""
 
@@ -85,6 +88,7 @@ class World:
     def __init__(self, anvil: Anvil, clock: Traveller, settings: LazySettings) -> None:
         self.anvil, self.clock, self.settings = anvil, clock, settings
         self.now, self.skew = START, timedelta(0)
+        settings.HIVE_APPROVAL_ABOVE_GLM = LARGE_GLM
         self.contracts: list[Contract] = []
         self.refused: list[str] = []
         self.has_trouble = False
@@ -95,7 +99,10 @@ class World:
     # -- the cast -----------------------------------------------------------------------------------------
 
     def _people(self) -> None:
-        self.operator = User.objects.create_user(username="oper", is_staff=True)
+        self.operators = [
+            User.objects.create_user(username=f"operator-{number}", is_staff=True)
+            for number in range(OPERATORS)
+        ]
         self.teams, self.purses = [], [Purse(self.anvil, number) for number in range(TEAMS)]
         for number, purse in enumerate(self.purses):
             team = Team.objects.create(slug=f"team-{number}", name=f"Team {number}")
@@ -212,6 +219,9 @@ class World:
             self._round()
 
     def _round(self) -> None:
+        for _ in range(Payment.objects.filter(state=PaymentState.WAITING).count()):
+            for operator in range(OPERATORS):
+                self.attempt("approve", 0, operator)
         self.anvil.mine(FINALITY)
         self.pass_time(timedelta(minutes=2))
         self.work_regularly()
@@ -423,13 +433,23 @@ class World:
                 proven(self.teams[0], self.stranger.key)
             credit_stray_deposit(deposit, actor=OPERATOR, reason="it is the first team's")
 
+    def approve(self, which: int, operator: int) -> None:
+        approve_payment(self._waiting(which), actor=Actor.user(self.operators[operator]), reason="fine")
+
+    def refuse(self, which: int, operator: int) -> None:
+        refuse_payment(self._waiting(which), actor=Actor.user(self.operators[operator]), reason="why?")
+
+    def _waiting(self, which: int) -> Payment:
+        waiting = Payment.objects.filter(state=PaymentState.WAITING)
+        return _nth(waiting.order_by("created_at", "amount", "recipient"), which)
+
     def object(self, which: int) -> None:
         object_to(self._dispute(which), user=self.owner_of_bees, text="it worked longer than that")
 
     def decide(self, which: int, percent: int) -> None:
         dispute = self._dispute(which)
         figure = dispute.hive_glm + round_glm((dispute.asked_glm - dispute.hive_glm) * percent / 100)
-        decide(dispute, user=self.operator, figure_glm=figure, text="as agreed")
+        decide(dispute, user=self.operators[0], figure_glm=figure, text="as agreed")
 
     def credit(self, which: int, percent: int) -> None:
         invoice = _nth(Invoice.objects.order_by("number"), which)
