@@ -25,7 +25,9 @@ from apps.billing.models import (
     MeteringFault,
     Payment,
     PaymentState,
+    TransferKind,
 )
+from apps.billing.treasury.gas import gas_book
 from apps.deployments.models import Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
 from apps.money import plain
@@ -118,6 +120,8 @@ def _money() -> list[Figure]:
             not (disputed + faults),
         ),
         _disputes(),
+        _approvals(),
+        _gas(),
     ]
 
 
@@ -127,6 +131,23 @@ def _disputes() -> Figure:
     waiting = Dispute.objects.filter(state=DisputeState.WITH_HIVE).count() + escalated
     hint = f"{escalated} escalated: nobody answered in time" if escalated else "none escalated"
     return Figure("Disputes to answer", str(waiting), hint, _list("billing_dispute"), not waiting)
+
+
+def _approvals() -> Figure:
+    """Large payments that wait for operators."""
+    waiting = Payment.objects.filter(state=PaymentState.WAITING)
+    first = waiting.order_by("deadline_at").first()
+    hint = f"the first by {first.deadline_at:%Y-%m-%d %H:%M}" if first and first.deadline_at else "none waits"
+    link = f"{_list('billing_payment')}?state__exact={PaymentState.WAITING}"
+    return Figure("Payments to approve", str(waiting.count()), hint, link, first is None)
+
+
+def _gas() -> Figure:
+    """By the books, which follow the chain as far as it is final."""
+    book = gas_book()
+    spent = f"{plain(book.spent_lately_coin)} {book.coin} spent within a day, {plain(book.spent_coin)} in all"
+    link = f"{_list('billing_transfer')}?kind__exact={TransferKind.GAS}"
+    return Figure("Left for gas", f"{plain(book.left_coin)} {book.coin}", spent, link, not book.is_low)
 
 
 def _books() -> Figure:

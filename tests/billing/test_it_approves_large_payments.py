@@ -36,6 +36,7 @@ from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import User
 from apps.teams.notices.models import Notice
 from apps.teams.states import StateError
+from hive_portal.standing import figures
 from tests.billing.chain_of_tests import FINALITY
 from tests.billing.test_it_works_side_by_side import side_by_side
 from tests.billing.wallets_of_tests import WALLET, proven
@@ -144,6 +145,9 @@ def test_it_tells_operators_what_waits(large: Payment) -> None:
     assert notice.subject == "4 GLM in 1 payment wait for approval"
     assert f"Withdrawal by a team: 4 GLM to {large.recipient}" in notice.text
     assert "2 operators have to approve it" in Withdrawal.objects.get().reason
+    figure = next(each for each in figures() if each.title == "Payments to approve")
+    assert (figure.value, figure.fine) == ("1", False)
+    assert figure.link.endswith("payment/?state__exact=waiting")
 
 
 @chain

@@ -18,13 +18,14 @@ from apps.billing.ledger.posting import balance, check_ledger, currencies, house
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, Transaction, TransactionState, Transfer, TransferKind
-from apps.billing.treasury.gas import check_coin, coin_account, coin_standing, post_gas
+from apps.billing.treasury.gas import check_coin, coin_account, coin_standing, gas_book, post_gas
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.treasury.signers import treasury_address
-from apps.money import from_wei
+from apps.money import from_wei, plain
 from apps.teams.audit import AuditLine
 from apps.teams.notices.models import Notice
 from hive_portal.stack.glm import PLENTY_OF_GAS_WEI
+from hive_portal.standing import figures
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
@@ -160,7 +161,13 @@ def test_it_finds_what_was_brought_in(anvil: Any, owed: None) -> None:
     assert funding.amount == PLENTY
     assert -balance(coin_account(AccountKind.TREASURY)) == PLENTY - gone(anvil)
     standing = coin_standing(chain(), block=chain().height())
+    assert standing is not None
     assert (standing.difference_coin, standing.foreign) == (0, 0)
+    book = gas_book()
+    assert (book.left_coin, book.spent_lately_coin) == (PLENTY - gone(anvil), gone(anvil))
+    assert [each.value for each in figures() if each.title == "Left for gas"] == [
+        f"{plain(book.left_coin)} ETH"
+    ]
     assert Notice.objects.filter(kind__startswith="treasury.").count() == 0
 
 

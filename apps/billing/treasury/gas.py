@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Min, Sum
+from django.utils import timezone
 
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
-from apps.billing.ledger.posting import house_account, transfer
+from apps.billing.ledger.posting import balance, house_account, transfer
 from apps.billing.treasury.signers import treasury_address
 from apps.billing.treasury.transactions import Transaction, TransactionState
 from apps.locks import only_one
@@ -30,6 +32,7 @@ log = logging.getLogger("hive.settlement")
 GAS = Actor.queen("gas")
 LOW, ENOUGH = "low", "enough"
 POSTED_AT_ONCE = 200
+LATELY = timedelta(days=1)
 _OVER = (TransactionState.FINAL, TransactionState.FAILED)
 
 
@@ -74,6 +77,37 @@ def _book(done: Transaction, cost: Decimal) -> bool:
             reference=f"transaction:{done.id}",
         )
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class GasBook:
+    """The chain's coin by the books, as far as the chain is final. No node is asked."""
+
+    coin: str
+    brought_in_coin: Decimal
+    spent_coin: Decimal
+    spent_lately_coin: Decimal
+    """Booked within the last 24 hours."""
+
+    @property
+    def left_coin(self) -> Decimal:
+        return self.brought_in_coin - self.spent_coin
+
+    @property
+    def is_low(self) -> bool:
+        """Only where it is known what was brought in."""
+        return bool(self.brought_in_coin) and self.left_coin < settings.HIVE_GAS_LOW
+
+
+def gas_book() -> GasBook:
+    gas = coin_account(AccountKind.GAS)
+    lately = Transfer.objects.filter(debit=gas, at__gt=timezone.now() - LATELY)
+    return GasBook(
+        coin=settings.HIVE_COIN,
+        brought_in_coin=balance(coin_account(AccountKind.FUNDING)),
+        spent_coin=-balance(gas),
+        spent_lately_coin=lately.aggregate(all=Sum("amount"))["all"] or ZERO,
+    )
 
 
 # -- what is left -----------------------------------------------------------------------------------------
