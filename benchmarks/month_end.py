@@ -19,8 +19,7 @@ def measure() -> Iterator[Figure]:
     from benchmarks.month_of_usage import REPORTS_PER_TEAM, fill
 
     with queen():
-        fill(TEAMS // 10, signed=0)
-        tenth_s = _month_end_s(teams=TEAMS // 10)
+        tenth_s = min(_tenth_s() for _ in range(3))
         signed = fill(TEAMS, signed=SIGNED)
         whole_s = _month_end_s(teams=TEAMS)
         verified = _verified(signed)
@@ -44,8 +43,15 @@ def measure() -> Iterator[Figure]:
         peer_value=1,
         target=1.1,
         at_least=False,
-        note=f"{whole_s:.1f} s for {TEAMS:,} teams, {tenth_s:.1f} s for {TEAMS // 10}",
+        note=f"{whole_s:.1f} s for {TEAMS:,} teams, {tenth_s:.1f} s for {TEAMS // 10}, the best of three",
     )
+
+
+def _tenth_s() -> float:
+    from benchmarks.month_of_usage import fill
+
+    fill(TEAMS // 10, signed=0)
+    return _month_end_s(teams=TEAMS // 10)
 
 
 def _month_end_s(*, teams: int) -> float:

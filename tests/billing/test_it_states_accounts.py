@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from apps.billing.invoicing.crediting import credit
 from apps.billing.invoicing.drawing import draw_up_invoice
+from apps.billing.invoicing.naming import Purpose, name_by
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails
@@ -120,3 +121,19 @@ def test_it_says_how_months_are_written(text):
 def test_it_knows_where_a_month_ends():
     month = month_from("2024-02")
     assert (str(month), month.end - month.start, month.before.day) == ("2024-02", timedelta(days=29), 31)
+
+
+def test_it_says_what_was_used_for_what(moved, budget, agreement, now, monkeypatch):
+    def used():
+        told = statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))
+        return [entry.about for entry in told.entries if entry.kind == "usage"]
+
+    monkeypatch.setattr("apps.billing.invoicing.naming._namers", [])
+    assert used() == [f"hive/hello:1, agreement {str(agreement.pk)[:8]}"]
+    name_by(lambda ids: {pk: Purpose("shop", "web", "web-1") for pk in ids})
+    assert used() == ["shop/web-1: hive/hello:1"]
+
+
+def test_it_asks_no_more_for_more_that_was_used(moved, budget, now, django_assert_max_num_queries):
+    with django_assert_max_num_queries(9):
+        statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))

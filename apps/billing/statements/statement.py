@@ -6,22 +6,24 @@ day and agreement; all else is told one by one. The closing balance is read from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, Sum, UUIDField
-from django.db.models.functions import Cast, Substr, TruncDay
+from django.db.models import F, Max, Q, QuerySet, Sum
+from django.db.models.functions import TruncDay
 
 from apps.billing.budgets.models import Budget, Hold
+from apps.billing.invoicing.naming import Purpose, purposes_of
 from apps.billing.ledger.accounts import Transfer, TransferKind
 from apps.billing.ledger.movements import WORDS
 from apps.money import ZERO
 from apps.teams.models import Team
 
-_AFTER_PREFIX = len("hold:") + 1
+_HOLD = "hold:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +112,31 @@ def _balance(budget: Budget, at: datetime) -> Decimal:
 
 
 def _used(period: QuerySet[Transfer]) -> Iterator[dict[str, Any]]:
-    hold = Hold.objects.filter(pk=Cast(Substr(OuterRef("reference"), _AFTER_PREFIX), UUIDField()))
-    usage = period.filter(kind=TransferKind.USAGE, reference__startswith="hold:")
-    by_day = usage.annotate(
-        day=TruncDay("at"),
-        image=Subquery(hold.values("agreement__image")),
-        agreement=Subquery(hold.values("agreement")),
-    )
-    for row in by_day.values("day", "agreement", "image").annotate(all=Sum("amount"), last=Max("at")):
-        about = f"{row['image']}, agreement {str(row['agreement'])[:8]}"
-        yield {"at": row["last"], "kind": TransferKind.USAGE, "about": about, "amount_glm": -row["all"]}
+    usage = period.filter(kind=TransferKind.USAGE, reference__startswith=_HOLD)
+    by_day = usage.annotate(day=TruncDay("at")).values("day", "reference")
+    rows = list(by_day.annotate(all=Sum("amount"), last=Max("at")))
+    about = _about({row["reference"] for row in rows})
+    for row in rows:
+        words = about.get(row["reference"], row["reference"])
+        yield {"at": row["last"], "kind": TransferKind.USAGE, "about": words, "amount_glm": -row["all"]}
+
+
+def _about(references: Iterable[str]) -> dict[str, str]:
+    """What was used under each hold: as the team calls it, where somebody knows."""
+    holds = Hold.objects.filter(pk__in=[reference.removeprefix(_HOLD) for reference in references])
+    found = holds.exclude(agreement=None).values_list("pk", "agreement", "agreement__image")
+    purposes = purposes_of([agreement for _, agreement, _ in found])
+    return {f"{_HOLD}{pk}": _words(purposes[agreement], image, agreement) for pk, agreement, image in found}
+
+
+def _words(purpose: Purpose, image: str, agreement: UUID) -> str:
+    if purpose.deployment:
+        return f"{purpose.deployment}/{purpose.replica}: {image}"
+    return f"{image}, agreement {str(agreement)[:8]}"
 
 
 def _others(period: QuerySet[Transfer], budget: Budget) -> Iterator[dict[str, Any]]:
-    rows = period.exclude(kind=TransferKind.USAGE, reference__startswith="hold:")
+    rows = period.exclude(kind=TransferKind.USAGE, reference__startswith=_HOLD)
     for row in rows.values("at", "kind", "reference", "amount", into=F("credit")):
         sign = 1 if row["into"] in (budget.available_id, budget.held_id) else -1
         yield {
