@@ -56,6 +56,8 @@ NAVIGATION = [
         _link("Ledger", "billing_transfer", "account_balance"),
         _link("Accounts", "billing_account", "account_balance_wallet"),
         _link("Chain transfers", "billing_chaintransfer", "link"),
+        _link("Daily proofs", "billing_dailyproof", "fact_check"),
+        _link("Chain nodes", "billing_chainnode", "lan"),
         _link("Wallets", "billing_wallet", "wallet"),
         _link("Wallet proofs", "billing_walletproof", "signature"),
     ),

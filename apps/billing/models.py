@@ -5,7 +5,9 @@ from apps.billing.budgets.at_end import AtEnd
 from apps.billing.budgets.cap import BudgetCap, CapPeriod, CapState
 from apps.billing.budgets.models import Budget, Hold, HoldState
 from apps.billing.chain.chain_nodes import ChainNode, ChainNodeState
+from apps.billing.chain.daily_proofs import DailyProof
 from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
+from apps.billing.chain.treasuries import TreasuryWallet
 from apps.billing.invoicing.billing_details import BillingDetails
 from apps.billing.invoicing.models import CreditNote, Invoice, InvoiceSeries, InvoiceState
 from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
@@ -44,6 +46,7 @@ __all__ = [
     "ChainTransfer",
     "ChainTransferState",
     "CreditNote",
+    "DailyProof",
     "DebitNote",
     "DebitNoteState",
     "Dispute",
@@ -67,6 +70,7 @@ __all__ = [
     "TransactionState",
     "Transfer",
     "TransferKind",
+    "TreasuryWallet",
     "UsageRecord",
     "UsageState",
     "Verdict",

@@ -8,6 +8,7 @@ from django.conf import settings
 from apps.billing.alerts.crossing import check_alerts
 from apps.billing.budgets.holding import free_ended_holds
 from apps.billing.chain.proof import prove_books
+from apps.billing.chain.proving import prove_day
 from apps.billing.chain.watcher import watch_chain
 from apps.billing.invoicing.monthly import draw_up_months
 from apps.billing.invoicing.paying import collect_due, mark_overdue
@@ -73,3 +74,4 @@ def chase() -> None:
 @shared_task(name="billing.prove_books")
 def prove() -> None:
     prove_books()
+    prove_day()

@@ -2,6 +2,7 @@ from django.urls import path
 
 from apps.billing import views
 from apps.billing.alerts import views as alert_views
+from apps.billing.chain import proof_views
 from apps.billing.invoicing import details_views
 from apps.billing.statements.views import statement
 from apps.billing.wallets import views as wallet_views
@@ -9,6 +10,8 @@ from apps.billing.wallets import withdrawal_views
 
 app_name = "billing"
 urlpatterns = [
+    path("proofs/", proof_views.proofs, name="proofs"),
+    path("proofs.json", proof_views.proofs_file, name="proofs-file"),
     path("teams/<slug:slug>/billing/", views.overview, name="overview"),
     path("teams/<slug:slug>/billing/statement/", statement, name="statement"),
     path("teams/<slug:slug>/billing/details/", details_views.details, name="details"),

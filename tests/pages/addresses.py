@@ -20,6 +20,8 @@ SHARED = {
     "nodes:detail",
     "bees:list",
     "bees:disputes",
+    "billing:proofs",
+    "billing:proofs-file",
 }
 """The same for every member of any team: the market of nodes."""
 BY_POST = {

@@ -6,7 +6,7 @@ import hashlib
 import math
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +28,7 @@ from apps.billing.models import (
     ChainBlock,
     ChainNode,
     ChainTransfer,
+    DailyProof,
     DebitNote,
     DebitNoteState,
     Dispute,
@@ -37,6 +38,7 @@ from apps.billing.models import (
     MeteringFault,
     Payment,
     TransferKind,
+    TreasuryWallet,
     UsageRecord,
     Wallet,
     WalletProof,
@@ -291,6 +293,9 @@ def _budget(team: Team) -> Budget:
     _ask_for_some(budget, _prove(wallet))
     ChainBlock.objects.create(chain_id=settings.HIVE_CHAIN_ID, number=7, hash=hash_of("block 7"))
     ChainNode.objects.create(name="127.0.0.1:8545", height=7, examined_at=timezone.now())
+    TreasuryWallet.objects.create(chain_id=settings.HIVE_CHAIN_ID, address=address_of("queen"))
+    for day in (19, 20, 21):
+        prove_a_day(date(2026, 11, day), flagged=day == 20)
     ChainTransfer.objects.create(
         chain_id=settings.HIVE_CHAIN_ID,
         tx_hash=hash_of("deposit"),
@@ -648,4 +653,27 @@ def _plan(team: Team, user: User, nodes: list[Node]) -> Plan:
         price_per_hour_glm=Decimal("0.0216"),
         signature="0x",
         expires_at=timezone.now() + timedelta(minutes=10),
+    )
+
+
+def prove_a_day(day: date, *, flagged: bool) -> DailyProof:
+    """Three GLM are on their way in; one more is there than anybody can explain when `flagged`."""
+    unexplained = Decimal(1) if flagged else Decimal(0)
+    lines = [("came in, not deep enough to be credited (1 transfer)", "3", [hash_of("deposit")])]
+    lines += [("nothing that the Hive knows of explains this", "1", [])] if flagged else []
+    return DailyProof.objects.create(
+        day=day,
+        chain_id=settings.HIVE_CHAIN_ID,
+        wallet=address_of("queen"),
+        block_number=7,
+        block_hash=hash_of("block 7"),
+        chain_balance=Decimal("28.000000000000000001") + unexplained,
+        ledger_balance=Decimal("25.000000000000000001"),
+        coming=Decimal(3),
+        leaving=Decimal(0),
+        moved=Decimal(0),
+        unexplained=unexplained,
+        unmatched=0,
+        is_flagged=flagged,
+        lines=[{"what": what, "amount_glm": amount, "events": events} for what, amount, events in lines],
     )

@@ -23,10 +23,10 @@ from apps.billing.chain.deposits import (
     take_back,
 )
 from apps.billing.chain.models import ChainTransfer, ChainTransferState
+from apps.billing.chain.treasuries import treasuries
 from apps.billing.ledger.posting import LedgerError
 from apps.billing.treasury.following import back_to_sent, confirm_transaction, finish_transaction
 from apps.billing.treasury.models import Payment
-from apps.billing.treasury.signers import treasury_address
 from apps.billing.treasury.transactions import UNSENT, Attempt, Transaction, TransactionState
 from apps.teams.states import StaleState, StateError
 
@@ -80,7 +80,9 @@ def revert_after(block_number: int) -> None:
 
 
 def is_deposit(each: ChainTransfer) -> bool:
-    return each.recipient == treasury_address() and each.sender != each.recipient
+    """GLM that came from somebody else; between the Hive's own wallets nothing is owed to anybody."""
+    ours = treasuries()
+    return each.recipient in ours and each.sender not in ours
 
 
 def _of(state: str, *, deepest: int) -> list[ChainTransfer]:

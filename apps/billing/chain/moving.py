@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.billing.chain.models import ChainTransferState
-from apps.billing.treasury.signers import treasury_address
+from apps.billing.chain.treasuries import treasuries
 from apps.teams.audit import Actor
 
 SET = 5000
@@ -41,7 +41,7 @@ _MOVE = """
         LEFT JOIN billing_wallet AS wallet ON {whose}
         LEFT JOIN billing_budget AS budget ON budget.id = wallet.budget_id
         WHERE event.chain_id = %(chain)s AND event.state = %(before)s AND event.block_number <= %(deepest)s
-            AND event.recipient = %(treasury)s AND event.sender <> event.recipient
+            AND event.recipient = ANY(%(ours)s) AND event.sender <> ALL(%(ours)s)
             AND NOT EXISTS (
                 SELECT FROM billing_chaintransfer AS earlier WHERE earlier.state = 'reverted'
                 AND earlier.chain_id = event.chain_id AND earlier.tx_hash = event.tx_hash
@@ -90,7 +90,7 @@ def _move(
 ) -> list[Moved]:
     said = {
         "chain": settings.HIVE_CHAIN_ID,
-        "treasury": treasury_address(),
+        "ours": treasuries(),
         "before": str(ways[0]),
         "after": str(ways[1]),
         "deepest": deepest,

@@ -11,10 +11,10 @@ from django.db.models import Max, QuerySet, Sum
 
 from apps.billing.chain.client import chain
 from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
+from apps.billing.chain.treasuries import treasuries
 from apps.billing.ledger.accounts import AccountKind
 from apps.billing.ledger.posting import balance, house_account
 from apps.billing.treasury.models import Payment, PaymentState
-from apps.billing.treasury.signers import treasury_address
 from apps.money import ZERO
 
 
@@ -52,8 +52,9 @@ _UNMATCHED = """
     LEFT JOIN billing_transaction AS batch ON batch.id = event.transaction_id
         AND batch.kind = 'indirect' AND batch.contract = event.recipient
     WHERE event.chain_id = %(chain)s AND event.state IN ('confirmed', 'final')
+        AND NOT (event.recipient = ANY(%(ours)s) AND event.sender = ANY(%(ours)s))
         AND event.amount IS DISTINCT FROM CASE
-            WHEN event.recipient = %(treasury)s AND event.sender <> event.recipient THEN
+            WHEN event.recipient = ANY(%(ours)s) THEN
                 coalesce(credited.amount, 0) + coalesce(repaid.amount, 0)
             WHEN batch.id IS NOT NULL AND payment.id IS NULL THEN
                 (SELECT sum(line.amount) FROM billing_payment AS line WHERE line.transaction_id = batch.id)
@@ -63,39 +64,51 @@ _UNMATCHED = """
 
 def reconcile() -> Reconciliation:
     """Compare chain and ledger. Raises ChainUnreachable."""
-    live = ChainTransfer.objects.filter(chain_id=settings.HIVE_CHAIN_ID).exclude(
-        state=ChainTransferState.REVERTED
-    )
-    acted_on = live.filter(state__in=[ChainTransferState.CONFIRMED, ChainTransferState.FINAL]).count()
+    live, ours = live_transfers(), treasuries()
+    acted_on = live.exclude(state=ChainTransferState.SEEN).count()
     unmatched = len(unmatched_events())
-    settled = Payment.objects.filter(chain_id=settings.HIVE_CHAIN_ID, state=PaymentState.FINAL)
-    missing = settled.exclude(chain_transfers__state=ChainTransferState.FINAL).count()
-    newest = ChainBlock.objects.filter(chain_id=settings.HIVE_CHAIN_ID).aggregate(number=Max("number"))[
-        "number"
-    ]
+    blocks = ChainBlock.objects.filter(chain_id=settings.HIVE_CHAIN_ID)
+    newest = blocks.aggregate(number=Max("number"))["number"]
     return Reconciliation(
         matched=acted_on - unmatched,
-        unmatched=unmatched + missing,
-        chain_balance_glm=chain().balance_glm(treasury_address(), block=newest),
+        unmatched=unmatched + settled_unseen(),
+        chain_balance_glm=sum((chain().balance_glm(each, block=newest) for each in ours), ZERO),
         ledger_balance_glm=-balance(house_account(AccountKind.TREASURY)),
-        pending_glm=_coming(live) - _leaving(live),
+        pending_glm=sum_of(coming_to(ours)) - sum_of(leaving_from(ours)),
     )
 
 
 def unmatched_events() -> list[int]:
     """The keys of the transfers on the chain that the ledger has no entry, or another amount, for."""
+    said = {"chain": settings.HIVE_CHAIN_ID, "ours": treasuries()}
     with connection.cursor() as cursor:
-        cursor.execute(_UNMATCHED, {"chain": settings.HIVE_CHAIN_ID, "treasury": treasury_address()})
+        cursor.execute(_UNMATCHED, said)
         return [pk for (pk,) in cursor.fetchall()]
 
 
-def _coming(live: QuerySet[ChainTransfer]) -> Decimal:
+def settled_unseen() -> int:
+    """How many payments the ledger calls final that no final transfer of the chain is."""
+    settled = Payment.objects.filter(chain_id=settings.HIVE_CHAIN_ID, state=PaymentState.FINAL)
+    return settled.exclude(chain_transfers__state=ChainTransferState.FINAL).count()
+
+
+def live_transfers() -> QuerySet[ChainTransfer]:
+    """Those that are part of the chain, as far as we know."""
+    ours = ChainTransfer.objects.filter(chain_id=settings.HIVE_CHAIN_ID)
+    return ours.exclude(state=ChainTransferState.REVERTED)
+
+
+def coming_to(wallets: list[str]) -> QuerySet[ChainTransfer]:
     """Deposits that are seen and not yet credited."""
-    seen = live.filter(recipient=treasury_address(), state=ChainTransferState.SEEN)
-    return seen.aggregate(all=Sum("amount"))["all"] or ZERO
+    seen = live_transfers().filter(recipient__in=wallets, state=ChainTransferState.SEEN)
+    return seen.exclude(sender__in=treasuries())
 
 
-def _leaving(live: QuerySet[ChainTransfer]) -> Decimal:
+def leaving_from(wallets: list[str]) -> QuerySet[ChainTransfer]:
     """Payouts that a block has and the ledger does not yet call final."""
-    not_final = live.filter(sender=treasury_address()).exclude(state=ChainTransferState.FINAL)
-    return not_final.aggregate(all=Sum("amount"))["all"] or ZERO
+    not_final = live_transfers().filter(sender__in=wallets).exclude(state=ChainTransferState.FINAL)
+    return not_final.exclude(recipient__in=treasuries())
+
+
+def sum_of(events: QuerySet[ChainTransfer]) -> Decimal:
+    return events.aggregate(all=Sum("amount"))["all"] or ZERO

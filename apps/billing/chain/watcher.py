@@ -19,10 +19,10 @@ from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock
 from apps.billing.chain.noting import examined
 from apps.billing.chain.passing import passed_on
+from apps.billing.chain.treasuries import remember_treasury, treasuries
 from apps.billing.treasury.gas import post_gas
 from apps.billing.treasury.sending import resend_due
 from apps.billing.treasury.settlement import dispatch_ready
-from apps.billing.treasury.signers import treasury_address
 from apps.locks import only_one
 
 log = logging.getLogger("hive.chain")
@@ -53,6 +53,7 @@ def watch_chain() -> int:
 
 
 def _look(chain: Chain) -> int:
+    remember_treasury()
     with examined(chain.nodes, depth=settings.HIVE_CONFIRMATIONS):
         return _watch(chain)
 
@@ -100,12 +101,19 @@ def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     newest = [chain.block(number) for number in range(max(first, min(height - remembered(), last)), last + 1)]
     # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
     # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
-    transfers = passed_on(chain, chain.transfers_of(treasury_address(), first=first, last=last))
+    transfers = passed_on(chain, _transfers(chain, first, last))
     blocks = [block for block in newest if block is not None]
     if len(blocks) != len(newest) or not _hang_together(blocks, transfers):
         return False
     _store(blocks, transfers, forget_before=height - remembered())
     return True
+
+
+def _transfers(chain: Chain, first: int, last: int) -> list[TokenTransfer]:
+    """Into and out of every wallet that the treasury ever was, in the order of the chain."""
+    found = [each for wallet in treasuries() for each in chain.transfers_of(wallet, first=first, last=last)]
+    unique = {(each.block_number, each.log_index): each for each in found}
+    return [unique[place] for place in sorted(unique)]
 
 
 def _hang_together(blocks: list[Block], transfers: list[TokenTransfer]) -> bool:
