@@ -59,7 +59,7 @@ class BillingDetailsViewSet(mixins.RetrieveModelMixin, TeamScoped[Team]):
     """Whom invoices are made out to, for each of your teams; by the team's slug."""
 
     queryset = Team.objects.select_related("billing_details").order_by("pk")
-    serializer_class = BillingDetailsSerializer
+    serializer_class = BillingDetailsSerializer  # type: ignore[assignment]  # a team's, made in `_told`
     team_path: ClassVar[str] = "pk"
     lookup_field, lookup_url_kwarg = "slug", "pk"
 
@@ -67,7 +67,7 @@ class BillingDetailsViewSet(mixins.RetrieveModelMixin, TeamScoped[Team]):
         teams = self.paginate_queryset(self.get_queryset()) or []
         return self.get_paginated_response([_told(team) for team in teams])
 
-    def retrieve(self, request: Request, pk: str) -> Response:  # type: ignore[override]  # by slug, made here
+    def retrieve(self, request: Request, pk: str) -> Response:
         return Response(_told(self.get_object()))
 
     @extend_schema(parameters=[SLUG], request=OwnDetailsSerializer, responses={200: BillingDetailsSerializer})
@@ -79,7 +79,9 @@ class BillingDetailsViewSet(mixins.RetrieveModelMixin, TeamScoped[Team]):
         asked.is_valid(raise_exception=True)
         changed = change_details(team, asked.validated_data, actor=Actor.user(user_of(request)))
         if isinstance(changed, BillingDetailsForm):
-            raise serializers.ValidationError({name: list(told) for name, told in changed.errors.items()})
+            raise serializers.ValidationError(
+                {name: [str(each) for each in told] for name, told in changed.errors.items()}
+            )
         return Response(BillingDetailsSerializer(changed).data)
 
 

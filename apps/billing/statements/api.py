@@ -28,7 +28,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     kind = serializers.CharField()
-    label = serializers.CharField(help_text="The kind, for people.")
+    label = serializers.CharField(help_text="The kind, for people.")  # type: ignore[assignment]  # a field
     about = serializers.CharField()
     amount_glm = Glm(help_text="Above zero for what came in, below for what went out.")
     balance_glm = Glm(help_text="After it.")
