@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tests.billing.simulation.playing import Stage
-from tests.billing.simulation.story import tell
+from tests.billing.simulation.story import tell, with_a_bad_clock
 
 pytestmark = [
     pytest.mark.real,
@@ -53,3 +53,9 @@ def test_it_comes_to_the_same_books_from_the_same_seed(stage):
     assert first.books == second.books
     assert first.refused == second.refused
     assert stage.play(tell(Random(6), days=2, acts_a_day=ACTS_A_DAY)).books != first.books
+
+
+def test_it_bears_a_clock_that_jumps(stage):
+    """By up to three days, back and forth, before whatever happens: deadlines pass early and come again."""
+    days = tell(Random(8), days=8, acts_a_day=ACTS_A_DAY)
+    assert stage.play(with_a_bad_clock(days, Random(9), by_s=3 * 86_400)).differences == []

@@ -81,6 +81,14 @@ def tell(random: Random, *, days: int, acts_a_day: int) -> Story:
     return (tuple(first), *others)
 
 
+def with_a_bad_clock(story: Story, random: Random, *, by_s: int) -> Story:
+    """The same, but before each act the Queen's clock jumps to up to so many seconds off the right time."""
+    return tuple(
+        tuple(each for act in day for each in (Act("step_clock", (random.randint(-by_s, by_s),)), act))
+        for day in story
+    )
+
+
 def _day(random: Random, acts: int) -> Day:
     return tuple(_act(random, random.choice(_BAG)) for _ in range(acts))
 

@@ -213,9 +213,9 @@ class World:
             self._round()
             if self._is_at_rest():
                 break
-        month = self.now.replace(day=1, hour=1) + timedelta(days=32)
-        self.pass_time(month.replace(day=1) - self.now)
-        for _ in range(ROUNDS // 2):
+        for _ in range(2):  # a clock that was ahead ended a month too early: the rest is on the next invoice
+            month = self.now.replace(day=1, hour=1) + timedelta(days=32)
+            self.pass_time(month.replace(day=1) - self.now)
             self._round()
 
     def _round(self) -> None:
