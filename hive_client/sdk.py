@@ -173,6 +173,15 @@ class Hive:
         """Of the budget with this id; the file itself."""
         return self._session.download(f"statements/{budget}/{form}/", month=month or None)
 
+    def billing_details(self) -> Iterator[nouns.BillingDetails]:
+        """Whom invoices are made out to, for each of your teams."""
+        return (read(nouns.BillingDetails, row) for row in self._session.pages("billing-details/"))
+
+    def change_billing_details(self, team: str, **changes: str) -> nouns.BillingDetails:
+        """`name`, `address`, `tax_id`, `email`: what is left out stays as it is. For owners."""
+        told = self._session.patch(f"billing-details/{quote(team, safe='')}/", **changes)
+        return read(nouns.BillingDetails, told)
+
     # -- tokens -------------------------------------------------------------------------------------------
 
     def tokens(self) -> Iterator[nouns.Token]:

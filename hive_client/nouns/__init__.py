@@ -47,7 +47,7 @@ from hive_client.nouns.plans import (
     Risk,
     WholePlan,
 )
-from hive_client.nouns.statements import Statement, StatementEntry
+from hive_client.nouns.statements import BillingDetails, Statement, StatementEntry
 from hive_client.nouns.teams import Key, Me, Membership, Token
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Alert",
     "Bee",
     "Benchmark",
+    "BillingDetails",
     "Budget",
     "Cap",
     "CloudPrice",

@@ -1,10 +1,11 @@
-"""A month's statement of a budget."""
+"""A month's statement of a budget, and whom a team's invoices are made out to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,17 @@ class Statement:
     went_out_glm: Decimal
     closing_glm: Decimal
     entries: list[StatementEntry] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class BillingDetails:
+    """Empty texts: the team's own name, and its owners' addresses. Taxes are the operator's to set."""
+
+    team: str
+    name: str
+    address: str
+    tax_id: str
+    email: str
+    taxes: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
+    is_monthly: bool = True

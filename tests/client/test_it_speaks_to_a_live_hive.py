@@ -174,6 +174,11 @@ def test_it_serves_programs(
         assert measured is not None
         assert (measured.down_mbit_s, measured.cpu_all, measured.at.year) == (90.5, None, 2025)
         assert [sdk.draw_up_invoice()] == list(sdk.invoices())
+        sdk.change_billing_details("bakery", name="Brot GmbH")
+        assert [(each.team, each.name) for each in sdk.billing_details()] == [("bakery", "Brot GmbH")]
+        [stated] = sdk.statements(month="2026-05")
+        assert (stated.name, stated.start.month, stated.entries) == ("main", 5, [])
+        assert sdk.statement_file(stated.budget, "pdf", month="2026-05").startswith(b"%PDF-")
         asked = sdk.wallets.message(WALLET.address)
         assert sdk.wallets.prove(asked.nonce, signed(asked.message)).is_proven
         assert [each.address for each in next(sdk.budgets()).wallets] == [asked.address]
