@@ -18,8 +18,9 @@ import time_machine
 from tests.billing.simulation.databases import copy_of
 from tests.billing.simulation.errand import Errand
 from tests.billing.simulation.playing import Stage
+from tests.billing.simulation.scene import START
 from tests.billing.simulation.walking import Walk
-from tests.billing.simulation.world import START, World
+from tests.billing.simulation.world import World
 
 pytestmark = [
     pytest.mark.real,

@@ -72,6 +72,8 @@ class Errand:
             task()
 
     def grow(self) -> None:
+        """Operators have seen what waits for their approval by then."""
+        self.world.approve_all()
         self.world.anvil.mine(FINALITY)
         self.work()
 

@@ -1,8 +1,9 @@
 """Processes that die: forked from this one, killed by SIGKILL right after their k-th step.
 
 A step is what leaves a trace outside of the process, or asks for one: a commit, a statement that commits
-itself, an HTTP request that was answered, a task that was handed to the broker. Dying before a step is the
-same to everybody else as dying after the one before, so "after each" is "between any two".
+itself, an HTTP request that was answered. Dying before a step is the same to everybody else as dying after
+the one before, so "after each" is "between any two". Hints to the broker are none: they follow a commit, and
+who dies after that has not given them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from urllib3.connectionpool import HTTPConnectionPool
@@ -67,7 +67,6 @@ def _count_steps(log: int, dies_after: int | None) -> None:
 
     _after(BaseDatabaseWrapper, "_commit", lambda *_, **__: took("commit"))
     _after(HTTPConnectionPool, "urlopen", lambda *_, body=b"", **__: took(_asked(body)))
-    _after(Celery, "send_task", lambda _, name, *__, **___: took(f"enqueue {name}"))
     connection.execute_wrappers.append(_commits_itself(took))
 
 

@@ -12,9 +12,10 @@ from tests.billing.chain_of_tests import FINALITY, Anvil
 from tests.billing.simulation.books import books
 from tests.billing.simulation.databases import copy_of
 from tests.billing.simulation.purses import Purse
+from tests.billing.simulation.scene import START
 from tests.billing.simulation.story import TEAMS, Story
 from tests.billing.simulation.truth import differences
-from tests.billing.simulation.world import START, World
+from tests.billing.simulation.world import World
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
-"""The world of a story: its cast, its clock, and a method for each verb of `story.NUMBERS`.
+"""The world of a story: a method for each verb of `story.NUMBERS`.
 
 All that moves money is a verb of the house. What the house refuses, in its own words, is no part of the
-books; the world goes on. Time stands still but where the story moves it, so that the same story has the same
-instants; heartbeats and listeners of the hours between are written down, not sent one by one.
+books; the world goes on.
 """
 
 from __future__ import annotations
@@ -10,18 +9,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.conf import LazySettings
-from django.utils import timezone
 from time_machine import Traveller
 
-from agent import protocol
 from apps.billing import tasks
 from apps.billing.budgets.cap import CapPeriod
-from apps.billing.budgets.capping import cap_of, change_cap
+from apps.billing.budgets.capping import change_cap
 from apps.billing.budgets.holding import extend_hold, place_hold
 from apps.billing.budgets.opening import open_budget
 from apps.billing.invoicing.crediting import credit
@@ -30,7 +27,6 @@ from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import (
     Account,
     AccountKind,
-    BillingDetails,
     Budget,
     ChainTransfer,
     Dispute,
@@ -49,106 +45,34 @@ from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposi
 from apps.billing.wallets.withdrawing import WithdrawalRefused, confirm_withdrawal, request_withdrawal
 from apps.market.negotiating.agreements import terminate
 from apps.money import round_glm
-from apps.nodes.models import Listener, Node, NodeSession, NodeState, Offer
 from apps.nodes.presence import link_closed, link_opened
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
-from apps.teams.models import Member, Role, Team, User
 from apps.teams.states import StateError
 from tests.billing.chain_of_tests import FINALITY, Anvil
 from tests.billing.conftest import Meter
 from tests.billing.simulation.bees import Contract
-from tests.billing.simulation.purses import Purse
-from tests.billing.simulation.story import BEES, OPERATORS, TEAMS, Day
-from tests.billing.simulation.workers import beat, side_by_side
+from tests.billing.simulation.scene import PRICE, Scene
+from tests.billing.simulation.story import OPERATORS, TEAMS, Day
+from tests.billing.simulation.workers import side_by_side
 from tests.billing.wallets_of_tests import proven
-from tests.cast import agreed, id_of, key_of_bee
+from tests.cast import agreed
 
-START = datetime(2024, 3, 1, 6, tzinfo=UTC)
-"""Past by the database's own clock too, which lets no period begin in the future."""
 ROUNDS = 6
 NOWHERE = "http://127.0.0.1:9"
 """Where no node answers."""
 OPERATOR = Actor("user", "otto")
-PRICE = protocol.Price(
-    start_glm=Decimal("0.0123"),
-    cpu_second_glm=Decimal("0.000033333333333333"),
-    second_glm=Decimal("0.000077777777777777"),
-    egress_gib_glm=Decimal("0.1"),
-)
-LARGE_GLM = Decimal("1.5")
-"""Payments above it wait for two operators."""
 REFUSALS = (InsufficientFunds, NothingToInvoice, StateError, WalletTaken, WithdrawalRefused, ValueError)
 """Words of the house for what can't be; anything else that is raised is a bug."""
 
 
-class World:
+class World(Scene):
     """Attributes that a test looks at: contracts, in the order of their beginning, and what was refused."""
 
     def __init__(self, anvil: Anvil, clock: Traveller, settings: LazySettings) -> None:
-        self.anvil, self.clock, self.settings = anvil, clock, settings
-        self.now, self.skew = START, timedelta(0)
-        settings.HIVE_APPROVAL_ABOVE_GLM = LARGE_GLM
+        super().__init__(anvil, clock, settings)
         self.contracts: list[Contract] = []
         self.refused: list[str] = []
-        self.has_trouble = False
-        self._set_clock()
-        self._people()
-        self._bees()
-
-    # -- the cast -----------------------------------------------------------------------------------------
-
-    def _people(self) -> None:
-        self.operators = [
-            User.objects.create_user(username=f"operator-{number}", is_staff=True)
-            for number in range(OPERATORS)
-        ]
-        self.teams, self.purses = [], [Purse(self.anvil, number) for number in range(TEAMS)]
-        for number, purse in enumerate(self.purses):
-            team = Team.objects.create(slug=f"team-{number}", name=f"Team {number}")
-            owner = User.objects.create_user(username=f"owner-{number}", email=f"owner-{number}@example.org")
-            Member.objects.create(team=team, user=owner, role=Role.OWNER)
-            proven(team, purse.key)
-            self.teams.append(team)
-        self.stranger = Purse(self.anvil, TEAMS)
-        self.caps = [cap_of(open_budget(team), f"all of {team}", name=team.name) for team in self.teams]
-        taxes = [{"name": "VAT", "percent": "19"}, {"name": "City", "percent": "0.35"}]
-        BillingDetails.objects.update_or_create(team=self.teams[1], defaults={"taxes": taxes})
-
-    def _bees(self) -> None:
-        self.listener = Listener.objects.create(started_at=START - timedelta(days=1), last_seen_at=self.now)
-        self.owner_of_bees = User.objects.create_user(username="beekeeper")
-        self.keys = [key_of_bee(900 + number) for number in range(BEES)]
-        self.offers = [self._bee(number) for number in range(BEES)]
-
-    def _bee(self, number: int) -> Offer:
-        node = Node.objects.create(
-            id=id_of(self.keys[number]),
-            owner=self.owner_of_bees,
-            name=f"bee {number}",
-            state=NodeState.ONLINE,
-            deadline_at=self.now + timedelta(days=90),
-            approved_at=self.now,
-            last_seen_at=self.now,
-            runtimes=["process"],
-            cpu_threads=Decimal(64),
-            mem_gib=Decimal(64),
-        )
-        link_opened(node_id=node.pk, channel=f"link {number}")
-        return Offer.objects.create(
-            id=uuid.uuid5(uuid.NAMESPACE_OID, f"offer {number}"),
-            node=node,
-            runtime="process",
-            cpu_threads=node.cpu_threads,
-            mem_gib=node.mem_gib,
-            start_glm=PRICE.start_glm,
-            cpu_second_glm=PRICE.cpu_second_glm,
-            second_glm=PRICE.second_glm,
-            egress_gib_glm=PRICE.egress_gib_glm,
-            issued_at=self.now,
-            deadline_at=self.now + timedelta(days=90),
-            signature="0x",
-        )
 
     # -- the play -----------------------------------------------------------------------------------------
 
@@ -163,43 +87,11 @@ class World:
         self.skew = timedelta(0)
         self.pass_time(max(self._next_morning() - self.now, timedelta(minutes=1)))
 
-    def _mend(self) -> None:
-        """The chain answers again and makes blocks again, after the Queen has looked a second time."""
-        self.pass_time(timedelta(seconds=2 * self.settings.HIVE_REPLACE_AFTER_S))
-        self.work_regularly()
-        self.has_trouble = False
-        self.settings.HIVE_RPC_URL = self.anvil.url
-        self._make_blocks(True)
-
     def attempt(self, verb: str, *numbers: int) -> None:
         try:
             getattr(self, verb)(*numbers)
         except REFUSALS as refusal:
             self.refused.append(f"{verb}: {refusal}")
-
-    def work_regularly(self) -> None:
-        self._note_heartbeats()
-        beat()
-
-    def pass_time(self, span: timedelta) -> None:
-        self.be_at(self.now + span)
-
-    def be_at(self, instant: datetime) -> None:
-        self.now = instant
-        self._set_clock()
-        self._note_heartbeats()
-
-    def _next_morning(self) -> datetime:
-        return (self.now + timedelta(days=1)).replace(hour=6, minute=0, second=0, microsecond=0)
-
-    def _set_clock(self) -> None:
-        self.clock.move_to(self.now + self.skew, tick=False)
-
-    def _note_heartbeats(self) -> None:
-        """Of those whose link is open, and of the process that listens."""
-        now = timezone.now()
-        NodeSession.objects.filter(closed_at=None).update(last_seen_at=now)
-        Listener.objects.filter(pk=self.listener.pk).update(last_seen_at=now)
 
     # -- its end ------------------------------------------------------------------------------------------
 
@@ -219,9 +111,7 @@ class World:
             self._round()
 
     def _round(self) -> None:
-        for _ in range(Payment.objects.filter(state=PaymentState.WAITING).count()):
-            for operator in range(OPERATORS):
-                self.attempt("approve", 0, operator)
+        self.approve_all()
         self.anvil.mine(FINALITY)
         self.pass_time(timedelta(minutes=2))
         self.work_regularly()
@@ -414,12 +304,6 @@ class World:
         self.has_trouble = True
         self._make_blocks(False)
 
-    def _make_blocks(self, on: bool) -> None:
-        """One for each transaction; and one for all that has waited."""
-        self.anvil.ask("evm_setAutomine", on)
-        if on:
-            self.anvil.mine(1)
-
     # -- operators ----------------------------------------------------------------------------------------
 
     def resolve_stray(self, which: int, back: int) -> None:
@@ -438,6 +322,12 @@ class World:
 
     def refuse(self, which: int, operator: int) -> None:
         refuse_payment(self._waiting(which), actor=Actor.user(self.operators[operator]), reason="why?")
+
+    def approve_all(self) -> None:
+        """Whatever waits; one who has approved it before is refused."""
+        for _ in range(Payment.objects.filter(state=PaymentState.WAITING).count()):
+            for operator in range(OPERATORS):
+                self.attempt("approve", 0, operator)
 
     def _waiting(self, which: int) -> Payment:
         waiting = Payment.objects.filter(state=PaymentState.WAITING)
