@@ -286,12 +286,12 @@ def kill_at(step, patch):
             patch.setattr(Chain, "send", send_and_die)
 
 
-@pytest.mark.parametrize("step", ["confirming", "finishing"])
+@pytest.mark.parametrize("step", ["confirming", "finishing", "telling of it"])
 def test_it_settles_each_once_though_the_watcher_is_killed(anvil, contract, nodes, monkeypatch, step):
     """Between two payments of one batch: all of them move, or none."""
     pay()
     with monkeypatch.context() as patch:
-        if step == "finishing":
+        if step != "confirming":
             anvil.grow(CONFIRMATIONS - 1)
         kill_watcher_at(step, patch)
         with pytest.raises(Killed):
@@ -307,15 +307,10 @@ def kill_watcher_at(step, patch):
     def die(*args, **kwargs):
         raise Killed
 
-    def finish_one(payment):
-        patch.setattr(following, "finish_payment", die)
-        finish(payment)
-
-    finish = following.finish_payment
     if step == "confirming":
         patch.setattr(Payment, "move_all", die)
     else:
-        patch.setattr(following, "finish_payment", finish_one)
+        patch.setattr(following, {"finishing": "post_all", "telling of it": "mark_paid_notes"}[step], die)
 
 
 def test_it_sends_a_batch_that_the_node_did_not_take(anvil, contract, nodes, monkeypatch):

@@ -22,7 +22,7 @@ from apps.billing.providers.debit_notes import (
     review_debit_notes,
     store_debit_notes,
 )
-from apps.billing.treasury.following import finish_payment
+from apps.billing.treasury.following import finish_transaction
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StateError
 from tests.billing.payments_of_tests import carried
@@ -113,7 +113,7 @@ def pay(node):
 
 
 def test_it_is_paid_when_it_comes_after_the_payment(rated, node):
-    finish_payment(payment := pay(node))
+    finish_transaction((payment := pay(node)).transaction)
     [note] = take_in(node, rated.note("0.000226"))
     assert (note.state, note.payment) == (DebitNoteState.PAID, payment)
 
@@ -122,18 +122,18 @@ def test_it_is_paid_only_when_the_payment_is_final(rated, node):
     payment = pay(node)
     [note] = take_in(node, rated.note("0.000226"))
     assert (note.state, mark_paid_notes()) == (DebitNoteState.ACCEPTED, 0)
-    finish_payment(payment)
+    finish_transaction(payment.transaction)
     note.refresh_from_db()
     assert (note.state, note.payment) == (DebitNoteState.PAID, payment)
 
 
 def test_it_is_not_paid_by_a_payment_for_what_came_before(rated, node):
-    finish_payment(pay(node))
+    finish_transaction(pay(node).transaction)
     store_usage(node_id=node.id, reports=[rated.report()])
     rate_usage()
     [note] = take_in(node, rated.note("0.000352"))
     assert (note.state, mark_paid_notes()) == (DebitNoteState.ACCEPTED, 0)
-    finish_payment(pay(node))
+    finish_transaction(pay(node).transaction)
     note.refresh_from_db()
     assert note.state == DebitNoteState.PAID
 
@@ -143,7 +143,7 @@ def test_it_is_paid_though_more_was_posted_since(rated, node):
     payment = pay(node)
     store_usage(node_id=node.id, reports=[rated.report()])
     rate_usage()
-    finish_payment(payment)
+    finish_transaction(payment.transaction)
     note.refresh_from_db()
     assert note.state == DebitNoteState.PAID
 
@@ -159,14 +159,14 @@ def test_an_operator_ends_a_dispute_by_our_rating(rated, node):
         "accepted",
         "agreed by mail",
     )
-    finish_payment(pay(node))
+    finish_transaction(pay(node).transaction)
     note.refresh_from_db()
     assert note.state == DebitNoteState.PAID
 
 
 def test_a_dispute_over_what_is_paid_ends_paid(rated, node):
     [note] = take_in(node, rated.note("0.000227"))
-    finish_payment(pay(node))
+    finish_transaction(pay(node).transaction)
     note.refresh_from_db()
     assert note.state == DebitNoteState.DISPUTED
     accept_as_rated(note, actor=Actor("user", "otto"), reason="agreed by mail")

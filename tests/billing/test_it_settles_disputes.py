@@ -28,7 +28,7 @@ from apps.billing.providers.debit_notes import (
 )
 from apps.billing.providers.disputing import accept_figure, answer, chase_disputes, decide, object_to
 from apps.billing.providers.earnings import by_agreement, earnings_of, told
-from apps.billing.treasury.following import finish_payment
+from apps.billing.treasury.following import finish_transaction
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import User
 from apps.teams.notices.sending import deliver_notices
@@ -95,7 +95,7 @@ def test_the_owner_takes_the_hives_figure(dispute, node, owner):
     note = DebitNote.objects.get()
     assert (dispute.state, note.state, note.amount_accepted) == ("settled", "accepted", RATED)
     assert balance(payable_account(node)) == RATED, "nothing was granted"
-    finish_payment(pay(node))
+    finish_transaction(pay(node).transaction)
     note.refresh_from_db()
     assert note.state == DebitNoteState.PAID
 
@@ -162,9 +162,9 @@ def test_what_is_granted_counts_as_earned(dispute, node, operator):
 def test_a_note_is_paid_only_with_what_was_granted(dispute, node, operator):
     payment = pay(node)
     decide(dispute, user=operator, figure_glm=ASKED, text="You are right.")
-    finish_payment(payment)
+    finish_transaction(payment.transaction)
     assert DebitNote.objects.get().state == DebitNoteState.ACCEPTED
-    finish_payment(pay(node))
+    finish_transaction(pay(node).transaction)
     assert DebitNote.objects.get().state == DebitNoteState.PAID
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.db import transaction
 from django.utils import timezone
 
-from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
-from apps.billing.ledger.posting import house_account, transfer, undo
+from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
+from apps.billing.ledger.posting import house_account, post_all, undo
 from apps.billing.providers.covering import mark_paid_notes
+from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import SETTLE_WITHIN, SETTLEMENT, payout_key
 from apps.billing.treasury.transactions import Transaction, TransactionState
@@ -36,8 +39,12 @@ def finish_transaction(done: Transaction) -> None:
     """No reorganisation undoes it any more: its payments are settled."""
     reason = f"final in block {done.block_number}"
     done.move_to(TransactionState.FINAL, actor=SETTLEMENT, reason=reason)
-    for payment in _payments(done):
-        finish_payment(payment)
+    payments = Payment.move_all(_payments(done), PaymentState.FINAL, actor=SETTLEMENT, reason=reason)
+    in_flight, treasury = house_account(AccountKind.IN_FLIGHT), house_account(AccountKind.TREASURY)
+    post_all([_settlement(payment, in_flight, treasury) for payment in payments])
+    for node_id in _with_notes(payments):
+        mark_paid_notes(node_id=node_id)
+    _move_withdrawals(payments, WithdrawalState.PAID, reason=reason)
 
 
 @transaction.atomic
@@ -70,29 +77,12 @@ def fail_transaction(
 
 
 @transaction.atomic
-def finish_payment(payment: Payment) -> None:
-    """The ledger says that the GLM left, and debit notes that are covered now are paid."""
-    payment.move_to(PaymentState.FINAL, actor=SETTLEMENT, reason=f"final in block {payment.block_number}")
-    transfer(
-        key=f"settlement:{payment.id}",
-        kind=TransferKind.SETTLEMENT,
-        debit=house_account(AccountKind.IN_FLIGHT),
-        credit=house_account(AccountKind.TREASURY),
-        amount_glm=payment.amount,
-        reference=f"payment:{payment.id}",
-    )
-    if payment.node_id is not None:
-        mark_paid_notes(node_id=payment.node_id)
-    _move_withdrawal(payment, WithdrawalState.PAID, reason=payment.reason)
-
-
-@transaction.atomic
 def fail_payment(payment: Payment, *, reason: str) -> None:
     """It can never happen any more: the amount is back where it was."""
     payment.move_to(PaymentState.FAILED, actor=SETTLEMENT, reason=reason)
     undo(Transfer.objects.get(key=payout_key(payment)), key=f"{payout_key(payment)}:undone")
     payment.debit_notes.update(payment=None)
-    _move_withdrawal(payment, WithdrawalState.FAILED, reason=f"{reason}: the amount is back in the budget")
+    _move_withdrawals([payment], WithdrawalState.FAILED, reason=f"{reason}: the amount is back in the budget")
 
 
 def _move(moved: Transaction, state: str, *, reason: str, **changes: object) -> None:
@@ -110,6 +100,25 @@ def _payments(of: Transaction) -> list[Payment]:
     return found
 
 
-def _move_withdrawal(payment: Payment, state: str, *, reason: str) -> None:
-    for withdrawal in Withdrawal.objects.select_related("budget", "proof").filter(payment=payment):
+def _settlement(payment: Payment, in_flight: Account, treasury: Account) -> Transfer:
+    """The ledger says that the GLM left."""
+    return Transfer(
+        key=f"settlement:{payment.id}",
+        kind=TransferKind.SETTLEMENT,
+        debit=in_flight,
+        credit=treasury,
+        amount=payment.amount,
+        reference=f"payment:{payment.id}",
+    )
+
+
+def _with_notes(payments: Sequence[Payment]) -> list[str]:
+    """The nodes among those paid whose notes may be covered now."""
+    nodes = [payment.node_id for payment in payments if payment.node_id]
+    accepted = DebitNote.objects.filter(state=DebitNoteState.ACCEPTED, agreement__node__in=nodes)
+    return list(accepted.order_by().values_list("agreement__node", flat=True).distinct())
+
+
+def _move_withdrawals(payments: Sequence[Payment], state: str, *, reason: str) -> None:
+    for withdrawal in Withdrawal.objects.select_related("budget", "proof").filter(payment__in=payments):
         withdrawal.move_to(state, actor=SETTLEMENT, reason=reason)

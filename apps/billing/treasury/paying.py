@@ -27,6 +27,7 @@ from apps.billing.treasury.signers import Signed, treasury_address, treasury_sig
 from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind
 from apps.locks import queue_for
 from apps.teams.audit import Actor
+from apps.teams.states import Move, StaleState, move_each
 
 SETTLEMENT = Actor.queen("settlement")
 RESEND_AFTER = timedelta(seconds=15)
@@ -143,16 +144,25 @@ def sign(ready: Readiness, *, call: Call, payments: Sequence[Payment] = ()) -> T
         retry_at=now + RESEND_AFTER,
     )
     store_attempt(made, number=1, signed=signed, gas=ready.gas)
-    for line, payment in enumerate(payments):
-        payment.move_to(
-            PaymentState.SIGNED,
-            actor=SETTLEMENT,
-            reason="signed and stored",
-            deadline_at=made.deadline_at,
-            transaction=made,
-            line=line,
-        )
+    _take_along(made, payments)
     return made
+
+
+def _take_along(made: Transaction, payments: Sequence[Payment]) -> None:
+    """Raises StaleState when one of them does not wait any more: then nothing is signed."""
+    moves = [
+        Move(
+            row=payment,
+            state=PaymentState.SIGNED,
+            actor=SETTLEMENT,
+            reason=made.reason,
+            deadline_at=made.deadline_at,
+            changes={"transaction": made, "line": line},
+        )
+        for line, payment in enumerate(payments)
+    ]
+    if len(move_each(moves)) < len(moves):
+        raise StaleState("a payment of the batch was moved by somebody else first")
 
 
 def most_wei() -> int:

@@ -18,7 +18,6 @@ from django.utils import timezone
 from apps.billing.chain.calls import Line
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.ledger.accounts import Account, AccountKind
-from apps.billing.ledger.posting import balance
 from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.billing.treasury.batching import call_over, groups, make_ready_together, may_batch
 from apps.billing.treasury.following import fail_payment
@@ -86,9 +85,8 @@ def _pay(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> lis
         return []
     for signed in {payment.transaction for payment in payments if payment.transaction}:
         push_one(chain, signed)
-    for payment in payments:
-        payment.refresh_from_db()
-    return payments
+    made = Payment.objects.filter(pk__in=[payment.pk for payment in payments]).select_related("transaction")
+    return list(made.order_by("line"))
 
 
 def _pay_apart(
@@ -115,8 +113,7 @@ def _sign(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> li
     ready = make_ready_together(chain, [Line(str(each.node_id), _balance(each)) for each in batch])
     with transaction.atomic():
         wait_in_line()
-        amounts = {account: balance(account) for account in batch}
-        owed = {each: amount for each, amount in amounts.items() if ZERO < amount >= minimum_glm}
+        owed = {each: amount for each, amount in _now_payable(batch) if ZERO < amount >= minimum_glm}
         payments = [
             _reserve(chain, account, amount, total_glm=sum(owed.values(), ZERO))
             for account, amount in owed.items()
@@ -125,6 +122,13 @@ def _sign(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> li
         if carried := [payment for payment in payments if payment.state == PaymentState.READY]:
             sign(ready, call=call_over(ready.kind, _lines(carried)), payments=carried)
     return payments
+
+
+def _now_payable(batch: Sequence[Account]) -> list[tuple[Account, Decimal]]:
+    """Another worker may have paid some since they were read."""
+    ids = [account.pk for account in batch]
+    now = dict(Account.objects.filter(pk__in=ids).values_list("pk", "guarded_balance"))
+    return [(account, now[account.pk] or ZERO) for account in batch]
 
 
 def _reserve(chain: Chain, account: Account, amount_glm: Decimal, *, total_glm: Decimal) -> Payment:
