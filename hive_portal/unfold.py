@@ -55,6 +55,7 @@ NAVIGATION = [
         _link("Withdrawals", "billing_withdrawal", "output"),
         _link("Ledger", "billing_transfer", "account_balance"),
         _link("Accounts", "billing_account", "account_balance_wallet"),
+        _link("Checkpoints", "billing_checkpoint", "flag"),
         _link("Chain transfers", "billing_chaintransfer", "link"),
         _link("Daily proofs", "billing_dailyproof", "fact_check"),
         _link("Chain nodes", "billing_chainnode", "lan"),

@@ -11,6 +11,7 @@ from apps.billing.chain.treasuries import TreasuryWallet
 from apps.billing.invoicing.billing_details import BillingDetails
 from apps.billing.invoicing.models import CreditNote, Invoice, InvoiceSeries, InvoiceState
 from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
+from apps.billing.ledger.checkpoints import Checkpoint
 from apps.billing.metering.models import (
     EdgeTraffic,
     MeteringFault,
@@ -45,6 +46,7 @@ __all__ = [
     "ChainNodeState",
     "ChainTransfer",
     "ChainTransferState",
+    "Checkpoint",
     "CreditNote",
     "DailyProof",
     "DebitNote",

@@ -13,6 +13,7 @@ from apps.billing.chain.watcher import watch_chain
 from apps.billing.invoicing.monthly import draw_up_months
 from apps.billing.invoicing.paying import collect_due, mark_overdue
 from apps.billing.invoicing.reminding import lift_paid, remind_due
+from apps.billing.ledger.checkpoints import draw_checkpoints
 from apps.billing.metering.rating import rate_usage
 from apps.billing.providers.covering import mark_paid_notes
 from apps.billing.providers.debit_notes import review_debit_notes
@@ -73,5 +74,6 @@ def chase() -> None:
 
 @shared_task(name="billing.prove_books")
 def prove() -> None:
+    draw_checkpoints()
     prove_books()
     prove_day()

@@ -18,6 +18,7 @@ from apps.billing.budgets.holding import place_hold
 from apps.billing.budgets.opening import open_budget
 from apps.billing.invoicing import crediting
 from apps.billing.invoicing.drawing import draw_up_invoice
+from apps.billing.ledger.checkpoints import draw_checkpoints
 from apps.billing.ledger.posting import house_account, payable_account, transfer
 from apps.billing.models import (
     Account,
@@ -155,6 +156,7 @@ def paint(team: Team, user: User) -> Scenery:
     _traffic(agreements[0])
     _usage_and_payment(agreements[0])
     _large_payment()
+    draw_checkpoints()
     BillingDetails.objects.create(
         team=team,
         name="The Bakery, Müller & Søn",

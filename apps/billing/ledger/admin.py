@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from apps.billing.admin_parts import glm_column
+from unfold.decorators import display
+
 from apps.billing.ledger.posting import balance
-from apps.billing.models import Account, ChainBlock, ChainTransfer, Transfer, Withdrawal
+from apps.billing.models import Account, ChainBlock, ChainTransfer, Checkpoint, Transfer, Withdrawal
 from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
+from apps.money import plain
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -17,7 +19,9 @@ class AccountAdmin(Shown):
     search_fields = ("id", "team__slug", "node__id", "node__name")
     list_select_related = ("team", "node")
 
-    balance_now = glm_column("Balance", balance)
+    @display(description="Balance")
+    def balance_now(self, row: Account) -> str:
+        return f"{plain(balance(row))} {row.currency}"
 
 
 @register(Transfer)
@@ -29,6 +33,13 @@ class TransferAdmin(Shown):
     search_fields = ("key", "reference")
     list_select_related = ("debit__team", "debit__node", "credit__team", "credit__node", "undoes")
     date_hierarchy = "at"
+
+
+@register(Checkpoint)
+class CheckpointAdmin(Shown):
+    list_display = ("made_at", "account", "until_id", "newest_at", "balance")
+    list_filter = ("account__kind",)
+    list_select_related = ("account__team", "account__node")
 
 
 @register(ChainBlock)

@@ -6,12 +6,12 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, Sum
 
 from apps.billing.ledger.accounts import GLM, GUARDED_KINDS, Account, AccountKind, Transfer, TransferKind
+from apps.billing.ledger.checkpoints import sum_of, wrong_checkpoints
 from apps.billing.ledger.entries import Entry, write
 from apps.money import ZERO, plain, round_glm
 from apps.nodes.models import Node
@@ -134,8 +134,7 @@ def balance(account: Account, *, at: datetime | None = None) -> Decimal:
     """Credits less debits, in the account's currency: now, or as they stood at an instant."""
     if account.is_guarded and at is None:
         return Account.objects.values_list("guarded_balance", flat=True).get(pk=account.pk) or ZERO
-    until = Q() if at is None else Q(at__lte=at)
-    return _sum(account.credits.filter(until)) - _sum(account.debits.filter(until))
+    return sum_of(account, at=at)
 
 
 def spendable(account: Account) -> Decimal:
@@ -152,9 +151,7 @@ def ledger_sum(*, currency: str = GLM) -> Decimal:
     kept = Account.objects.filter(kind__in=GUARDED_KINDS, currency=currency)
     guarded = kept.aggregate(all=Sum("guarded_balance"))["all"] or ZERO
     others = Account.objects.filter(currency=currency).exclude(kind__in=GUARDED_KINDS)
-    credited = _sum(Transfer.objects.filter(credit__in=others))
-    debited = _sum(Transfer.objects.filter(debit__in=others))
-    return guarded + credited - debited
+    return guarded + sum((sum_of(account) for account in others), ZERO)
 
 
 def currencies() -> list[str]:
@@ -174,7 +171,7 @@ def check_ledger() -> list[str]:
     ]
     sums = {currency: ledger_sum(currency=currency) for currency in currencies()}
     wrong = [f"the ledger sums to {total} {each} instead of zero" for each, total in sums.items() if total]
-    return found + wrong + _stray_holds()
+    return found + wrong + wrong_checkpoints() + _stray_holds()
 
 
 def _stray_holds() -> list[str]:
@@ -192,10 +189,6 @@ def _stray_holds() -> list[str]:
 def _totals(side: str) -> dict[uuid.UUID, Decimal]:
     """What all transfers add up to for each account on this side of them."""
     return dict(Transfer.objects.order_by().values_list(side).annotate(Sum("amount")))
-
-
-def _sum(transfers: Any) -> Decimal:
-    return transfers.aggregate(all=Sum("amount"))["all"] or ZERO
 
 
 def _opened(*, kind: str, node: Node | None = None, currency: str = GLM) -> Account:
