@@ -66,6 +66,20 @@ def the_signer_and_the_treasury_go_together(**kwargs: Any) -> list[CheckMessage]
     return [Error(text, hint=hint, id="hive.E003")]
 
 
+@register()
+def payments_can_leave(**kwargs: Any) -> list[CheckMessage]:
+    """With these the treasury would pay nobody, or sign without end."""
+    most, after_s = settings.HIVE_MAX_FEE_GWEI, settings.HIVE_REPLACE_AFTER_S
+    wrong = []
+    if not (most.is_finite() and most > 0):
+        wrong.append(f"HIVE_MAX_FEE_GWEI: expected gwei for a unit of gas, above 0, got {most}.")
+    if not after_s >= 1:
+        wrong.append(f"HIVE_REPLACE_AFTER_S: expected 1 second or more, got {after_s:g}.")
+    if settings.HIVE_PAYOUTS_PER_BATCH < 1:
+        wrong.append(f"HIVE_PAYOUTS_PER_BATCH: expected 1 or more, got {settings.HIVE_PAYOUTS_PER_BATCH}.")
+    return [Error(text, hint="Leave it out for the default.", id="hive.E004") for text in wrong]
+
+
 @register(Tags.security, deploy=True)
 def the_signer_is_asked_in_private(**kwargs: Any) -> list[CheckMessage]:
     """`check --deploy`: whoever hears the signer's password may have it sign."""

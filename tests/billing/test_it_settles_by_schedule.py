@@ -1,6 +1,7 @@
-"""When nodes are paid: every so many seconds, or once a day at a time of UTC."""
+"""When nodes are paid: every so many seconds, or once a day; and settings by which nobody would be."""
 
 import runpy
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from hive_portal import env
+from hive_portal.checks import payments_can_leave
 
 SETTINGS = Path(env.__file__).parent / "settings.py"
 
@@ -40,3 +42,21 @@ def test_it_refuses_what_is_no_time_of_day(monkeypatch, value):
     monkeypatch.setenv("HIVE_SETTLE_AT", value)
     with pytest.raises(ImproperlyConfigured, match="HIVE_SETTLE_AT: expected a time of day like 03:30"):
         env.clock("HIVE_SETTLE_AT")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HIVE_MAX_FEE_GWEI", Decimal(0)),
+        ("HIVE_MAX_FEE_GWEI", Decimal("-1")),
+        ("HIVE_MAX_FEE_GWEI", Decimal("NaN")),
+        ("HIVE_REPLACE_AFTER_S", 0.0),
+        ("HIVE_REPLACE_AFTER_S", float("nan")),
+        ("HIVE_PAYOUTS_PER_BATCH", 0),
+    ],
+)
+def test_it_refuses_settings_by_which_nobody_would_be_paid(settings, name, value):
+    assert payments_can_leave() == []
+    setattr(settings, name, value)
+    [error] = payments_can_leave()
+    assert (error.id, error.msg.split(":")[0]) == ("hive.E004", name)
