@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from unfold.decorators import display
 
-from apps.billing.admin_parts import glm_column
 from apps.billing.budgets.holding import release_hold
-from apps.billing.budgets.runway import runway_in, with_rates
-from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.models import (
-    Budget,
     DebitNote,
     EdgeTraffic,
     Hold,
@@ -28,30 +21,6 @@ from apps.billing.providers.debit_notes import accept_as_rated
 from apps.billing.wallets.proving import register_wallet
 from apps.teams.admin_parts import Shown, by_hand, register, verb
 from apps.teams.audit import Actor
-
-
-@register(Budget)
-class BudgetAdmin(Shown):
-    list_display = ("__str__", "team", "available_now", "held_now", "spent_so_far", "lasts", "created_at")
-    list_filter = ("team",)
-    search_fields = ("name", "team__slug")
-    list_select_related = ("team", "available", "held")
-    actions = ("draw_up",)
-
-    available_now = glm_column("Available", lambda budget: budget.available_glm)
-    held_now = glm_column("Held", lambda budget: budget.held_glm)
-    spent_so_far = glm_column("Spent", lambda budget: budget.spent_glm)
-
-    @display(description="Lasts")
-    def lasts(self, budget: Budget) -> str:
-        return runway_in(budget).in_words
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
-        return with_rates(super().get_queryset(request))
-
-    @verb("Draw up the team's invoice until now")
-    def draw_up(self, budget: Budget, actor: Actor) -> None:
-        draw_up_invoice(team=budget.team, actor=actor, until=timezone.now())
 
 
 @register(Hold)
@@ -169,6 +138,7 @@ class WalletProofAdmin(Shown):
 
 # The ledger, the chain and the papers register themselves.
 from apps.billing.alerts import admin as alerts_admin  # noqa: E402, F401
+from apps.billing.budgets import admin as budgets_admin  # noqa: E402, F401
 from apps.billing.chain import admin as chain_admin  # noqa: E402, F401
 from apps.billing.invoicing import admin as invoices_admin  # noqa: E402, F401
 from apps.billing.ledger import admin as ledger_admin  # noqa: E402, F401

@@ -180,6 +180,7 @@ class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
     net_glm = Glm(help_text="Used, and prepaid.")
     tax_glm = Glm()
     total_glm = Glm()
+    credit_glm = Glm(help_text="Of what was used, what was used on credit and is due.")
     due_glm = Glm(help_text="Still to be paid.")
     taxes = TaxSerializer(many=True, read_only=True)
     lines = serializers.ListField(child=serializers.DictField(), read_only=True)
@@ -199,6 +200,7 @@ class InvoiceSerializer(serializers.ModelSerializer[Invoice]):
             "taxes",
             "tax_glm",
             "total_glm",
+            "credit_glm",
             "due_glm",
             "due_at",
             "lines",

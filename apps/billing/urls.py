@@ -24,6 +24,7 @@ urlpatterns = [
     path("teams/<slug:slug>/billing/invoices/", views.draw_up, name="draw-up"),
     path("teams/<slug:slug>/billing/wallets/", wallet_views.wallets, name="wallets"),
     path("teams/<slug:slug>/billing/withdrawals/", withdrawal_views.withdraw, name="withdraw"),
+    path("budgets/<int:pk>/at-end/", views.at_end, name="at-end"),
     path("withdrawals/<uuid:pk>/confirm/", withdrawal_views.confirm, name="confirm-withdrawal"),
     path("withdrawals/<uuid:pk>/cancel/", withdrawal_views.cancel, name="cancel-withdrawal"),
     path("teams/<slug:slug>/billing/wallets/message/", wallet_views.ask_proof, name="ask-proof"),

@@ -12,17 +12,18 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from apps.billing.budgets.ending import choose_end
 from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import FORMS, as_file
 from apps.billing.invoicing.paying_in import payment_of
 from apps.billing.ledger.movements import movements_of
-from apps.billing.models import CreditNote, Invoice
+from apps.billing.models import Budget, CreditNote, Invoice
 from apps.billing.treasury.signers import treasury_address
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
 from apps.teams.models import Team
-from apps.teams.reach import reachable_teams
+from apps.teams.reach import owned_teams, reachable_teams
 
 
 @login_required
@@ -70,6 +71,20 @@ def draw_up(request: HttpRequest, slug: str) -> HttpResponse:
         messages.warning(request, f"No invoice was drawn up: {error}")
         return redirect("billing:overview", slug=slug)
     return redirect("billing:invoice", pk=drawn_up.pk)
+
+
+@login_required
+@require_POST
+def at_end(request: HttpRequest, pk: int) -> HttpResponse:
+    """An owner's choice: what becomes of what runs when the budget's money ends."""
+    budget = get_object_or_404(Budget.objects.select_related("team"), pk=pk, team__in=owned_teams(request))
+    actor = Actor.user(membership(request, budget.team).user)
+    try:
+        choose_end(budget, request.POST.get("at_end", ""), actor=actor)
+        messages.success(request, f"When its money ends: {budget.get_at_end_display().lower()}.")
+    except ValueError as error:
+        messages.error(request, str(error))
+    return redirect("billing:overview", slug=budget.team.slug)
 
 
 def _file(paper: Invoice | CreditNote, form: str) -> HttpResponse:

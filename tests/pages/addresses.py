@@ -30,6 +30,7 @@ BY_POST = {
     "deployments:start",
     "deployments:scale",
     "deployments:budget",
+    "billing:at-end",
     "billing:draw-up",
     "billing:change-details",
     "billing:ask-proof",
@@ -116,6 +117,7 @@ def pages(scenery: Scenery) -> list[Page]:
     kwargs |= _of_notices(scenery)
     kwargs |= dict.fromkeys(["billing:wallets", "billing:ask-proof", "billing:prove-wallet"], team)
     kwargs["billing:withdraw"] = team
+    kwargs["billing:at-end"] = {"pk": scenery.team.budgets.get().pk}
     withdrawal = {"pk": scenery.team.budgets.get().withdrawals.get().pk}
     kwargs |= dict.fromkeys(["billing:confirm-withdrawal", "billing:cancel-withdrawal"], withdrawal)
     kwargs |= dict.fromkeys(

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from apps.billing.invoicing import taxing
 from apps.billing.invoicing.lines import Line, lines_of
-from apps.billing.invoicing.models import Invoice, InvoiceSeries
+from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceSeries
+from apps.billing.invoicing.owing import beyond_later_usage_glm
 from apps.billing.invoicing.paying import collect
 from apps.billing.invoicing.sealing import seal
 from apps.billing.metering.models import UsageRecord, UsageState
@@ -63,13 +64,12 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
 def _invoice(
     team: Team, lines: list[Line], *, number: str, start: datetime, until: datetime, pk: uuid.UUID
 ) -> Invoice:
-    """Not saved yet. What was used is paid already; the taxes on it are due."""
+    """Not saved yet. What was used is paid, but for what was used on credit: that is due, and taxes."""
     details, now = taxing.details_of(team), timezone.now()
     net_glm = sum((Decimal(line["cost_glm"]) for line in lines), ZERO)
     taxes = taxing.taxes_on(net_glm, taxing.rates_of(details))
     tax_glm = taxing.sum_of(taxes)
-    due_at = now + timedelta(days=settings.HIVE_INVOICE_DUE_DAYS if tax_glm else 0)
-    return Invoice(
+    invoice = Invoice(
         id=pk,
         number=number,
         team=team,
@@ -84,10 +84,14 @@ def _invoice(
         customer=taxing.customer(details),
         note=details.note,
         issued_at=now,
-        due_at=due_at,
-        deadline_at=due_at,
-        reason="taxes are due",
     )
+    earlier_glm = sum((each.credit_due_glm for each in team.invoices.filter(state__in=UNPAID)), ZERO)
+    invoice.credit_glm = min(max(beyond_later_usage_glm(invoice) - earlier_glm, ZERO), net_glm)
+    is_due = bool(tax_glm or invoice.credit_glm)
+    invoice.due_at = now + timedelta(days=settings.HIVE_INVOICE_DUE_DAYS if is_due else 0)
+    invoice.deadline_at = invoice.due_at
+    invoice.reason = "what was used on credit is due" if invoice.credit_glm else "taxes are due"
+    return invoice
 
 
 def _look_invoices_up_by_index() -> None:

@@ -28,7 +28,7 @@ class InvoiceSeries(models.Model):
 
 class InvoiceState(models.TextChoices):
     ISSUED = "issued", "Issued"
-    """What was used is paid, for it was prepaid; taxes on it are due by the deadline."""
+    """Taxes are due by the deadline, and what was used on credit; the rest was prepaid."""
     OVERDUE = "overdue", "Overdue"
     """What was due is not paid. The deadline is that of the next reminder, or of the suspension."""
     PAID = "paid", "Paid"
@@ -57,6 +57,11 @@ class Invoice(Stateful):
     period_end = models.DateTimeField()
     net_glm = GlmField(default=ZERO, help_text="What was used; paid from the holds as it was used.")
     tax_glm = GlmField(default=ZERO, help_text="On top of it; due.")
+    credit_glm = GlmField(
+        default=ZERO,
+        db_default=ZERO,
+        help_text="Of what was used, what was used on credit and not paid yet when it was drawn up; due.",
+    )
     total_glm = GlmField()
     lines = models.JSONField(
         help_text="One line per agreement: what, for which service, node, time, bytes, prices, cost, proof."
@@ -69,7 +74,7 @@ class Invoice(Stateful):
     due_at = models.DateTimeField(default=timezone.now)
     signature = models.CharField(max_length=132, blank=True, help_text="The issuer's, over all of the above.")
     state = models.CharField(max_length=12, choices=InvoiceState.choices, default=InvoiceState.ISSUED)
-    paid_glm = GlmField(default=ZERO, help_text="Of the taxes, since.")
+    paid_glm = GlmField(default=ZERO, help_text="Of what was due, since.")
     credited_net_glm = GlmField(default=ZERO, editable=False, help_text="By credit notes: kept by them.")
     credited_tax_glm = GlmField(default=ZERO, editable=False, help_text="By credit notes: kept by them.")
     reminders = models.PositiveSmallIntegerField(default=0, help_text="How often it was asked for.")
@@ -90,8 +95,12 @@ class Invoice(Stateful):
                 condition=Q(credited_net_glm__lte=F("net_glm"), credited_tax_glm__lte=F("tax_glm")),
             ),
             models.CheckConstraint(
-                name="invoice_paid_at_most_its_taxes",
-                condition=Q(paid_glm__gte=0, paid_glm__lte=F("tax_glm")),
+                name="invoice_paid_at_most_what_was_due",
+                condition=Q(paid_glm__gte=0, paid_glm__lte=F("tax_glm") + F("credit_glm")),
+            ),
+            models.CheckConstraint(
+                name="invoice_credit_within_what_was_used",
+                condition=Q(credit_glm__gte=0, credit_glm__lte=F("net_glm")),
             ),
             has_deadline(terminal={InvoiceState.PAID}, name="invoice_has_deadline"),
         )
@@ -104,9 +113,16 @@ class Invoice(Stateful):
         return self.team_id
 
     @property
+    def credit_due_glm(self) -> Decimal:
+        """Of what was used on credit, still to be paid."""
+        return ZERO if self.is_terminal else max(self.credit_glm - self.paid_glm, ZERO)
+
+    @property
     def due_glm(self) -> Decimal:
         """Still to be paid."""
-        return ZERO if self.is_terminal else self.tax_glm - self.credited_tax_glm - self.paid_glm
+        if self.is_terminal:
+            return ZERO
+        return self.credit_glm + self.tax_glm - self.credited_tax_glm - self.paid_glm
 
 
 class CreditNote(models.Model):

@@ -119,7 +119,7 @@ def _invoice_facts(invoice: Invoice) -> list[tuple[str, str]]:
     return [
         ("Date", day(invoice.issued_at)),
         ("Period", f"{instant(invoice.period_start)} to\n{instant(invoice.period_end)} UTC"),
-        ("Due", day(invoice.due_at) if invoice.tax_glm else "prepaid"),
+        ("Due", day(invoice.due_at) if invoice.tax_glm or invoice.credit_glm else "prepaid"),
         ("Team", str(invoice.customer.get("team", invoice.team.slug))),
     ]
 
@@ -136,7 +136,7 @@ def _invoice_sums(invoice: Invoice) -> list[Sum]:
     rows = [Sum("Used", plain(invoice.net_glm)), *_tax_rows(invoice.taxes)]
     rows += [
         Sum("Total", plain(invoice.total_glm), is_bold=True),
-        Sum("Prepaid", f"−{plain(invoice.net_glm)}"),
+        Sum("Prepaid", f"−{plain(invoice.net_glm - invoice.credit_glm)}"),
     ]
     if invoice.paid_glm:
         rows.append(Sum("Paid since", f"−{plain(invoice.paid_glm)}"))

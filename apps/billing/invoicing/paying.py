@@ -1,17 +1,19 @@
-"""What an invoice asks on top of what was prepaid: taken from the team's budget as soon as it is there."""
+"""What an invoice asks on top of what was prepaid: paid from the team's budget as soon as it is there."""
 
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
 
 from apps.billing.budgets.opening import open_budget
 from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceState
+from apps.billing.invoicing.owing import beyond_later_usage_glm, open_credit_glm
 from apps.billing.ledger.accounts import AccountKind, TransferKind
 from apps.billing.ledger.posting import InsufficientFunds, house_account, transfer
-from apps.money import plain
+from apps.money import ZERO, plain
 from apps.teams.audit import Actor
 from apps.teams.states import StateError
 
@@ -28,12 +30,16 @@ def collect_due() -> int:
 
 @transaction.atomic
 def collect(invoice: Invoice) -> bool:
-    """Pay what is due from the team's main budget, all of it or nothing. True when it is paid now."""
-    current = Invoice.objects.select_for_update().get(pk=invoice.pk)
-    if current.is_terminal:
+    """Pay what is due from the team's main budget. True when it is paid now.
+
+    What was used on credit is paid by whatever comes in, bit by bit; then the taxes are taken, all of them or
+    nothing, and never on credit.
+    """
+    current = Invoice.objects.select_for_update(of=("self",)).select_related("team").get(pk=invoice.pk)
+    if current.is_terminal or not _is_covered(current):
         return False
     try:
-        reason = _take(current) if current.due_glm else "prepaid, and nothing more is due"
+        reason = _take(current) if _taxes_due(current) else "prepaid, and nothing more is due"
     except InsufficientFunds as shortage:
         log.info("invoice %s waits: %s", current.number, shortage)
         return False
@@ -51,6 +57,8 @@ def paid_otherwise(invoice: Invoice, *, actor: Actor, reason: str) -> None:
     current = Invoice.objects.select_for_update().get(pk=invoice.pk)
     if current.is_terminal:
         raise StateError(f"{current} is paid")
+    if open_glm := open_credit_glm(current):
+        raise StateError(f"{plain(open_glm)} GLM of {current} were used on credit: pay in GLM for that")
     _paid(current, actor=actor, reason=reason)
     invoice.refresh_from_db()
 
@@ -60,6 +68,21 @@ def nothing_is_due(invoice: Invoice, *, actor: Actor, reason: str) -> None:
     _paid(invoice, actor=actor, reason=reason)
 
 
+def _is_covered(invoice: Invoice) -> bool:
+    """Whether its part on credit is paid, and taxes can be from what is there. Notes what is paid of it."""
+    owed_glm = beyond_later_usage_glm(invoice)
+    paid_glm = invoice.credit_glm - min(max(owed_glm, ZERO), invoice.credit_glm)
+    if paid_glm > invoice.paid_glm:
+        Invoice.objects.filter(pk=invoice.pk).update(paid_glm=paid_glm)
+        invoice.paid_glm = paid_glm
+    return invoice.paid_glm >= invoice.credit_glm and owed_glm + _taxes_due(invoice) <= ZERO
+
+
+def _taxes_due(invoice: Invoice) -> Decimal:
+    """Beside the part that was used on credit."""
+    return invoice.tax_glm - invoice.credited_tax_glm - max(invoice.paid_glm - invoice.credit_glm, ZERO)
+
+
 def _take(invoice: Invoice) -> str:
     """Returns what was done."""
     transfer(
@@ -67,10 +90,10 @@ def _take(invoice: Invoice) -> str:
         kind=TransferKind.TAX,
         debit=open_budget(invoice.team).available,
         credit=house_account(AccountKind.TAXES),
-        amount_glm=invoice.due_glm,
+        amount_glm=(taxes_glm := _taxes_due(invoice)),
         reference=f"invoice:{invoice.number}",
     )
-    return f"{plain(invoice.due_glm)} GLM of taxes paid from the budget"
+    return f"{plain(taxes_glm)} GLM of taxes paid from the budget"
 
 
 def _paid(invoice: Invoice, *, actor: Actor, reason: str) -> None:
