@@ -12,7 +12,7 @@ from apps.teams.guards import write_once
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0028_prove_each_day'),
+        ('billing', '0029_keep_checkpoints'),
         ('teams', '0006_keep_what_was_told'),
     ]
 
