@@ -22,6 +22,8 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "HIVE_SECRET_KEY is not set. `hive serve` and `hive demo` make one and keep it."
     )
+SECRET_KEY_FALLBACKS = env.names("HIVE_SECRET_KEY_FALLBACKS")
+"""Earlier ones, that what they signed stays good: sessions, and the secrets of webhooks."""
 ALLOWED_HOSTS = env.names("HIVE_HOSTS", "localhost,127.0.0.1")
 CSRF_TRUSTED_ORIGINS = env.names("HIVE_ORIGINS")
 HTTPS = env.flag("HIVE_HTTPS")

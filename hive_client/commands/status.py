@@ -15,11 +15,13 @@ from hive_client.output import JSON, clean, glm, output_option, print_json, when
 @output_option
 def status(name: str, output: str) -> None:
     """Show how the deployment NAME stands: what runs, what it costs, what its money allows."""
-    found = connect().deployments.get(name)
+    hive = connect()
+    found = hive.deployments.get(name)
     if output == JSON:
         print_json(found)
         return
-    for line in _lines(found):
+    lasts = next((each.runway for each in hive.budgets() if each.id == found.budget), None)
+    for line in [*_lines(found), *([f"  its budget {lasts.in_words}"] if lasts else [])]:
         click.echo(clean(line))
 
 

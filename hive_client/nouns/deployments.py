@@ -54,6 +54,8 @@ class Deployment:
     price_per_hour_glm: Decimal
     created_at: datetime
     cap: Cap | None = None
+    budget: int | None = None
+    """Its id."""
 
     @property
     def url(self) -> str | None:

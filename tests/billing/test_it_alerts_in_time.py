@@ -240,6 +240,7 @@ def standing(used: str, left: str, per_hour: str = "0") -> Standing:
         ("used", 100, standing("0", "0"), False, True),
         ("runway", 2, standing("0", "2", "1"), False, False),
         ("runway", 2, standing("0", "1.99", "1"), True, False),
+        ("runway", 2, standing("0", "2.4", "1"), False, False),
         ("runway", 2, standing("0", "2.41", "1"), False, True),
         ("runway", 2, standing("0", "0", "1"), True, False),
         ("runway", 2, standing("0", "0", "0"), False, False),

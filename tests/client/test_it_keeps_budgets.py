@@ -11,6 +11,7 @@ from tests.client.conftest import Run
 from tests.client.double import DoubleOfTheHive, deployment, page
 
 SOON = "2026-01-01T12:00:00Z"
+RUNWAY = {"per_hour_glm": "1", "in_words": "lasts until Tuesday 14:00 UTC at today's rate"}
 
 
 def cap(**fields: Any) -> dict[str, Any]:
@@ -89,10 +90,12 @@ def test_it_chooses_the_end(hive: Run, double: DoubleOfTheHive) -> None:
 
 def test_status_tells_how_the_money_stands(hive: Run, double: DoubleOfTheHive) -> None:
     short = cap(state="asked", reason="hello may take 50 GLM", needed_glm="0.25", deadline_at=SOON)
-    told = deployment(cap=short, reason="its money has ended: hello may take 50 GLM")
+    told = deployment(cap=short, budget=7, reason="its money has ended: hello may take 50 GLM")
+    double.answers("GET", "budgets/", page(budget(id=6), budget(runway=RUNWAY)))
     double.answers("GET", "deployments/hello/", (200, told))
     out = hive("status", "hello").stdout
     assert "hello: healthy, its money has ended: hello may take 50 GLM" in out
     assert "web: 3 of 3 healthy" in out
     assert "money: asked; 12.5 of 50 GLM month held or spent; at the end: stop" in out
+    assert "  its budget lasts until Tuesday 14:00 UTC at today's rate" in out.splitlines()
     assert "0.25 GLM are needed for one more lease" in out

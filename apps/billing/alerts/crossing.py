@@ -37,7 +37,7 @@ def is_crossed(kind: str, level: int, standing: Standing) -> bool:
 def is_well_above(kind: str, level: int, standing: Standing) -> bool:
     """Pure. What runs out tomorrow does not last longer because all of it was stopped."""
     if kind == AlertKind.USED:
-        return standing.percent_used < max(level - PERCENT_BELOW, Decimal("0.5"))
+        return standing.percent_used < max(Decimal(level - PERCENT_BELOW), Decimal("0.5"))
     lasts_s = standing.runway.lasts_s
     return lasts_s is not None and lasts_s > level * 3600 * HOURS_ABOVE
 

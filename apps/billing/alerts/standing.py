@@ -82,7 +82,7 @@ def _read(budget: Any, came_in: Any, went_out: Any, deposits: Any) -> Reading:
     newest = deposits.get(budget.available_id, 0)
     remembered = getattr(budget, "top_up", None)
     is_topped_up = remembered is None or newest > remembered.deposit
-    used = ZERO if is_topped_up else max(spent - remembered.spent_glm, ZERO)
+    used = ZERO if remembered is None or is_topped_up else max(spent - remembered.spent_glm, ZERO)
     return Reading(Standing(used_glm=used, runway=runway), newest, spent, is_topped_up)
 
 

@@ -19,7 +19,7 @@ OLD_SECRET_FOR = timedelta(hours=24)
 """So long after a rotation what is sent is signed with the old secret too, so that receivers miss nothing."""
 
 
-def secret_of(webhook: Webhook, *, generation: int | None = None, key: str | None = None) -> str:
+def secret_of(webhook: Webhook, *, generation: int | None = None, key: str | bytes | None = None) -> str:
     """`whsec_` and 32 bytes in Base64; of its present generation unless another is asked for."""
     words = f"{webhook.pk}:{generation or webhook.generation}"
     derived = salted_hmac("hive.webhook", words, secret=key or settings.SECRET_KEY, algorithm="sha256")
