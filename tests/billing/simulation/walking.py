@@ -10,11 +10,21 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from apps.money import plain
+from tests.billing.chain_of_tests import Anvil
 from tests.billing.simulation.books import books
 from tests.billing.simulation.databases import copy_of
 from tests.billing.simulation.errand import Errand
 from tests.billing.simulation.killing import in_child, leaves_a_trace
 from tests.billing.simulation.truth import Moved, differences
+
+
+@contextmanager
+def undone(anvil: Anvil) -> Iterator[None]:
+    """Afterwards nothing has happened, neither in the database nor on the chain."""
+    state = anvil.ask("evm_snapshot")
+    with copy_of():
+        yield
+    anvil.ask("evm_revert", state)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Walk:
 
     def undisturbed(self) -> list[Played]:
         """The whole of it; afterwards nothing of it has happened."""
-        with self._undone():
+        with undone(self.anvil):
             return [self._play(number) for number in range(len(self.stages))]
 
     def kill_after_each_step(self, expected: list[Played], *, thoroughly: bool = False) -> Iterator[str]:
@@ -65,7 +75,7 @@ class Walk:
 
     def _kill(self, number: int, step: int, expected: list[Played], *, to_the_end: bool) -> str:
         """What is another than without the kill; empty when nothing is."""
-        with self._undone():
+        with undone(self.anvil):
             try:
                 return self._killed(number, step, expected, to_the_end=to_the_end)
             except AssertionError as error:  # a later process failed
@@ -91,13 +101,6 @@ class Walk:
     def _outcome(self) -> Outcome:
         went = Moved(self.anvil).went
         return Outcome(books(with_times=False), {to: plain(amount) for to, amount in went.items()})
-
-    @contextmanager
-    def _undone(self) -> Iterator[None]:
-        state = self.anvil.ask("evm_snapshot")
-        with copy_of():
-            yield
-        self.anvil.ask("evm_revert", state)
 
 
 def _difference(expected: Outcome, found: Outcome) -> str:
