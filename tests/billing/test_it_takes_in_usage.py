@@ -87,7 +87,18 @@ def test_it_takes_nothing_after_the_final_report(store, meter):
 
 @pytest.mark.parametrize(
     "numbers",
-    [{"running_ms": -1}, {"cpu_ms": 2**63}, {"sequence": 0}, {"sequence": 2**40}, {"ended_at_ms": 1}],
+    [
+        {"running_ms": -1},
+        {"running_ms": 2**63},
+        {"cpu_ms": 2**63},
+        {"egress_bytes": 10**19},
+        {"started_at_ms": -1},
+        {"sequence": 0},
+        {"sequence": -1},
+        {"sequence": 2**40},
+        {"ended_at_ms": 1},
+        {"ended_at_ms": 2**63},
+    ],
 )
 def test_it_refuses_numbers_no_report_can_have(store, meter, numbers):
     good = meter.report()

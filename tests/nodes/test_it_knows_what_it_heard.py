@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from agent.protocol import Observed
 from apps.nodes import presence
-from apps.nodes.listeners import heard_ms, unheard_ms
+from apps.nodes.listeners import Hearing, heard_ms, unheard_ms
 from apps.nodes.models import Listener, Node, NodeSession
-from apps.nodes.silence import Span, covered_ms, length_ms, without
+from apps.nodes.silence import Coverage, Span, covered_ms, length_ms, without
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -106,3 +106,29 @@ def test_it_counts_what_was_not_heard_of_several_at_once(
     assert unheard == {node.id: 2 * 60_000, other.id: 7 * 60_000}
     for node_id, (start, end) in asked.items():
         assert unheard[node_id] == end - start - heard_ms(node_id, start, end)
+
+
+MINUTES = st.tuples(st.integers(0, 60), st.integers(0, 60))
+
+
+@given(spans=st.lists(MINUTES), asked=MINUTES)
+def test_it_measures_the_same_when_it_is_asked_again_and_again(
+    spans: list[Span], asked: tuple[int, int]
+) -> None:
+    coverage, within = Coverage(spans), (min(asked), max(asked))
+    assert coverage.within_ms(*within) == covered_ms(spans, within)
+
+
+@pytest.mark.django_db
+def test_it_reads_once_what_is_asked_of_several_spans(
+    node: Node, make_node: Callable[..., Node], listener: Listener, django_assert_num_queries: Any
+) -> None:
+    other = make_node()
+    _session(node, 0, 4)
+    _session(node, 6, 20)
+    _session(other, -30, 3)
+    with django_assert_num_queries(2):
+        hearing = Hearing({node.id: (_at_ms(0), _at_ms(10)), other.id: (_at_ms(-10), _at_ms(10))})
+    for node_id, start, end in [(node.id, 0, 10), (node.id, 3, 7), (other.id, -10, 10), (other.id, 2, 4)]:
+        span = _at_ms(start), _at_ms(end)
+        assert hearing.heard_ms(node_id, *span) == heard_ms(node_id, *span)
