@@ -110,6 +110,34 @@ def test_it_tells_spans():
     assert (span("0"), span("3661.999"), span("2592000")) == ("0:00:00", "1:01:01", "720:00:00")
 
 
+def must_add_up(told: Invoice) -> None:
+    """From the total down to what is still to pay."""
+    _, total, *less, to_pay = [row for row in paper._invoice_sums(told) if row.label != "VAT 19 %"]
+    assert Decimal(total.amount) + sum(Decimal(row.amount.replace("−", "-")) for row in less) == Decimal(
+        to_pay.amount
+    )
+    assert Decimal(to_pay.amount) == told.due_glm
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"credit_glm": Decimal(2)},
+        {"credit_glm": Decimal(2), "paid_glm": Decimal("0.5")},
+        {"credit_glm": Decimal(2), "credited_tax_glm": Decimal("0.25")},
+        {"state": "paid", "paid_glm": Decimal(1)},
+        {"state": "paid", "paid_glm": Decimal("0.75"), "credited_tax_glm": Decimal("0.25")},
+        {"state": "paid", "paid_glm": Decimal(1), "credited_tax_glm": Decimal(1)},
+    ],
+)
+def test_its_sums_lead_to_what_is_due(fields):
+    told = invoice(LINE, tax_glm="1")
+    for name, value in fields.items():
+        setattr(told, name, value)
+    must_add_up(told)
+
+
 @pytest.fixture
 def unpaid(agreement, team, owner):
     """Taxes on 0.1 GLM, and no budget to take them from."""

@@ -140,8 +140,9 @@ def _invoice_sums(invoice: Invoice) -> list[Sum]:
     ]
     if invoice.paid_glm:
         rows.append(Sum("Paid since", f"−{plain(invoice.paid_glm)}"))
-    if invoice.credited_tax_glm and not invoice.is_terminal:
-        rows.append(Sum("Credited", f"−{plain(invoice.credited_tax_glm)}"))
+    # What was credited while it was due; what was credited after it was paid went back to the budget.
+    if waived_glm := invoice.tax_glm + invoice.credit_glm - invoice.paid_glm - invoice.due_glm:
+        rows.append(Sum("Credited", f"−{plain(waived_glm)}"))
     return [*rows, Sum("To pay", plain(invoice.due_glm), is_bold=True)]
 
 
