@@ -160,6 +160,33 @@ def test_it_closes_the_agreement_towards_the_bee(rate, meter, hold, node, agreem
     assert usage_acks([node.id])[node.id] == []  # it knows
 
 
+def test_it_takes_late_reports_until_the_agreement_closes(rate, meter, hold, node, agreement):
+    first, second, third = (meter.report() for _ in range(3))
+    rate(first)
+    agreement.move_to(
+        AgreementState.TERMINATED, actor=Actor.queen("test"), reason="over", ended_at=timezone.now()
+    )
+    free_ended_holds()
+    assert [record.state for record in rate(second)] == ["posted", "posted"]
+    Hold.objects.filter(pk=hold.pk).update(deadline_at=timezone.now() - timedelta(days=2))
+    free_ended_holds()
+    assert len(rate(third)) == 2
+    assert MeteringFault.objects.get().kind == MeteringFaultKind.LATE
+
+
+def test_it_pays_no_minute_twice_when_the_clock_of_a_bee_steps_back_and_forth(rate, meter, agreement):
+    began_ms = meter.clock_ms
+    steps_ms = [0, -30_000, 90_000, -MINUTE_MS]
+    reports = []
+    for step_ms in steps_ms:
+        meter.clock_ms += step_ms
+        reports.append(meter.report())
+    billed = [record.billed_running_ms for record in rate(*reports)]
+    assert billed == [MINUTE_MS, 30_000, MINUTE_MS, 0]
+    last_ms = max(report.ended_at_ms for report in reports)
+    assert sum(billed) <= last_ms - began_ms
+
+
 def test_it_writes_one_transfer_a_report(rate, meter, agreement):
     rate(meter.report(), meter.report())
     keys = Transfer.objects.filter(kind="usage").order_by("id").values_list("key", flat=True)
