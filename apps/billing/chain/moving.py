@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -88,7 +88,7 @@ def _move(
     reason: str,
     deadline_at: datetime | None,
 ) -> list[Moved]:
-    said = {
+    said: dict[str, Any] = {
         "chain": settings.HIVE_CHAIN_ID,
         "ours": treasuries(),
         "before": str(ways[0]),

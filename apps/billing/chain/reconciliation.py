@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -80,7 +81,7 @@ def reconcile() -> Reconciliation:
 
 def unmatched_events() -> list[int]:
     """The keys of the transfers on the chain that the ledger has no entry, or another amount, for."""
-    said = {"chain": settings.HIVE_CHAIN_ID, "ours": treasuries()}
+    said: dict[str, Any] = {"chain": settings.HIVE_CHAIN_ID, "ours": treasuries()}
     with connection.cursor() as cursor:
         cursor.execute(_UNMATCHED, said)
         return [pk for (pk,) in cursor.fetchall()]
