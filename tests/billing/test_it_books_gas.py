@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 from eth_account import Account
 from eth_utils.address import to_checksum_address
@@ -152,7 +154,7 @@ def test_it_never_changes_what_was_booked(anvil: Any, owed: None) -> None:
 # -- what is left -----------------------------------------------------------------------------------------
 
 
-def test_it_finds_what_was_brought_in(anvil: Any, owed: None) -> None:
+def test_it_finds_what_was_brought_in(anvil: Any, owed: None, admin_client: Client) -> None:
     pay()
     anvil.grow(FINALITY)
     check_coin()
@@ -165,9 +167,10 @@ def test_it_finds_what_was_brought_in(anvil: Any, owed: None) -> None:
     assert (standing.difference_coin, standing.foreign) == (0, 0)
     book = gas_book()
     assert (book.left_coin, book.spent_lately_coin) == (PLENTY - gone(anvil), gone(anvil))
-    assert [each.value for each in figures() if each.title == "Left for gas"] == [
-        f"{plain(book.left_coin)} ETH"
-    ]
+    left = f"{plain(book.left_coin)} ETH"
+    assert [each.value for each in figures() if each.title == "Left for gas"] == [left]
+    page = admin_client.get(reverse("billing:proofs")).content.decode()
+    assert f"{left} are left by the books" in page
     assert Notice.objects.filter(kind__startswith="treasury.").count() == 0
 
 

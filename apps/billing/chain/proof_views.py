@@ -11,6 +11,7 @@ from django.shortcuts import render
 from apps.billing.chain.daily_proofs import DailyProof
 from apps.billing.chain.networks import network_of
 from apps.billing.chain.treasuries import treasuries
+from apps.billing.treasury.gas import gas_book
 
 DAYS_A_PAGE = 31
 
@@ -24,6 +25,7 @@ def proofs(request: HttpRequest) -> HttpResponse:
         "wallets": treasuries(),
         "network": network.name if network else f"chain {settings.HIVE_CHAIN_ID}",
         "is_operator": _may_operate(request),
+        "gas": gas_book() if _may_operate(request) else None,
     }
     return render(request, "billing/proofs.html", context)
 

@@ -28,13 +28,13 @@ def is_large(total_glm: Decimal, *, limit_glm: Decimal | None) -> bool:
 def approval_fields(total_glm: Decimal, *, actor: Actor | None) -> dict[str, Any]:
     """What a new payment says of its approval; `total_glm` is that of all that goes out with it."""
     asked: dict[str, Any] = {"requested_by": person(actor) if actor else None}
-    if is_large(total_glm, limit_glm=settings.HIVE_APPROVAL_ABOVE_GLM):
-        above = plain(settings.HIVE_APPROVAL_ABOVE_GLM)
+    limit = settings.HIVE_APPROVAL_ABOVE_GLM
+    if is_large(total_glm, limit_glm=limit) and limit is not None:
         asked |= {
             "state": PaymentState.WAITING,
             "approvals_needed": OPERATORS_NEEDED,
             "deadline_at": timezone.now() + approve_within(),
-            "reason": f"above {above} GLM: {OPERATORS_NEEDED} operators have to approve it",
+            "reason": f"above {plain(limit)} GLM: {OPERATORS_NEEDED} operators have to approve it",
         }
     return asked
 
