@@ -40,13 +40,13 @@ class TransactionAdmin(Shown):
         "state_label",
         "lines",
         "amount",
-        "tx_hash",
         "attempts_made",
+        "reason",
         "block_number",
         "gas_coin",
         "retry_at",
         "deadline_at",
-        "reason",
+        "tx_hash",
     )
     list_filter = ("state", "kind", "chain_id")
     search_fields = ("attempts__tx_hash", "sender", "payments__recipient")
