@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -35,7 +36,7 @@ def cap_of(budget: Budget, reference: str, *, name: str) -> BudgetCap:
     return rows.get_or_create(reference=reference, defaults={"budget": budget, "name": name})[0]
 
 
-def locked_cap(cap_id: object) -> BudgetCap | None:
+def locked_cap(cap_id: UUID | None) -> BudgetCap | None:
     """The cap in its present period; nobody else counts under it until this transaction ends."""
     if cap_id is None:
         return None

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -43,7 +44,7 @@ def carry_out_ends() -> int:
 
 
 @transaction.atomic
-def _carry_out(pk: object) -> None:
+def _carry_out(pk: UUID) -> None:
     """Under the deployment's lock: of several workers one does it."""
     rows = Deployment.objects.select_for_update(skip_locked=True, of=("self",))
     deployment = rows.filter(pk=pk, wanted=Wanted.RUNNING, cap__state__in=SHORT).first()

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db.models import F, OuterRef, Subquery
 
@@ -62,7 +63,7 @@ def lacks_of(deployment: Deployment, *, now: datetime) -> list[Lack]:
         service__deployment=deployment, index__lte=F("service__replicas_wanted")
     ).annotate(active=Subquery(active.values("pk")[:1]))
     replicas = list(wanted.select_related("service"))
-    running = _running([replica.active for replica in replicas if replica.active])  # type: ignore[misc]
+    running = _running([replica.active for replica in replicas if replica.active])
     missing = funding.missing_of(list(running.values()), now=now)
     waiting = [one for one in replicas if one.pk not in running and one.state in WITHOUT_MONEY]
     prices = _last_prices(waiting)
@@ -79,7 +80,7 @@ def coming_back_glm(deployment: Deployment, lacks: Collection[Lack]) -> Decimal:
     return max(left - sum((lack.left_glm for lack in lacks), ZERO), ZERO)
 
 
-def _running(ids: list[object]) -> dict[object, Assignment]:
+def _running(ids: list[UUID]) -> dict[UUID, Assignment]:
     rows = Assignment.objects.filter(pk__in=ids).select_related("agreement__hold", "replica__service")
     return {one.replica_id: one for one in rows}
 
