@@ -43,6 +43,7 @@ NAVIGATION = [
         _link("Budgets", "billing_budget", "savings"),
         _link("Holds", "billing_hold", "lock_clock"),
         _link("Usage", "billing_usagerecord", "speed"),
+        _link("Meters", "billing_meterreading", "electric_meter"),
         _link("Metering faults", "billing_meteringfault", "report"),
         _link("Debit notes", "billing_debitnote", "request_quote"),
         _link("Disputes", "billing_dispute", "gavel"),

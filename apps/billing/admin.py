@@ -13,6 +13,7 @@ from apps.billing.models import (
     EdgeTraffic,
     Hold,
     MeteringFault,
+    MeterReading,
     UsageRecord,
     Wallet,
     WalletProof,
@@ -60,6 +61,13 @@ class UsageRecordAdmin(Shown):
     )
     list_filter = ("state", "final")
     search_fields = ("agreement__id", "hash")
+    list_select_related = ("agreement",)
+
+
+@register(MeterReading)
+class MeterReadingAdmin(Shown):
+    list_display = ("agreement", "sequence", "has_run", "egress_bytes", "egress_billed_bytes")
+    search_fields = ("agreement__id",)
     list_select_related = ("agreement",)
 
 

@@ -37,6 +37,7 @@ from apps.billing.models import (
     Hold,
     Invoice,
     MeteringFault,
+    MeterReading,
     Payment,
     TransferKind,
     TreasuryWallet,
@@ -500,6 +501,9 @@ def _usage_and_payment(agreement: Agreement) -> None:
         previous = record.hash
     _post(agreement, Decimal("0.0004752"))
     MeteringFault.objects.create(agreement=agreement, kind="gap", sequence=4, detail="5 came before 4")
+    MeterReading.objects.create(
+        agreement=agreement, sequence=1, ended_at_ms=1, has_run=True, egress_bytes=0, egress_billed_bytes=0
+    )
     payment = carried(
         node=agreement.node,
         sender=address_of("queen"),
