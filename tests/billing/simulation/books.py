@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
+from apps.billing.ledger.accounts import GLM
 from apps.billing.ledger.posting import balance
 from apps.billing.models import (
     Account,
@@ -32,11 +33,18 @@ USAGE = ("sequence", "hash", "state", "billed_running_ms", "billed_cpu_ms", "bil
 INVOICE = ("number", "team__slug", "net_glm", "tax_glm", "paid_glm", "credited_net_glm", "state", "lines")
 
 
-def books(*, with_times: bool = True) -> str:
-    """Equal for two runs that moved the same money, byte by byte; `with_times`: at the same instants."""
+def books(*, with_times: bool = True, with_gas: bool = True) -> str:
+    """Equal for two runs that moved the same money, byte by byte; `with_times`: at the same instants.
+
+    Without gas it is GLM alone: what is sent late, or again, may cost more gas, and never more GLM.
+    """
+    currencies = {} if with_gas else {"currency": GLM}
+    entries = Transfer.objects.filter(**{f"debit__{name}": value for name, value in currencies.items()})
     tables = {
-        "transfers": map(_transfer, Transfer.objects.select_related(*_SIDES, "undoes")),
-        "balances": ({"account": _name(each), "glm": plain(balance(each))} for each in _accounts()),
+        "transfers": map(_transfer, entries.select_related(*_SIDES, "undoes")),
+        "balances": (
+            {"account": _name(each), "glm": plain(balance(each))} for each in _accounts().filter(**currencies)
+        ),
         "holds": Hold.objects.values("reference", "state", "amount", "posted"),
         "usage": UsageRecord.objects.values("agreement__demand__reference", *USAGE, "reduced_because"),
         "notes": DebitNote.objects.values(
@@ -64,7 +72,7 @@ def _sorted(rows: Iterable[dict[str, Any]], *, with_times: bool) -> list[str]:
 _SIDES = ("debit__team", "debit__node", "credit__team", "credit__node")
 
 
-def _accounts() -> Iterable[Account]:
+def _accounts() -> QuerySet[Account]:
     return Account.objects.select_related("team", "node")
 
 

@@ -100,7 +100,9 @@ class Walk:
 
     def _outcome(self) -> Outcome:
         went = Moved(self.anvil).went
-        return Outcome(books(with_times=False), {to: plain(amount) for to, amount in went.items()})
+        return Outcome(
+            books(with_times=False, with_gas=False), {to: plain(amount) for to, amount in went.items()}
+        )
 
 
 def _difference(expected: Outcome, found: Outcome) -> str:
