@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def _running(hive: Hive) -> Iterator[Story]:
             hive.start_portal()
         os.environ.update(hive.env)
         django.setup()
+        # The steps are the story; what the portal's own processes say is in their logs.
+        logging.getLogger("hive").setLevel(logging.WARNING)
         # Only now: models can't be imported before Django is set up, nor that before its servers are known.
         from hive_portal.demo.story import Story
 
