@@ -42,7 +42,8 @@ class Reconciliation:
 
 
 # Each transfer on the chain beside what the ledger has for it: a deposit's own entries that nobody undid, or
-# the payment that it is, or all of a batch that its contract was given in one.
+# the payment that it is, or all of a batch that its contract was given in one; what failed is back in the
+# books, so it is nothing that could agree.
 _UNMATCHED = """
     SELECT event.id FROM billing_chaintransfer AS event
     LEFT JOIN billing_transfer AS credited ON credited.key = 'deposit:' || event.id
@@ -58,8 +59,9 @@ _UNMATCHED = """
             WHEN event.recipient = ANY(%(ours)s) THEN
                 coalesce(credited.amount, 0) + coalesce(repaid.amount, 0)
             WHEN batch.id IS NOT NULL AND payment.id IS NULL THEN
-                (SELECT sum(line.amount) FROM billing_payment AS line WHERE line.transaction_id = batch.id)
-            ELSE payment.amount END
+                (SELECT sum(line.amount) FROM billing_payment AS line
+                WHERE line.transaction_id = batch.id AND line.state <> 'failed')
+            WHEN payment.state <> 'failed' THEN payment.amount END
 """
 
 

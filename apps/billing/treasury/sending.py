@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, Receipt, chain
+from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
 from apps.billing.treasury.following import (
     confirm_transaction,
     fail_transaction,
@@ -127,11 +128,24 @@ def _is_known(refusal: ChainRefused) -> bool:
 
 
 def _fail_if_overtaken(chain: Chain, waiting: Transaction) -> None:
-    """A transaction whose nonce is gone for good can never happen."""
+    """A transaction whose nonce is gone for good can never happen.
+
+    That no node knows a receipt proves nothing: some forget them. So the blocks that would have it are read.
+    """
     final_height = max(chain.height() - settings.HIVE_FINALITY + 1, 0)
-    nonce_is_gone = chain.nonce(waiting.sender, block=final_height) > waiting.nonce
-    if nonce_is_gone and mined_attempt(chain, waiting) is None:
-        fail_transaction(waiting, reason=f"nonce {waiting.nonce} was used by another transaction")
+    if chain.nonce(waiting.sender, block=final_height) <= waiting.nonce:
+        return
+    if _may_have_happened(waiting, by=final_height) or mined_attempt(chain, waiting):
+        return
+    fail_transaction(waiting, reason=f"nonce {waiting.nonce} was used by another transaction")
+
+
+def _may_have_happened(waiting: Transaction, *, by: int) -> bool:
+    """Whether blocks up to this one have its Transfer events, or the watcher has not read so far."""
+    if not ChainBlock.objects.filter(chain_id=waiting.chain_id, number__gte=by).exists():
+        return True
+    events = ChainTransfer.objects.exclude(state=ChainTransferState.REVERTED)
+    return events.filter(chain_id=waiting.chain_id, tx_hash__in=waiting.attempts.values("tx_hash")).exists()
 
 
 def _is_final(chain: Chain, block_number: int) -> bool:
