@@ -1,12 +1,14 @@
 """Many nodes paid by one transaction, through the MultiTransfer contract on a real anvil."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from eth_utils.crypto import keccak
 
 from apps.billing.chain.calls import Line, direct_call, indirect_call
-from apps.billing.chain.client import Chain, chain
+from apps.billing.chain.client import Chain, ChainRefused, chain
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
 from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum, payable_account
@@ -23,7 +25,7 @@ from apps.billing.models import (
     TransactionState,
 )
 from apps.billing.treasury import batching, paying
-from apps.billing.treasury.approving import approve_payment
+from apps.billing.treasury.approving import approve_payment, chase_approvals, refuse_payment
 from apps.billing.treasury.settlement import dispatch_ready, pay_providers
 from apps.billing.wallets.stray import return_stray_deposit
 from apps.nodes.models import Node
@@ -386,12 +388,85 @@ def test_what_is_large_together_waits_for_operators(anvil, contract, nodes, sett
     assert {payment.state for payment in payments} == {PaymentState.WAITING}
     assert not Transaction.objects.exists()
     assert balance(house_account(AccountKind.IN_FLIGHT)) == OWED + OTHERS * EACH
-    for name in ("ada", "bob"):
-        operator = User.objects.create_user(name, is_staff=True)
-        for payment in payments:
-            approve_payment(payment, actor=Actor.user(operator), reason="seen")
+    approve_all(payments)
     all_were_paid_once(anvil, nodes)
     assert Transaction.objects.get().payments.count() == len(nodes)
+
+
+@pytest.mark.parametrize("how", ["refused", "late"])
+def test_what_was_not_approved_is_asked_for_again(anvil, contract, nodes, settings, how):
+    """Each line is below the limit; by itself, after its batch was turned down, it would have gone out."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = 2 * EACH
+    turn_down(pay(), how)
+    assert balance(house_account(AccountKind.IN_FLIGHT)) == 0
+    again = pay()
+    assert {payment.state for payment in again} == {PaymentState.WAITING}
+    assert not Transaction.objects.exists()
+    approve_all(again)
+    all_were_paid_once(anvil, nodes)
+
+
+def test_it_asks_at_any_amount_for_a_node_that_was_turned_down(anvil, contract, nodes, hold, settings):
+    """Small ones meanwhile wait as well; once one of its payments was approved, they go out as ever."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = 2 * EACH
+    turn_down([each for each in pay() if each.node_id == nodes[1].id], "refused")
+    [again] = pay()
+    owe(hold, nodes[1], EACH / 2, name="more")
+    [more] = pay()
+    assert {again.state, more.state} == {PaymentState.WAITING}
+    assert more.reason == "the last one was not approved: 2 operators have to approve it"
+    approve_all(Payment.objects.filter(state=PaymentState.WAITING))
+    let_it_finish(anvil)
+    owe(hold, nodes[1], EACH / 2, name="yet more")
+    [last] = pay()
+    assert (last.state, last.approvals_needed) == (PaymentState.SENT, 0)
+
+
+def test_what_is_large_together_waits_though_it_goes_out_singly(anvil, nodes, settings):
+    """No contract, or no allowance for it yet: the sum leaves the treasury all the same."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = 2 * EACH
+    assert {payment.state for payment in pay()} == {PaymentState.WAITING}
+    assert not Transaction.objects.exists()
+
+
+def test_what_is_large_together_waits_though_it_is_many_batches(anvil, contract, nodes, settings):
+    settings.HIVE_APPROVAL_ABOVE_GLM, settings.HIVE_PAYOUTS_PER_BATCH = 3 * EACH, 2
+    assert {payment.state for payment in pay()} == {PaymentState.WAITING}
+    assert not Transaction.objects.exists()
+
+
+def test_it_pays_singly_when_the_allowance_is_not_told(anvil, contract, nodes, monkeypatch):
+    """A provider that has enough of our questions refuses this one: nobody goes unpaid for it."""
+
+    def too_many(*args, **kwargs):
+        raise ChainRefused("eth_call: limit exceeded")
+
+    monkeypatch.setattr(Chain, "allowance_glm", too_many)
+    assert len(pay()) == len(nodes)
+    assert {each.kind for each in Transaction.objects.all()} == {TransactionKind.TRANSFER}
+    all_were_paid_once(anvil, nodes)
+
+
+def turn_down(payments, how):
+    """By an operator's word, or because two deadlines pass."""
+    ids = [payment.pk for payment in payments]
+    if how == "refused":
+        carl = Actor.user(User.objects.create_user("carl", is_staff=True))
+        for payment in payments:
+            refuse_payment(payment, actor=carl, reason="suspicious")
+    else:
+        for _ in range(2):
+            Payment.objects.filter(pk__in=ids).update(deadline_at=timezone.now() - timedelta(seconds=1))
+            chase_approvals()
+    assert {each.state for each in Payment.objects.filter(pk__in=ids)} == {PaymentState.FAILED}
+
+
+def approve_all(payments):
+    waiting = list(payments)
+    for name in ("ada", "bob"):
+        operator = User.objects.create_user(name, is_staff=True)
+        for payment in waiting:
+            approve_payment(payment, actor=Actor.user(operator), reason="seen")
 
 
 def pay_in_through(anvil, contract, wallet, amount):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,18 +25,40 @@ def is_large(total_glm: Decimal, *, limit_glm: Decimal | None) -> bool:
     return limit_glm is not None and total_glm > limit_glm
 
 
-def approval_fields(total_glm: Decimal, *, actor: Actor | None) -> dict[str, Any]:
-    """What a new payment says of its approval; `total_glm` is that of all that goes out with it."""
+def why_large(total_glm: Decimal, *, limit_glm: Decimal | None, was_turned_down: bool) -> str:
+    """Why operators have to approve it; empty where they need not. Without a limit nothing waits for them.
+
+    What was turned down once is asked for again at any amount: smaller parts of it are no way around.
+    """
+    if limit_glm is not None and is_large(total_glm, limit_glm=limit_glm):
+        return f"above {plain(limit_glm)} GLM"
+    return "the last one was not approved" if was_turned_down and limit_glm is not None else ""
+
+
+def approval_fields(
+    total_glm: Decimal, *, actor: Actor | None, was_turned_down: bool = False
+) -> dict[str, Any]:
+    """What a new payment says of its approval; `total_glm` is that of all that is due with it."""
     asked: dict[str, Any] = {"requested_by": person(actor) if actor else None}
     limit = settings.HIVE_APPROVAL_ABOVE_GLM
-    if is_large(total_glm, limit_glm=limit) and limit is not None:
+    if why := why_large(total_glm, limit_glm=limit, was_turned_down=was_turned_down):
         asked |= {
             "state": PaymentState.WAITING,
             "approvals_needed": OPERATORS_NEEDED,
             "deadline_at": timezone.now() + approve_within(),
-            "reason": f"above {plain(limit)} GLM: {OPERATORS_NEEDED} operators have to approve it",
+            "reason": f"{why}: {OPERATORS_NEEDED} operators have to approve it",
         }
     return asked
+
+
+def turned_down(node_ids: Collection[str]) -> set[str]:
+    """Those of the nodes whose last payment that operators were asked about did not go out.
+
+    Small payments meanwhile change nothing about that: the next that is approved does.
+    """
+    asked = Payment.objects.filter(node__in=node_ids, approvals_needed__gt=0)
+    decided = asked.exclude(state=PaymentState.WAITING).order_by("node_id", "-created_at").distinct("node_id")
+    return {str(last.node_id) for last in decided if last.state == PaymentState.FAILED}
 
 
 def approve_within() -> timedelta:

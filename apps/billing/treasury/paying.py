@@ -75,15 +75,16 @@ def reserve(
     amount_glm: Decimal,
     total_glm: Decimal | None = None,
     actor: Actor | None = None,
+    was_turned_down: bool = False,
     **fields: Any,
 ) -> Payment:
     """A payment that waits for a transaction to take it along, its money in flight.
 
     In the caller's transaction. Raises InsufficientFunds. `fields` say what it is for. Where it is large, or
-    `total_glm` that goes out with it is, it waits for operators first; `actor`, who asked for it, is none of
-    them.
+    `total_glm` that is due with it is, or it was turned down before, it waits for operators first; `actor`,
+    who asked for it, is none of them.
     """
-    asked = approval_fields(total_glm or amount_glm, actor=actor)
+    asked = approval_fields(total_glm or amount_glm, actor=actor, was_turned_down=was_turned_down)
     payment = Payment.objects.create(
         chain_id=chain_id,
         recipient=recipient,

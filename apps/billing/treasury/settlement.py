@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from apps.billing.ledger.accounts import Account, AccountKind
 from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.billing.treasury.batching import call_over, groups, make_ready_together, may_batch
 from apps.billing.treasury.following import fail_payment
-from apps.billing.treasury.large import announce
+from apps.billing.treasury.large import announce, turned_down
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import make_ready, reserve, sign, wait_in_line
 from apps.billing.treasury.sending import push_one
@@ -40,8 +41,20 @@ def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
     if not settings.HIVE_GLM_TOKEN:
         return []
     together, alone = _owed(chain(), minimum_glm=minimum_glm)
+    due = Due(minimum_glm, sum((_balance(account) for account in [*together, *alone]), ZERO))
     batches = [*groups(together, at_most=settings.HIVE_PAYOUTS_PER_BATCH), *([each] for each in alone)]
-    return [payment for batch in batches for payment in _pay(chain(), batch, minimum_glm=minimum_glm)]
+    return [payment for batch in batches for payment in _pay(chain(), batch, due)]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Of one settlement: what is paid at least to each, and what is due to all of them.
+
+    The sum counts for approval: in whatever parts it goes out, it leaves the treasury at once.
+    """
+
+    minimum_glm: Decimal
+    total_glm: Decimal
 
 
 def _owed(chain: Chain, *, minimum_glm: Decimal) -> tuple[Sequence[Account], Sequence[Account]]:
@@ -67,17 +80,17 @@ def _owed(chain: Chain, *, minimum_glm: Decimal) -> tuple[Sequence[Account], Seq
 def _may_batch(chain: Chain, accounts: Sequence[Account]) -> bool:
     try:
         return may_batch(chain, total_glm=sum((_balance(account) for account in accounts), ZERO))
-    except ChainUnreachable:
+    except (ChainRefused, ChainUnreachable):
         return False  # told when the payments themselves are tried
 
 
-def _pay(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> list[Payment]:
+def _pay(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:
     """What is payable to them, by one transaction."""
     try:
-        payments = _sign(chain, batch, minimum_glm=minimum_glm)
+        payments = _sign(chain, batch, due)
     except ChainRefused as refusal:
         if len(batch) > 1:
-            return _pay_apart(chain, batch, refusal, minimum_glm=minimum_glm)
+            return _pay_apart(chain, batch, refusal, due)
         _note_unpaid(batch, refusal)
         return []
     except ChainUnreachable as trouble:
@@ -89,14 +102,12 @@ def _pay(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> lis
     return list(made.order_by("line"))
 
 
-def _pay_apart(
-    chain: Chain, batch: Sequence[Account], refusal: ChainRefused, *, minimum_glm: Decimal
-) -> list[Payment]:
+def _pay_apart(chain: Chain, batch: Sequence[Account], refusal: ChainRefused, due: Due) -> list[Payment]:
     """The batch can't succeed: pay those together that could be paid, or else each by itself."""
     payable = [account for account in batch if _could_be_paid(chain, account)]
     log.warning("%d of %d can be paid together: %s", len(payable), len(batch), refusal)
     smaller = [payable] if 0 < len(payable) < len(batch) else [[account] for account in payable]
-    return [payment for part in smaller for payment in _pay(chain, part, minimum_glm=minimum_glm)]
+    return [payment for part in smaller for payment in _pay(chain, part, due)]
 
 
 def _could_be_paid(chain: Chain, account: Account) -> bool:
@@ -108,14 +119,18 @@ def _could_be_paid(chain: Chain, account: Account) -> bool:
     return True
 
 
-def _sign(chain: Chain, batch: Sequence[Account], *, minimum_glm: Decimal) -> list[Payment]:
+def _sign(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:
     """Reserve what is payable now, and sign it. Fewer when another worker was faster."""
     ready = make_ready_together(chain, [Line(str(each.node_id), _balance(each)) for each in batch])
     with transaction.atomic():
         wait_in_line()
-        owed = {each: amount for each, amount in _now_payable(batch) if ZERO < amount >= minimum_glm}
+        owed = {each: amount for each, amount in _now_payable(batch) if ZERO < amount >= due.minimum_glm}
+        total_glm = max(due.total_glm, sum(owed.values(), ZERO))
+        again = turned_down([str(account.node_id) for account in owed])
         payments = [
-            _reserve(chain, account, amount, total_glm=sum(owed.values(), ZERO))
+            _reserve(
+                chain, account, amount, total_glm=total_glm, was_turned_down=str(account.node_id) in again
+            )
             for account, amount in owed.items()
         ]
         announce(payments)
@@ -131,7 +146,9 @@ def _now_payable(batch: Sequence[Account]) -> list[tuple[Account, Decimal]]:
     return [(account, now[account.pk] or ZERO) for account in batch]
 
 
-def _reserve(chain: Chain, account: Account, amount_glm: Decimal, *, total_glm: Decimal) -> Payment:
+def _reserve(
+    chain: Chain, account: Account, amount_glm: Decimal, *, total_glm: Decimal, was_turned_down: bool
+) -> Payment:
     node_id = str(account.node_id)
     payment = reserve(
         chain_id=chain.chain_id,
@@ -139,6 +156,7 @@ def _reserve(chain: Chain, account: Account, amount_glm: Decimal, *, total_glm: 
         recipient=node_id,
         amount_glm=amount_glm,
         total_glm=total_glm,
+        was_turned_down=was_turned_down,
         node_id=node_id,
     )
     notes = DebitNote.objects.filter(agreement__node=node_id, state=DebitNoteState.ACCEPTED, payment=None)
