@@ -1,16 +1,20 @@
-"""What a Compose file may ask of the market: size, constraints, regions, spread, affinity, strategy."""
+"""What a Compose file may ask of the market: sizes, constraints, regions, spread, strategy; and a budget."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from apps.deployments.compose.file import Hive, HiveFile
 from apps.deployments.manifest import Manifest, ManifestError, ServiceSpec, parse_manifest
 from apps.deployments.needs import need_of
 from apps.market.filters.parse import parse
 from apps.market.needs import Affinity, Need
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "market" / "compose.yaml"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "market" / "compose.yaml"
+PAPER = ROOT / "docs" / "market.md"
 
 
 def manifest(below_web: str, *, top: str = "") -> Manifest:
@@ -45,6 +49,28 @@ def test_it_understands_the_example() -> None:
     assert parse(train.constraints) == parse(
         "(&(golem.inf.cpu.architecture=x86_64)(&(golem.runtime.version$v>=1.2)(!(hive.owner=mallory))))"
     )
+    assert (web.priority, train.priority) == (500, 100)
+    _is_capped(found)
+
+
+def test_it_understands_the_example_of_its_paper() -> None:
+    [written] = re.findall(r"```yaml\n(.*?)```", PAPER.read_text(), re.DOTALL)
+    found = parse_manifest(written)
+    assert found.notes == []
+    assert {name: spec.priority for name, spec in found.services.items()} == {"web": 500, "worker": 10}
+    _is_capped(found)
+
+
+def _is_capped(found: Manifest) -> None:
+    assert found.budget is not None
+    assert (found.budget.glm, found.budget.per, found.budget.at_end) == (50, "month", "scale-down")
+
+
+def test_its_paper_tells_all_that_may_be_asked_of_the_market() -> None:
+    of_the_service_itself = {"health", "host", "lease", "signatures"}
+    asked = {*HiveFile.model_fields, *Hive.model_fields} - of_the_service_itself
+    told = PAPER.read_text()
+    assert [name for name in sorted(asked) if f"`x-hive.{name}`" not in told] == []
 
 
 @pytest.mark.parametrize(
