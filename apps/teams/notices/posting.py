@@ -14,9 +14,12 @@ from django.core.mail import send_mail
 
 from apps.teams.notices.models import MOST_LETTERS
 from apps.teams.notices.reaching import Network, Unreachable, checked_url, reachable_addresses
+from apps.teams.notices.threads import in_thread
 
 TIME_S = 15.0
 """For all of a request: name, connection, handshake, answer. An answer that trickles in has no longer."""
+MAIL_TIME_S = 60.0
+"""For all of a mail: the server's name, its greetings, each of which has EMAIL_TIMEOUT, and its answer."""
 MOST_ADDRESSES = 3
 """Tried of a host that has many."""
 
@@ -58,10 +61,13 @@ async def send(letter: Mail | Call) -> Answer:
 
 
 async def _mail(mail: Mail) -> Answer:
+    limit = asyncio.timeout(MAIL_TIME_S)
     try:
-        await asyncio.to_thread(send_mail, mail.subject, mail.text, None, [mail.address])
+        async with limit:
+            await in_thread(send_mail, mail.subject, mail.text, None, [mail.address])
     except (OSError, ValueError) as error:  # SMTPException is an OSError, BadHeaderError a ValueError
-        return Answer(is_taken=False, text=f"the mail server did not take it: {error}")
+        why = f" within {MAIL_TIME_S:g} s" if limit.expired() else f": {error}"
+        return Answer(is_taken=False, text=f"the mail server did not take it{why}")
     return Answer(is_taken=True, text="taken by the mail server")
 
 

@@ -6,17 +6,24 @@ machine a moment later changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
 
 import httpx
 
+from apps.teams.notices.threads import in_thread
+
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that is given to anybody on the public internet (RFC 4291, section 2.4)."""
+SPECIAL = (ipaddress.IPv4Network("192.88.99.0/24"), ipaddress.IPv6Network("3fff::/20"))
+"""What Python takes for public: anycast of 6to4 (RFC 7526), documentation (RFC 9637)."""
+TLS_PORT, FIRST_FREE_PORT = 443, 1024
+"""Below it other protocols have their ports, and nobody has the Hive knock there in their name."""
 MOST_LETTERS = 500
 
 
@@ -38,8 +45,8 @@ def checked_url(url: str, *, networks: Collection[Network]) -> httpx.URL:
         raise ValueError("leave out name and password before the host, and what follows a #")
     if (address := _literal(parsed.host)) is not None:
         must_be_reachable(parsed, address, networks=networks)
-    elif parsed.scheme == "http" and not networks:
-        raise ValueError("expected https://: what is sent tells of your money")
+    elif not networks:
+        _must_be_for_webhooks(parsed)
     return parsed
 
 
@@ -51,11 +58,15 @@ def must_be_reachable(url: httpx.URL, address: Ip, *, networks: Collection[Netwo
     if not is_public(inner):
         where = f"{url.host} is {address}" if url.host != str(address) else str(address)
         raise ValueError(f"{where}, which is not an address of the public internet")
-    if url.scheme != "https":
-        raise ValueError("expected https://: what is sent tells of your money")
+    _must_be_for_webhooks(url)
 
 
 def is_public(address: Ip) -> bool:
+    """By IANA's registries of special addresses."""
+    if any(address in network for network in SPECIAL if network.version == address.version):
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address not in UNICAST:
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
@@ -76,7 +87,7 @@ async def reachable_addresses(url: httpx.URL, *, networks: Collection[Network]) 
     """What the host resolves to now, as far as it may be reached. Raises Unreachable when that is nothing."""
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        found = await in_thread(socket.getaddrinfo, url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Unreachable(f"{url.host} can't be resolved: {error}") from None
     addresses, refusals = [], []
@@ -89,6 +100,15 @@ async def reachable_addresses(url: httpx.URL, *, networks: Collection[Network]) 
     if not addresses:
         raise Unreachable(next(iter(refusals), f"{url.host} has no address"))
     return list(dict.fromkeys(addresses))
+
+
+def _must_be_for_webhooks(url: httpx.URL) -> None:
+    """On the public internet, that is."""
+    if url.scheme != "https":
+        raise ValueError("expected https://: what is sent tells of your money")
+    port = TLS_PORT if url.port is None else url.port
+    if port != TLS_PORT and port < FIRST_FREE_PORT:
+        raise ValueError(f"port {port} is no webhook's: expected {TLS_PORT}, or {FIRST_FREE_PORT} and above")
 
 
 def _literal(host: str) -> Ip | None:
