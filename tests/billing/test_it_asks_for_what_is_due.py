@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.billing import tasks
 from apps.billing.budgets.holding import extend_hold, place_hold
@@ -55,6 +56,15 @@ def test_it_puts_late_reports_on_the_next_invoice(april, team, agreement):
     assert draw_up_months(now=MAY + timedelta(days=31)) == 1
     invoice = Invoice.objects.latest("period_end")
     assert invoice.lines[0]["last_sequence"] == 3
+
+
+def test_it_invoices_usage_dated_ahead_in_the_month_it_came_in(april, team, agreement):
+    draw_up_months(now=MAY + timedelta(days=31))
+    posted_usage(agreement, sequence=3, ended_at_ms=4_102_444_800_000)
+    now = timezone.now()
+    assert draw_up_months(now=now) == 0
+    assert draw_up_months(now=now + timedelta(days=31)) == 1
+    assert Invoice.objects.latest("period_end").lines[0]["first_sequence"] == 3
 
 
 def test_it_leaves_teams_alone_that_want_invoices_on_demand(april, team):

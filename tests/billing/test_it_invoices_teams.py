@@ -106,8 +106,10 @@ def test_it_refuses_a_period_that_ends_before_it_starts(team, now):
 @pytest.mark.django_db(transaction=True)
 def test_it_numbers_without_gaps_whoever_draws_up_at_once(make_agreement, offer, bee_key):
     teams = [Team.objects.create(slug=f"t{number}", name="busy") for number in range(4)]
-    until = timezone.now() + timedelta(seconds=1)
+    until = timezone.now() - timedelta(seconds=9)
+    Team.objects.update(created_at=until - timedelta(days=1))
     for team in teams:
+        team.refresh_from_db()
         agreement = make_agreement(offer, bee_key, team=team)
         for second in range(0, 6, 2):
             ended_at = until + timedelta(seconds=second)

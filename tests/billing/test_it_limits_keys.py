@@ -151,6 +151,18 @@ def test_a_new_day_has_its_own_limit(budget: Budget, make_key: MakeKey, agreemen
         hold(budget, key, "0.1", number=2)
 
 
+def test_usage_dated_ahead_counts_on_the_day_it_came_in_alone(
+    budget: Budget, make_key: MakeKey, agreement: Agreement
+) -> None:
+    key, spent = make_key(limit_per_day_glm=Decimal(3)), {"state": "posted", "amount": 2, "posted": 2}
+    Hold.objects.create(budget=budget, reference="replica:9:1", agreement=agreement, key=key, **spent)
+    ahead = timezone.now() + timedelta(days=3)
+    _used(agreement, sequence=1, ended_at_ms=int(ahead.timestamp() * 1000), cost_glm=Decimal(2))
+    assert spend_of(key.pk).today_glm == 2
+    UsageRecord.objects.update(received_at=timezone.now() - timedelta(days=1))
+    assert spend_of(key.pk).today_glm == 0
+
+
 def test_each_key_has_its_own_and_all_are_told_in_two_queries(
     budget: Budget, make_key: MakeKey, django_assert_num_queries: Any
 ) -> None:

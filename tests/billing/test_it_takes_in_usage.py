@@ -1,4 +1,5 @@
 import uuid
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -6,7 +7,9 @@ import pytest
 from apps.billing.metering.faults import MOST_PER_KIND, Fault, write_faults
 from apps.billing.metering.intake import store_usage, usage_acks
 from apps.billing.metering.rating import rate_usage
+from apps.billing.metering.usage_chain import AHEAD
 from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
+from tests.billing.conftest import ms
 from tests.cast import key_of_bee
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +108,14 @@ def test_it_refuses_numbers_no_report_can_have(store, meter, numbers):
     assert store(msgspec.structs.replace(good, **numbers)) == 0
     assert [kind for kind, _ in faults()] == [MeteringFaultKind.RANGE]
     assert store(good) == 1
+
+
+def test_it_refuses_a_report_from_the_far_future(store, meter, now):
+    ahead = meter.report(ended_at_ms=ms(now + AHEAD + timedelta(minutes=5)))
+    assert store(ahead) == 0
+    assert faults() == [(MeteringFaultKind.RANGE, 1)]
+    meter.sequence, meter.head, meter.clock_ms = 0, ahead.previous_hash, ahead.started_at_ms
+    assert store(meter.report(ended_at_ms=ms(now + AHEAD))) == 1, "the Queen's clock may have been put back"
 
 
 def test_it_shows_the_same_fault_once(store, meter):

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.billing.budgets.models import Hold, HoldState
 from apps.billing.ledger.posting import InsufficientFunds
+from apps.billing.metering.dating import counts_after
 from apps.billing.metering.models import UsageRecord, UsageState
 from apps.market.models import IN_FORCE, KeyPolicy
 from apps.money import ZERO, plain
@@ -110,7 +111,7 @@ def why_beyond(
 
 def _used_since(key_ids: Collection[int], since: datetime) -> dict[int, Decimal]:
     rated = UsageRecord.objects.filter(agreement__hold__key__in=key_ids, state=UsageState.POSTED)
-    recent = rated.filter(ended_at_ms__gte=int(since.timestamp() * 1000)).order_by()
+    recent = rated.filter(counts_after(since)).order_by()
     key_id = F("agreement__hold__key")
     return dict(recent.values(key_id=key_id).annotate(all=Sum("cost_glm")).values_list("key_id", "all"))
 

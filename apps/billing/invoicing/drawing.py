@@ -17,6 +17,7 @@ from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceSeries
 from apps.billing.invoicing.owing import beyond_later_usage_glm
 from apps.billing.invoicing.paying import collect
 from apps.billing.invoicing.sealing import seal
+from apps.billing.metering.dating import counts_after, counts_until
 from apps.billing.metering.models import UsageRecord, UsageState
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
@@ -127,9 +128,5 @@ def _period_start(team: Team, until: datetime) -> datetime:
 
 def _claimable(team: Team, *, since: datetime | None, until: datetime) -> QuerySet[UsageRecord]:
     posted = UsageRecord.objects.filter(agreement__team=team, state=UsageState.POSTED, invoice=None)
-    posted = posted.filter(ended_at_ms__lte=_ms(until))
-    return posted if since is None else posted.filter(ended_at_ms__gt=_ms(since))
-
-
-def _ms(instant: datetime) -> int:
-    return int(instant.timestamp() * 1000)
+    posted = posted.filter(counts_until(until))
+    return posted if since is None else posted.filter(counts_after(since))

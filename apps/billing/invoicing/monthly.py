@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.billing.invoicing.drawing import NothingToInvoice, draw_up_invoice
 from apps.billing.invoicing.models import Invoice
+from apps.billing.metering.dating import counts_until
 from apps.billing.metering.models import UsageRecord, UsageState
 from apps.teams.audit import Actor
 from apps.teams.models import Team
@@ -38,10 +39,7 @@ def month_of(now: datetime) -> datetime:
 def _teams_to_invoice(until: datetime) -> list[Team]:
     """Those that used something before, and were not invoiced for that time yet."""
     used = UsageRecord.objects.filter(
-        agreement__team=OuterRef("pk"),
-        state=UsageState.POSTED,
-        invoice=None,
-        ended_at_ms__lte=int(until.timestamp() * 1000),
+        counts_until(until), agreement__team=OuterRef("pk"), state=UsageState.POSTED, invoice=None
     )
     wanted = Q(billing_details=None) | Q(billing_details__is_monthly=True)
     teams = Team.objects.filter(wanted, Exists(used), ~Exists(_invoiced(until)), created_at__lt=until)

@@ -138,7 +138,7 @@ def _sift_all(
     owners: Mapping[uuid.UUID, str],
     genuine: Collection[int],
 ) -> dict[uuid.UUID, Sifted]:
-    heads = stored.heads(reports)
+    now, heads = timezone.now(), stored.heads(reports)
     known = stored.hashes(
         (pk, report.sequence)
         for pk, mine in reports.items()
@@ -155,6 +155,7 @@ def _sift_all(
             stored=known[pk],
             is_closed=pk in closed,
             is_signed=partial(_is_signed, node_id=owners[pk], genuine=genuine),
+            now=now,
         )
         for pk, mine in reports.items()
     }

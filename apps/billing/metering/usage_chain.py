@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from operator import attrgetter
 
 from agent import protocol, typed_data
@@ -16,8 +17,9 @@ from apps.billing.metering.models import MeteringFaultKind
 
 MOST = 2**63 - 1
 MOST_SEQUENCE = 2**31 - 1
-LATEST_MS = 4_102_444_800_000
-"""The year 2100: an instant beyond it is a fault of a clock, or of somebody's intent."""
+AHEAD = timedelta(days=7)
+"""A report that ends longer than this after it came in is a fault of a clock, or of somebody's intent. Bees
+date theirs by the Queen's clock: an honest one is ahead only when that was put back, and then it is taken."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,15 @@ def sift(
     stored: Mapping[int, str],
     is_closed: bool,
     is_signed: IsSigned,
+    now: datetime,
 ) -> Sifted:
     """Follow the chain of one agreement from `head`; `stored` maps known sequences to their hashes."""
     accepted, faults, known = [], [], dict(stored)
+    latest_ms = int((now + AHEAD).timestamp() * 1000)
     for report in sorted(reports, key=_sequence):
         if known.get(report.sequence) == report.hash:
             continue  # a repetition: the acknowledgement was lost
-        fault = _fault(report, head, is_closed=is_closed, is_signed=is_signed)
+        fault = _fault(report, head, is_closed=is_closed, is_signed=is_signed, latest_ms=latest_ms)
         if fault is not None:
             faults.append(fault)
             continue
@@ -76,16 +80,18 @@ def is_genuine(report: protocol.Usage, *, node_id: str, chain_id: int) -> bool:
     )
 
 
-def _fault(report: protocol.Usage, head: Head, *, is_closed: bool, is_signed: IsSigned) -> Fault | None:
-    kind, detail = _objection(report, head, is_closed=is_closed, is_signed=is_signed)
+def _fault(
+    report: protocol.Usage, head: Head, *, is_closed: bool, is_signed: IsSigned, latest_ms: int
+) -> Fault | None:
+    kind, detail = _objection(report, head, is_closed=is_closed, is_signed=is_signed, latest_ms=latest_ms)
     return Fault(kind, min(max(report.sequence, 0), MOST_SEQUENCE), detail) if kind else None
 
 
 def _objection(
-    report: protocol.Usage, head: Head, *, is_closed: bool, is_signed: IsSigned
+    report: protocol.Usage, head: Head, *, is_closed: bool, is_signed: IsSigned, latest_ms: int
 ) -> tuple[str, str]:
     """The first thing that is wrong with it; ("", "") when it is the next of the chain."""
-    if (reason := _out_of_range(report)) is not None:
+    if (reason := _out_of_range(report, latest_ms)) is not None:
         return MeteringFaultKind.RANGE, reason
     if not is_signed(report):
         return MeteringFaultKind.SIGNATURE, "hash or signature do not belong to the report"
@@ -102,11 +108,11 @@ def _objection(
     return "", ""
 
 
-def _out_of_range(report: protocol.Usage) -> str | None:
+def _out_of_range(report: protocol.Usage, latest_ms: int) -> str | None:
     if not 1 <= report.sequence <= MOST_SEQUENCE:
         return f"sequence {report.sequence}"[:100]
     for name in ("started_at_ms", "ended_at_ms", "running_ms", "cpu_ms", "egress_bytes"):
-        limit = LATEST_MS if name.endswith("_at_ms") else MOST
+        limit = latest_ms if name.endswith("_at_ms") else MOST
         if not 0 <= (value := getattr(report, name)) <= limit:
             return f"{name} is {value}"[:100]
     if report.ended_at_ms < report.started_at_ms:
