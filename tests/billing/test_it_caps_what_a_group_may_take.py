@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
-from apps.billing.budgets.capping import CapReached, cap_of, change_cap, period_start, room_glm
+from apps.billing.budgets.capping import CapReached, cap_of, change_cap, counted_now, period_start, room_glm
 from apps.billing.budgets.holding import extend_hold, place_hold, release_hold
-from apps.billing.models import AtEnd, Budget, BudgetCap, CapPeriod, Hold
+from apps.billing.ledger.posting import house_account, transfer
+from apps.billing.models import AccountKind, AtEnd, Budget, BudgetCap, CapPeriod, Hold, TransferKind
 from apps.teams.audit import Actor
 from apps.teams.models import AuditLine
 
 TESTER = Actor.queen("test")
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture
@@ -46,9 +52,28 @@ def counted(cap: BudgetCap) -> Decimal:
     return cap.counted_glm
 
 
-def spend(hold: Hold, amount: str) -> None:
-    """As rating does."""
-    Hold.objects.filter(pk=hold.pk).update(posted=Decimal(amount))
+def spend(hold: Hold, amount: str, *, at: datetime | None = None) -> None:
+    """So much more of it, as rating does; `at`: when it did."""
+    with time_machine.travel(at or timezone.now()):
+        Hold.objects.filter(pk=hold.pk).update(posted=F("posted") + Decimal(amount))
+        transfer(
+            key=f"usage:{hold.pk}:{next(NUMBERS)}",
+            kind=TransferKind.USAGE,
+            debit=hold.budget.held,
+            credit=house_account(AccountKind.FEES),
+            amount_glm=Decimal(amount),
+            reference=f"hold:{hold.pk}",
+        )
+
+
+def month_start() -> datetime:
+    return timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def in_a_month_long_begun(cap: BudgetCap) -> None:
+    """A cap of so much a month, of which nobody has asked anything since this month began."""
+    BudgetCap.objects.update(per=CapPeriod.MONTH, period_start=LONG_AGO)
+    cap.refresh_from_db()
 
 
 # -- the rule, alone --------------------------------------------------------------------------------------
@@ -113,21 +138,37 @@ def test_without_a_limit_it_only_counts(budget: Budget) -> None:
 
 
 def test_a_new_month_counts_anew_from_what_is_still_held(cap: BudgetCap) -> None:
-    long_ago = datetime(2026, 1, 1, tzinfo=UTC)
-    BudgetCap.objects.update(per=CapPeriod.MONTH, period_start=long_ago, at_end=AtEnd.STOP)
-    Hold.objects.create(
-        budget=cap.budget,
-        reference="replica:1:1",
-        amount=Decimal(3),
-        posted=Decimal(2),
-        deadline_at=timezone.now(),
-        cap=cap,
-    )
+    old = hold(cap, "3")
+    in_a_month_long_begun(cap)
+    spend(old, "2", at=month_start() - timedelta(seconds=1))
     assert counted(cap) == 3
     hold(cap, "2", number=2)
-    assert (counted(cap), cap.period_start.day, cap.period_start > long_ago) == (3, 1, True)
+    assert (counted(cap), cap.period_start) == (3, month_start())
     with pytest.raises(CapReached, match="3 GLM a month"):
         hold(cap, "0.1", number=3)
+
+
+def test_what_was_posted_in_a_new_month_before_anybody_held_anew_counts_in_it(cap: BudgetCap) -> None:
+    held = hold(cap, "3")
+    in_a_month_long_begun(cap)
+    spend(held, "0.5", at=month_start() - timedelta(seconds=1))
+    spend(held, "2.4", at=month_start())
+    assert (counted_now(cap), room_glm(cap)) == (Decimal("2.5"), Decimal("0.5"))
+    later = timezone.now() + timedelta(hours=1)
+    with pytest.raises(CapReached, match=r"has 0\.5 GLM left"):
+        extend_hold(held, amount_glm=Decimal("0.6"), until=later)
+    extend_hold(held, amount_glm=Decimal("0.5"), until=later)
+    assert counted(cap) == counted_now(cap) == 3
+
+
+def test_a_cap_that_becomes_monthly_counts_this_month_from_its_start(cap: BudgetCap) -> None:
+    held = hold(cap, "3")
+    spend(held, "0.5", at=month_start() - timedelta(seconds=1))
+    spend(held, "2")
+    with pytest.raises(ValueError, match=r"2 GLM: hello has 2\.5 GLM spent or held already"):
+        change_cap(cap, limit_glm=Decimal(2), per=CapPeriod.MONTH, at_end="", actor=TESTER)
+    change_cap(cap, limit_glm=Decimal(3), per=CapPeriod.MONTH, at_end="", actor=TESTER)
+    assert (counted(cap), cap.period_start) == (Decimal("2.5"), month_start())
 
 
 # -- changing it ------------------------------------------------------------------------------------------
@@ -147,6 +188,31 @@ def test_a_limit_below_what_is_counted_is_refused_clearly(cap: BudgetCap) -> Non
     ):
         change_cap(cap, limit_glm=Decimal(1), per=CapPeriod.IN_ALL, at_end="", actor=TESTER)
     assert change_cap(cap, limit_glm=Decimal(2), per=CapPeriod.IN_ALL, at_end="", actor=TESTER).left_glm == 0
+
+
+def spent_in_two_months(cap: BudgetCap) -> BudgetCap:
+    """2 GLM before this month, 2.5 GLM since, under a cap of 3 a month."""
+    spend(hold(cap, "2"), "2", at=month_start() - timedelta(seconds=1))
+    change_cap(cap, limit_glm=Decimal(3), per=CapPeriod.MONTH, at_end="", actor=TESTER)
+    spend(hold(cap, "2.5", number=2), "2.5")
+    cap.refresh_from_db()
+    assert (cap.used_glm, cap.counted_glm) == (Decimal("4.5"), Decimal("2.5"))
+    return cap
+
+
+@pytest.mark.parametrize("limit", ["100", "4.5", None])
+def test_a_monthly_cap_becomes_one_in_all(cap: BudgetCap, limit: str | None) -> None:
+    wanted = None if limit is None else Decimal(limit)
+    spent_in_two_months(cap)
+    changed = change_cap(cap, limit_glm=wanted, per=CapPeriod.IN_ALL, at_end="", actor=TESTER)
+    assert (changed.limit_glm, changed.per, changed.counted_glm) == (wanted, "in all", Decimal("4.5"))
+
+
+def test_a_limit_in_all_below_what_was_ever_spent_is_refused_clearly(cap: BudgetCap) -> None:
+    spent_in_two_months(cap)
+    with pytest.raises(ValueError, match=r"4 GLM: hello has 4\.5 GLM spent or held already; name at least"):
+        change_cap(cap, limit_glm=Decimal(4), per=CapPeriod.IN_ALL, at_end="", actor=TESTER)
+    assert counted(cap) == Decimal("2.5")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import CharField, F, Sum, Value
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
 from apps.billing.budgets.at_end import AtEnd
 from apps.billing.budgets.cap import BudgetCap, CapPeriod
 from apps.billing.budgets.models import Budget, HoldState
+from apps.billing.ledger.accounts import Transfer, TransferKind
 from apps.billing.ledger.posting import InsufficientFunds, exact
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
@@ -43,8 +45,10 @@ def locked_cap(cap_id: UUID | None) -> BudgetCap | None:
     rows = BudgetCap.objects.select_for_update(of=("self",)).select_related("budget")
     cap = rows.get(pk=cap_id)
     start = period_start(cap.per, cap.period_start, now=timezone.now())
-    if start != cap.period_start:
-        _begin(cap, start)
+    if start != cap.period_start:  # the database knows what was spent until then, and counts from there
+        cap.period_start = start
+        cap.save(update_fields=["period_start"])
+        cap.refresh_from_db(fields=["base_glm", "used_glm"])
     return cap
 
 
@@ -70,7 +74,24 @@ def room_glm(cap: BudgetCap) -> Decimal:
 def counted_now(cap: BudgetCap) -> Decimal:
     """What counts in the present period, though nobody may have begun it yet."""
     begun = period_start(cap.per, cap.period_start, now=timezone.now())
-    return cap.counted_glm if begun == cap.period_start else held_under(cap)
+    return cap.counted_glm if begun == cap.period_start else _counted_since(cap, begun)
+
+
+def counted_if(cap: BudgetCap, *, per: str) -> Decimal:
+    """What would count in the present period if its limit were for such a one."""
+    if per == cap.per:
+        return counted_now(cap)
+    if per != CapPeriod.MONTH:
+        return cap.used_glm
+    return _counted_since(cap, period_start(per, _LONG_AGO, now=timezone.now()))
+
+
+def _counted_since(cap: BudgetCap, start: datetime) -> Decimal:
+    """As the database adds it up: held now, and posted since then."""
+    reference = Concat(Value("hold:"), Cast("pk", CharField()), output_field=CharField())
+    posted = Transfer.objects.filter(kind=TransferKind.USAGE, debit=cap.budget.held_id, at__gte=start)
+    posted = posted.filter(reference__in=cap.holds.order_by().annotate(name=reference).values("name"))
+    return held_under(cap) + (posted.aggregate(all=Sum("amount"))["all"] or ZERO)
 
 
 def held_under(cap: BudgetCap) -> Decimal:
@@ -92,20 +113,25 @@ def change_cap(
     assert current is not None
     before = words_of(current)
     _check(limit_glm, per=per, at_end=at_end)
+    must_leave_counted(current, limit_glm=limit_glm, per=per)
     if current.per != per:
-        current.per = per
-        _begin(current, period_start(per, _LONG_AGO, now=timezone.now()))
-    if limit_glm is not None and limit_glm < current.counted_glm:
-        raise ValueError(
-            f"{plain(limit_glm)} GLM: {cap} has {plain(current.counted_glm)} GLM spent or held already;"
-            " name at least that, or stop it first"
-        )
-    current.limit_glm, current.at_end = limit_glm, at_end
-    current.save(update_fields=["limit_glm", "at_end"])
+        current.period_start = period_start(per, _LONG_AGO, now=timezone.now())
+    current.per, current.limit_glm, current.at_end = per, limit_glm, at_end
+    current.save(update_fields=["per", "period_start", "limit_glm", "at_end"])
     if (after := words_of(current)) != before:
         AuditLine.write(current, before="", after="changed", actor=actor, reason=f"{after}; it was {before}")
     cap.refresh_from_db()
     return cap
+
+
+def must_leave_counted(cap: BudgetCap, *, limit_glm: Decimal | None, per: str) -> None:
+    """Raises ValueError for a limit below what counts already."""
+    counted_glm = counted_if(cap, per=per)
+    if limit_glm is not None and limit_glm < counted_glm:
+        raise ValueError(
+            f"{plain(limit_glm)} GLM: {cap} has {plain(counted_glm)} GLM spent or held already;"
+            " name at least that, or stop it first"
+        )
 
 
 def words_of(cap: BudgetCap) -> str:
@@ -125,13 +151,6 @@ def _check(limit_glm: Decimal | None, *, per: str, at_end: str) -> None:
         raise ValueError(f'per: expected one of {", ".join(CapPeriod.values)}, got "{per}"')
     if at_end and at_end not in AtEnd.values:
         raise ValueError(f'at_end: expected one of {", ".join(AtEnd.values)}, got "{at_end}"')
-
-
-def _begin(cap: BudgetCap, start: datetime) -> None:
-    """The database knows what was spent until now, and counts from there."""
-    cap.period_start = start
-    cap.save(update_fields=["per", "period_start"])
-    cap.refresh_from_db(fields=["base_glm", "used_glm"])
 
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
