@@ -218,6 +218,38 @@ def test_what_is_used_after_it_is_not_asked_for_with_it(
     assert due(second) == (InvoiceState.PAID, 0)
 
 
+def test_what_came_in_pays_the_oldest_though_nobody_noted_it_before_the_next_invoice(
+    on_credit: Budget, team: Team, node: Any, meter: Any, now: datetime
+) -> None:
+    first = draw_up(team, now)
+    store_usage(node_id=node.id, reports=[meter.report()])
+    rate_usage()
+    later_glm = on_credit.owed_glm - USED
+    pay_in(on_credit, USED)
+    second = draw_up(team, timezone.now())
+    assert second.credit_glm == on_credit.owed_glm == later_glm
+    collect_due()
+    assert due(first) == (InvoiceState.PAID, 0)
+    assert due(second) == (InvoiceState.ISSUED, later_glm)
+
+
+def test_an_invoice_over_nothing_asks_for_nothing(
+    on_credit: Budget, team: Team, node: Any, meter: Any, now: datetime
+) -> None:
+    draw_up(team, now)
+    store_usage(node_id=node.id, reports=[meter.report(running_ms=0, cpu_ms=0)])
+    rate_usage()
+    over_nothing = draw_up(team, timezone.now())
+    assert due(over_nothing) == (InvoiceState.PAID, 0)
+    assert on_credit.owed_glm == USED
+
+
+def test_nobody_is_late_with_nothing(on_credit: Budget, team: Team, now: datetime) -> None:
+    draw_up(team, now)
+    Invoice.objects.update(deadline_at=now, paid_glm=USED)
+    assert mark_overdue() == 0
+
+
 def test_who_does_not_pay_what_was_lent_is_reminded_and_suspended(
     on_credit: Budget, team: Team, now: datetime
 ) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -20,6 +21,7 @@ from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, BillingDetails, CreditNote, Invoice, InvoiceState
 from apps.teams.audit import Actor
+from apps.teams.models import Team
 from apps.teams.states import StateError
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +74,42 @@ def test_it_waits_for_what_the_budget_has_not(broke, team, budget, fund, now):
     assert collect_due() == 0
     invoice.refresh_from_db()
     assert (invoice.state, budget.available_glm) == (InvoiceState.PAID, 1 - VAT)
+
+
+def test_it_tries_every_invoice_however_many_can_not_be_paid(broke, team, budget, fund, now):
+    payable = draw_up_invoice(team=team, actor=CLERK, until=now)
+    unpaid_by_others(
+        Team.objects.create(slug="others", name="Others"), count=1000, issued_at=now - timedelta(days=9)
+    )
+    fund(budget, "1")
+    assert collect_due() == 1
+    payable.refresh_from_db()
+    assert payable.state == InvoiceState.PAID
+
+
+def test_it_lets_no_invoice_hold_up_the_others(broke, team, budget, fund, now, monkeypatch, caplog):
+    draw_up_invoice(team=team, actor=CLERK, until=now)
+    monkeypatch.setattr("apps.billing.invoicing.paying.collect", Mock(side_effect=ValueError("no")))
+    assert collect_due() == 0
+    assert "can't be collected" in caplog.text
+
+
+def unpaid_by_others(team, *, count, issued_at):
+    """Older invoices over taxes, of a team that has nothing."""
+    Invoice.objects.bulk_create(
+        Invoice(
+            number=f"OLD-{number}",
+            team=team,
+            period_start=issued_at - timedelta(days=1),
+            period_end=issued_at,
+            tax_glm=1,
+            total_glm=1,
+            lines=[],
+            issued_at=issued_at,
+            deadline_at=issued_at + timedelta(days=99),
+        )
+        for number in range(count)
+    )
 
 
 def test_it_takes_an_operators_word_for_what_was_paid_elsewhere(broke, team, budget, now):

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps.billing.invoicing import taxing
 from apps.billing.invoicing.lines import Line, lines_of
-from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceSeries
+from apps.billing.invoicing.models import Invoice, InvoiceSeries
 from apps.billing.invoicing.owing import beyond_later_usage_glm
 from apps.billing.invoicing.paying import collect
 from apps.billing.invoicing.sealing import seal
@@ -86,8 +86,8 @@ def _invoice(
         note=details.note,
         issued_at=now,
     )
-    earlier_glm = sum((each.credit_due_glm for each in team.invoices.filter(state__in=UNPAID)), ZERO)
-    invoice.credit_glm = min(max(beyond_later_usage_glm(invoice) - earlier_glm, ZERO), net_glm)
+    # What came in paid the oldest usage, noted or not: what is owed was used last, on this invoice.
+    invoice.credit_glm = min(max(beyond_later_usage_glm(invoice), ZERO), net_glm)
     is_due = bool(tax_glm or invoice.credit_glm)
     invoice.due_at = now + timedelta(days=settings.HIVE_INVOICE_DUE_DAYS if is_due else 0)
     invoice.deadline_at = invoice.due_at

@@ -113,11 +113,6 @@ class Invoice(Stateful):
         return self.team_id
 
     @property
-    def credit_due_glm(self) -> Decimal:
-        """Of what was used on credit, still to be paid."""
-        return ZERO if self.is_terminal else max(self.credit_glm - self.paid_glm, ZERO)
-
-    @property
     def due_glm(self) -> Decimal:
         """Still to be paid."""
         if self.is_terminal:

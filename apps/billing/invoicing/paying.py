@@ -6,6 +6,7 @@ import logging
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.billing.budgets.opening import open_budget
@@ -20,12 +21,22 @@ from apps.teams.states import StateError
 log = logging.getLogger("hive.billing")
 
 COLLECTING = Actor.queen("invoicing")
+SOMETHING_DUE = Q(paid_glm__lt=F("credit_glm") + F("tax_glm") - F("credited_tax_glm"))
 
 
 def collect_due() -> int:
     """Try every unpaid invoice, the oldest first. Returns how many are paid now."""
-    unpaid = Invoice.objects.filter(state__in=UNPAID).order_by("issued_at").select_related("team")
-    return sum(collect(invoice) for invoice in unpaid[:1000])
+    unpaid = Invoice.objects.filter(state__in=UNPAID).order_by("issued_at", "pk").only("pk")
+    return sum(_tried(invoice) for invoice in unpaid.iterator(chunk_size=500))
+
+
+def _tried(invoice: Invoice) -> bool:
+    """One that can't be collected holds up no other."""
+    try:
+        return collect(invoice)
+    except Exception:
+        log.exception("invoice %s can't be collected; it is tried again", invoice.pk)
+        return False
 
 
 @transaction.atomic
@@ -75,7 +86,8 @@ def _is_covered(invoice: Invoice) -> bool:
     if paid_glm > invoice.paid_glm:
         Invoice.objects.filter(pk=invoice.pk).update(paid_glm=paid_glm)
         invoice.paid_glm = paid_glm
-    return invoice.paid_glm >= invoice.credit_glm and owed_glm + _taxes_due(invoice) <= ZERO
+    taxes_glm = _taxes_due(invoice)
+    return invoice.paid_glm >= invoice.credit_glm and (not taxes_glm or owed_glm + taxes_glm <= ZERO)
 
 
 def _taxes_due(invoice: Invoice) -> Decimal:
@@ -102,10 +114,10 @@ def _paid(invoice: Invoice, *, actor: Actor, reason: str) -> None:
 
 
 def mark_overdue() -> int:
-    """Invoices whose due date has passed. Returns how many."""
+    """Invoices of which something is due, and whose due date has passed. Returns how many."""
     now = timezone.now()
-    late = Invoice.objects.filter(state=InvoiceState.ISSUED, deadline_at__lte=now).select_related("team")
-    for invoice in (found := list(late[:1000])):
+    late = Invoice.objects.filter(SOMETHING_DUE, state=InvoiceState.ISSUED, deadline_at__lte=now)
+    for invoice in (found := list(late.select_related("team")[:1000])):
         invoice.move_to(
             InvoiceState.OVERDUE,
             actor=COLLECTING,
