@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from apps.billing.budgets.holding import place_hold
+from apps.billing.budgets.lending import set_credit_limit
 from apps.billing.chain.client import Chain, ChainUnreachable
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
@@ -125,6 +126,36 @@ def test_it_leaves_what_is_held(budget):
     with pytest.raises(InsufficientFunds):
         ask(budget)
     assert confirm(ask(budget, "3")).state == WithdrawalState.CONFIRMED
+
+
+def test_it_lends_nothing_to_take_out(budget):
+    set_credit_limit(budget, Decimal(5), actor=OLGA, reason="a good customer")
+    assert budget.available_glm == 15
+    with pytest.raises(InsufficientFunds, match=r"10\.5 GLM are needed, 10 GLM are available"):
+        ask(budget, "10.5")
+    assert not Withdrawal.objects.exists()
+    asked = ask(budget, "10")
+    place_hold(
+        budget=budget,
+        reference="replica:1:1",
+        amount_glm=Decimal(12),
+        until=timezone.now() + timedelta(hours=1),
+    )
+    with pytest.raises(InsufficientFunds, match="10 GLM are needed, 0 GLM are available"):
+        confirm(asked)
+
+
+def test_it_asks_the_books_before_the_chain(budget, settings):
+    asked = ask(budget)
+    place_hold(
+        budget=budget,
+        reference="replica:1:1",
+        amount_glm=Decimal(7),
+        until=timezone.now() + timedelta(hours=1),
+    )
+    settings.HIVE_RPC_URL = "http://127.0.0.1:9"  # nobody is there
+    with pytest.raises(InsufficientFunds):
+        confirm(asked)
 
 
 def test_it_finds_out_at_the_confirmation_what_was_spent_meanwhile(budget):

@@ -85,7 +85,7 @@ def _context(request: HttpRequest, team: Team) -> dict[str, Any]:
         "chain_id": settings.HIVE_CHAIN_ID,
         "confirmations": settings.HIVE_CONFIRMATIONS,
         "withdrawals": _withdrawals(team),
-        "available_glm": sum((budget.available_glm for budget in team.budgets.filter(name="main")), ZERO),
+        "own_glm": sum((max(budget.balance_glm, ZERO) for budget in team.budgets.filter(name="main")), ZERO),
         "least_glm": settings.HIVE_WITHDRAWAL_MIN_GLM,
         "most_glm": settings.HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM,
     }

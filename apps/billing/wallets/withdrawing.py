@@ -54,8 +54,7 @@ def request_withdrawal(*, budget: Budget, address: str, amount_glm: Decimal, act
         least = plain(settings.HIVE_WITHDRAWAL_MIN_GLM)
         raise WithdrawalRefused(f"at least {least} GLM can be withdrawn: the Hive bears the gas")
     _must_fit_the_day(budget.team, amount_glm)
-    if (available := budget.available_glm) < amount_glm:
-        raise InsufficientFunds(available=available, needed=amount_glm)
+    _must_be_paid_in(budget, amount_glm)
     asked = Withdrawal.objects.create(
         budget=budget,
         proof=proof,
@@ -73,6 +72,7 @@ def confirm_withdrawal(withdrawal: Withdrawal, *, actor: Actor) -> Withdrawal:
         raise StateError(f"it is {withdrawal.get_state_display().lower()}: there is nothing to confirm")
     if not settings.HIVE_GLM_TOKEN:
         raise WithdrawalRefused("this Hive is connected to no GLM token (HIVE_GLM_TOKEN)")
+    _must_be_paid_in(withdrawal.budget, withdrawal.amount)
     try:
         ready = make_ready(chain(), recipient=withdrawal.recipient, amount_glm=withdrawal.amount)
         _pay(withdrawal, ready, actor=actor)
@@ -124,6 +124,12 @@ def close_unconfirmed() -> int:
     rows = list(late.select_related("budget", "proof"))
     reason = "no owner confirmed it in time"
     return len(Withdrawal.move_all(rows, WithdrawalState.EXPIRED, actor=CLOSING, reason=reason))
+
+
+def _must_be_paid_in(budget: Budget, amount_glm: Decimal) -> None:
+    """What a team has on credit is lent for use, not to be taken out."""
+    if (own_glm := max(budget.balance_glm, ZERO)) < amount_glm:
+        raise InsufficientFunds(available=own_glm, needed=amount_glm)
 
 
 def _must_be_settled(team: Team, amount_glm: Decimal) -> None:
