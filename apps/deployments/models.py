@@ -182,6 +182,10 @@ class Service(models.Model):
         return f"{self.deployment}/{self.name}"
 
     @property
+    def audit_team_id(self) -> int:
+        return self.deployment.team_id
+
+    @property
     def wants(self) -> ServiceSpec:
         """`spec`, typed."""
         return ServiceSpec.model_validate(self.spec)

@@ -146,9 +146,9 @@ def _is_shown(replica: Replica, service: Service) -> bool:
 
 
 def events_of(deployment: Deployment, *, limit: int | None) -> QuerySet[AuditLine]:
-    """What happened to it and to all that was made for it, in every generation, newest first."""
+    """What happened to it, its cap and all that was made for it, in every generation, newest first."""
     services = list(deployment.services.values_list("pk", flat=True))
-    itself = [str(noun) for noun in (deployment.pk, *services)]
+    itself = [str(noun) for noun in (deployment.pk, deployment.cap_id, *services)]
     first, *others = _made_for(services)
     ours = Q(noun_id__in=itself) | Q(noun_id__in=first.union(*others, all=True))
     return AuditLine.objects.filter(ours, team=deployment.team_id)[:limit]
