@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import pytest
+from django.conf import Settings
+
+from tests.billing.chain_of_tests import Anvil
 
 Fault = Callable[[dict[str, Any], Callable[[dict[str, Any]], dict[str, Any]]], dict[str, Any]]
 """(request, ask) -> answer; `ask` asks the anvil behind."""
@@ -70,6 +75,16 @@ class FaultyNode:
         server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return server
+
+
+@pytest.fixture
+def three(anvil: Anvil, settings: Settings) -> Iterator[list[FaultyNode]]:
+    """Three nodes of one chain; the settings name them in this order."""
+    nodes = [FaultyNode(anvil.url) for _ in range(3)]
+    settings.HIVE_RPC_URL = ", ".join(node.url for node in nodes)
+    yield nodes
+    for node in nodes:
+        node.die()
 
 
 # -- faults -----------------------------------------------------------------------------------------------

@@ -22,27 +22,19 @@ from hive_portal.standing import figures
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 from tests.billing.faulty_nodes import (
     OTHER_HASH,
-    FaultyNode,
     honest,
     lags,
     lies_about,
     other_hash,
     refuses_more_than,
+    three,
 )
+
+__all__ = ["three"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
 
 WALLET = Account.from_key("0x" + "77" * 32)
-
-
-@pytest.fixture
-def three(anvil, settings):
-    """Three nodes of one chain; the settings name them in this order."""
-    nodes = [FaultyNode(anvil.url) for _ in range(3)]
-    settings.HIVE_RPC_URL = ", ".join(node.url for node in nodes)
-    yield nodes
-    for node in nodes:
-        node.die()
 
 
 @pytest.fixture

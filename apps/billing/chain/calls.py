@@ -40,6 +40,15 @@ class Fees:
     tip_wei: int
 
 
+MOST_GAS = MOST_GAS_PER_WORD = 100_000
+"""A line of a batch is a word, and takes about 30,000 units; a transfer about 50,000."""
+
+
+def most_gas(call: Call) -> int:
+    """Units of gas beyond which it is not believed what a call is said to take."""
+    return MOST_GAS + MOST_GAS_PER_WORD * (len(call.data) // 64)
+
+
 def transfer_call(token: str, *, recipient: str, amount_glm: Decimal) -> Call:
     """ERC-20: move so much from the sender to the recipient."""
     return Call(to=token, data=f"0x{TRANSFER_SELECTOR}{word(recipient)}{to_wei(amount_glm):064x}")

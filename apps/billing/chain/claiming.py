@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from apps.billing.arrays import array
-from apps.billing.chain.client import TokenTransfer
+from apps.billing.chain.answers import TokenTransfer
 
 CONFIRM_WITHIN = timedelta(hours=1)
 

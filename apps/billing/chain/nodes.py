@@ -1,4 +1,4 @@
-"""Several JSON-RPC nodes as one: any of them where it hardly matters, most of them where money is decided.
+"""Several JSON-RPC nodes as one: what most say where money is decided, what all say where they may differ.
 
 How a node stands is the order in which it is asked and what people are told; safety does not rest on it. What
 decides over money needs the same answer of `quorum` nodes, whoever they are. See docs/decisions/0060.
@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 from django.utils import timezone
 
+from apps.billing.chain.answers import block
 from apps.billing.chain.rpc import ChainBehind, ChainRefused, ChainUnreachable, RpcNode
 
 T = TypeVar("T")
+H = TypeVar("H", bound=Hashable)
 
 LEFT_OUT_FOR = timedelta(seconds=15)
 LEFT_OUT_AT_MOST = timedelta(minutes=5)
@@ -77,37 +79,40 @@ class Nodes:
 
     # -- asking -----------------------------------------------------------------------------------------
 
-    def first(self, question: Callable[[RpcNode], T]) -> T:
-        """What the first one says that says anything. For what is checked later, or by the chain itself."""
+    def agreed(self, question: Callable[[RpcNode], H]) -> H:
+        """What `quorum` nodes say alike. Raises ChainUnreachable when no answer has so many."""
+        answers: list[tuple[RpcNode, H]] = []
         troubles: list[Exception] = []
         for node in self.in_order():
             try:
-                return question(node)
-            except (ChainUnreachable, ChainRefused) as trouble:
-                self._trouble(node, trouble)
-                troubles.append(trouble)
-        raise _worst(troubles)
-
-    def agreed(
-        self, question: Callable[[RpcNode], T], *, key: Callable[[T], Hashable] = lambda answer: answer
-    ) -> T:
-        """What `quorum` nodes say alike, by `key`. Raises ChainUnreachable when no answer has so many."""
-        answers: list[tuple[RpcNode, T]] = []
-        troubles: list[Exception] = []
-        for node in self.in_order():
-            try:
-                answers.append((node, question(node)))
+                says = question(node)
             except (ChainUnreachable, ChainRefused) as trouble:
                 self._trouble(node, trouble)
                 troubles.append(trouble)
                 continue
-            says = key(answers[-1][1])
-            if sum(key(answer) == says for _, answer in answers) >= self.quorum:
-                self._suspect(
-                    [node for node, other in answers if other is not None and key(other) != says], node
-                )
-                return answers[-1][1]
+            answers.append((node, says))
+            if sum(other == says for _, other in answers) >= self.quorum:
+                outvoted = [who for who, other in answers if other is not None and other != says]
+                self._suspect(outvoted, node)
+                return says
         raise _no_quorum(self, answers, troubles)
+
+    def several(self, question: Callable[[RpcNode], T]) -> list[T]:
+        """What each of them says, `quorum` of them at least: those left out are asked only if need be."""
+        said: list[T] = []
+        troubles: list[Exception] = []
+        for node in self.in_order():
+            standing = self.standing[node.name]
+            if standing.left_out and not standing.is_due and len(said) >= self.quorum:
+                continue
+            try:
+                said.append(question(node))
+            except (ChainUnreachable, ChainRefused) as trouble:
+                self._trouble(node, trouble)
+                troubles.append(trouble)
+        if len(said) < self.quorum:
+            raise _too_few(self, said, troubles)
+        return said
 
     def all(self, question: Callable[[RpcNode], Any]) -> None:
         """Tell every node. Raises ChainRefused, ChainUnreachable when not one took it."""
@@ -123,21 +128,11 @@ class Nodes:
 
     def height(self) -> int:
         """The highest block that `quorum` nodes have."""
-        heights: list[int] = []
-        troubles: list[Exception] = []
-        for node in self.in_order():
-            standing = self.standing[node.name]
-            if standing.left_out and not standing.is_due and len(heights) >= self.quorum:
-                continue
-            try:
-                standing.height = node.height()
-                heights.append(standing.height)
-            except (ChainUnreachable, ChainRefused) as trouble:
-                self._trouble(node, trouble)
-                troubles.append(trouble)
-        if len(heights) < self.quorum:
-            raise _no_quorum(self, heights, troubles)
-        return sorted(heights, reverse=True)[self.quorum - 1]
+        return sorted(self.several(self._measured), reverse=True)[self.quorum - 1]
+
+    def _measured(self, node: RpcNode) -> int:
+        height = self.standing[node.name].height = node.height()
+        return height
 
     # -- standing ---------------------------------------------------------------------------------------
 
@@ -220,8 +215,8 @@ def _share_a_head(one: RpcNode, other: RpcNode) -> bool:
 
 
 def _hash_at(node: RpcNode, number: int) -> str | None:
-    block = node.ask("eth_getBlockByNumber", hex(number), False)
-    return str(block["hash"]) if block else None
+    found = node.ask("eth_getBlockByNumber", hex(number), False, read=block)
+    return found.hash if found else None
 
 
 def _rank(standing: Standing) -> int:
@@ -233,6 +228,12 @@ def _worst(troubles: list[Exception]) -> Exception:
     refused = [each for each in troubles if isinstance(each, ChainRefused)]
     known = [each for each in refused if "already" in str(each).lower()]
     return (known or refused or troubles)[0]
+
+
+def _too_few(nodes: Nodes, answers: Sequence[object], troubles: list[Exception]) -> Exception:
+    """That most of them refuse is an answer."""
+    refused = [each for each in troubles if isinstance(each, ChainRefused)]
+    return refused[0] if len(refused) >= nodes.quorum else _no_quorum(nodes, answers, troubles)
 
 
 def _no_quorum(nodes: Nodes, answers: Sequence[object], troubles: list[Exception]) -> Exception:

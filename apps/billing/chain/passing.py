@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from apps.billing.chain.client import Carried, Chain, TokenTransfer
+from apps.billing.chain.answers import Carried, TokenTransfer
+from apps.billing.chain.client import Chain
 from apps.billing.treasury.signers import treasury_address
 
 

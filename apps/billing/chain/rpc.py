@@ -7,13 +7,18 @@ formatting, and blocks of proof-of-authority chains need no special treatment.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from requests.exceptions import HTTPError, RequestException
 from web3 import HTTPProvider
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
+
+from apps.billing.chain import answers
+
+T = TypeVar("T")
 
 ASK_TIMEOUT_S = 10
 NOT_TAKEN = frozenset({400, 413, 422})
@@ -48,23 +53,25 @@ class RpcNode:
         self._is_checked = False
         self._span_blocks = 0
 
-    def ask(self, method: str, *parameters: Any) -> Any:
-        """Raises ChainUnreachable, ChainRefused."""
+    def ask(self, method: str, *parameters: Any, read: Callable[[Any], T]) -> T:
+        """What it answers, as `read` understands it. Raises ChainUnreachable, ChainRefused."""
         if not self._is_checked:
             self.check()
-        return self._request(method, *parameters)
+        return self._understood(method, *parameters, read=read)
 
     def check(self) -> None:
         """Raises ChainUnreachable when it speaks for another chain."""
-        spoken = _number(self._request("eth_chainId"), "eth_chainId", self.name)
+        spoken = self._understood("eth_chainId", read=answers.number)
         if spoken != self.chain_id:
             raise ChainUnreachable(f"{self.name} speaks for chain {spoken}, HIVE_CHAIN_ID is {self.chain_id}")
         self._is_checked = True
 
     def height(self) -> int:
-        return _number(self.ask("eth_blockNumber"), "eth_blockNumber", self.name)
+        return self.ask("eth_blockNumber", read=answers.number)
 
-    def logs(self, query: dict[str, Any], *, first: int, last: int) -> list[dict[str, Any]]:
+    def logs(
+        self, query: dict[str, Any], *, first: int, last: int, read: Callable[[Any], list[T]]
+    ) -> list[T]:
         """All logs of these blocks, in as many questions as the node wants them asked.
 
         Nodes bound ranges and results, each its own way: whatever it refuses is asked for in halves. Raises
@@ -72,13 +79,13 @@ class RpcNode:
         """
         if self.height() < last:
             raise ChainBehind(f"{self.name} does not have block {last} yet")
-        found: list[dict[str, Any]] = []
+        found: list[T] = []
         span = min(self._span_blocks or last - first + 1, last - first + 1)
         while first <= last:
             until = min(first + span - 1, last)
             bounds = {"fromBlock": hex(first), "toBlock": hex(until)}
             try:
-                found += self.ask("eth_getLogs", {**query, **bounds})
+                found += self.ask("eth_getLogs", {**query, **bounds}, read=read)
             except ChainRefused:
                 if until == first:
                     raise
@@ -86,6 +93,14 @@ class RpcNode:
             else:
                 first = until + 1
         return found
+
+    def _understood(self, method: str, *parameters: Any, read: Callable[[Any], T]) -> T:
+        answer = self._request(method, *parameters)
+        try:
+            return read(answer)
+        except answers.UNREADABLE:
+            told = f"{self.name}: {method}: it makes no sense: {str(answer)[:60]}"
+            raise ChainUnreachable(told) from None
 
     def _request(self, method: str, *parameters: Any) -> Any:
         try:
@@ -115,10 +130,3 @@ def without_keys(text: str) -> str:
 
 def _words(error: Any) -> str:
     return str(error.get("message", error) if isinstance(error, dict) else error)
-
-
-def _number(answer: Any, method: str, name: str) -> int:
-    try:
-        return int(answer, 16)
-    except (TypeError, ValueError):
-        raise ChainUnreachable(f"{name}: {method}: expected a number, got {str(answer)[:60]}") from None

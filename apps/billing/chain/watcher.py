@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from apps.billing.chain.answers import Block, TokenTransfer
 from apps.billing.chain.claiming import claim
-from apps.billing.chain.client import Block, Chain, ChainRefused, ChainUnreachable, TokenTransfer, chain
+from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock
 from apps.billing.chain.noting import examined
@@ -68,8 +69,8 @@ def _watch(chain: Chain) -> int:
         read += last - first + 1
     deepen(height=_read_until())
     resend_due(chain)
-    post_gas(chain)
     dispatch_ready(chain)
+    post_gas(chain)
     return read
 
 
