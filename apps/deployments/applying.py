@@ -92,7 +92,7 @@ def _cap(deployment: Deployment, asked: BudgetAsked | None, *, actor: Actor) -> 
     if asked is None:
         return
     cap = deployment.cap
-    limit_glm, per = (asked.glm, asked.per) if asked.glm else (cap.limit_glm, cap.per)
+    limit_glm, per = asked.glm or cap.limit_glm, asked.per or cap.per
     try:
         change_cap(cap, limit_glm=limit_glm, per=per, at_end=asked.at_end or cap.at_end, actor=actor)
     except ValueError as error:

@@ -58,7 +58,7 @@ class BudgetAsked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     glm: Decimal | None = None
-    per: str = "in all"
+    per: str | None = None
     at_end: str = ""
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.utils import timezone
 
-from apps.billing.budgets.capping import counted_now
+from apps.billing.budgets.capping import must_leave_counted
 from apps.billing.models import BudgetCap
 from apps.deployments import keyed
 from apps.deployments.compose import values
@@ -23,7 +23,7 @@ from apps.deployments.plans.placing import Placement, placements_of, spots_of
 from apps.deployments.plans.reckoning import effect_of
 from apps.deployments.plans.risks import risks_of
 from apps.deployments.plans.signing import sign
-from apps.money import ZERO, plain, round_glm
+from apps.money import ZERO, round_glm
 from apps.teams.models import ApiToken, Team, User
 
 INTERRUPTED = (
@@ -102,12 +102,15 @@ def _check_hosts(manifest: Manifest, *, team: Team, name: str, file_name: str) -
 
 def _check_budget(manifest: Manifest, *, team: Team, name: str, file_name: str) -> None:
     """A cap below what the deployment has spent or holds already could not be set when it is applied."""
-    limit_glm = manifest.budget.glm if manifest.budget else None
+    asked = manifest.budget
     own = Deployment.objects.filter(team=team, name=name)
-    cap = BudgetCap.objects.filter(pk__in=own.values("cap")).first()
-    if limit_glm is not None and cap is not None and limit_glm < (counted := counted_now(cap)):
-        what = f"{name} has {plain(counted)} GLM spent or held already; name at least that"
-        raise ManifestError([Problem("x-hive.budget", None, f"{plain(limit_glm)} GLM: {what}", file_name)])
+    cap = BudgetCap.objects.select_related("budget").filter(pk__in=own.values("cap")).first()
+    if asked is None or cap is None:
+        return
+    try:
+        must_leave_counted(cap, limit_glm=asked.glm, per=asked.per or cap.per)
+    except ValueError as error:
+        raise ManifestError([Problem("x-hive.budget", None, str(error), file_name)]) from None
 
 
 def _warned(manifest: Manifest, *, team: Team, name: str, file_name: str) -> Manifest:

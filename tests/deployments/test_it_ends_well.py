@@ -160,6 +160,19 @@ def test_it_is_set_by_the_file_and_stays_when_the_file_says_nothing(hive: Hive, 
     assert cap_of(deployment).limit_glm == 5
 
 
+def test_a_monthly_cap_stays_monthly_when_the_file_says_another_amount(
+    hive: Hive, deploy: Deploy, team: Team, owner: User
+) -> None:
+    deployment = deploy(COMPOSE + "x-hive: {budget: {glm: 5, per: month}}\n")
+    effect = draw_up_plan(team=team, author=owner, source=COMPOSE + "x-hive: {budget: 4}\n").effect_then
+    assert (effect.cap_glm, effect.cap_per) == (4, "month")
+    deploy(COMPOSE + "x-hive: {budget: 4}\n")
+    cap = cap_of(deployment)
+    assert (cap.limit_glm, cap.per) == (4, "month")
+    deploy(COMPOSE + "x-hive: {budget: {glm: 4, per: in all}}\n")
+    assert cap_of(deployment).per == "in all"
+
+
 def test_a_cap_below_what_is_used_is_refused_by_plan_and_apply(
     running: Deployment, team: Team, owner: User, budget: Budget
 ) -> None:

@@ -42,7 +42,7 @@ class BudgetWish(Section):
     """`50`, or {glm: 50, per: month, at_end: stop}. What is not said stays as it is."""
 
     glm: Annotated[Decimal | None, PlainValidator(_glm)] = None
-    per: Annotated[str, PlainValidator(_per)] = CapPeriod.IN_ALL.value
+    per: Annotated[str | None, PlainValidator(_per)] = None
     at_end: Annotated[str, PlainValidator(_at_end)] = ""
 
     @model_validator(mode="before")

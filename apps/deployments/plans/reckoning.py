@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from apps.billing.budgets.capping import counted_now, held_under
-from apps.billing.models import AtEnd, Budget, BudgetCap
+from apps.billing.budgets.capping import counted_if, held_under
+from apps.billing.models import AtEnd, Budget, BudgetCap, CapPeriod
 from apps.deployments.funding import cost_glm, lease_of
 from apps.deployments.manifest import BudgetAsked, Manifest
 from apps.deployments.models import AssignmentState, Deployment, Plan
@@ -45,10 +45,11 @@ def _capped(cap: BudgetCap | None, asked: BudgetAsked) -> dict[str, Any]:
     limit_glm = asked.glm or (cap.limit_glm if cap else None)
     if limit_glm is None:
         return {}
-    counted_glm = counted_now(cap) if cap else ZERO
+    per = asked.per or (cap.per if cap else CapPeriod.IN_ALL.value)
+    counted_glm = counted_if(cap, per=per) if cap else ZERO
     return {
         "cap_glm": limit_glm,
-        "cap_per": asked.per if asked.glm or cap is None else cap.per,
+        "cap_per": per,
         "cap_left_glm": max(limit_glm - counted_glm, ZERO),
         "cap_held_glm": held_under(cap) if cap else ZERO,
     }
