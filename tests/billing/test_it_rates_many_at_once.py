@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.billing.conftest import ms
 from tests.cast import key_of_bee, posted_usage
 
 pytestmark = pytest.mark.django_db
+EPOCH = datetime.fromtimestamp(0, UTC)
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 span_ms = st.integers(0, 120_000)
@@ -34,6 +35,7 @@ reports = st.lists(
         {
             "gap_ms": st.integers(-30_000, 60_000),
             "length_ms": span_ms,
+            "ahead_ms": st.sampled_from([0, 0, 1, 45_000, 3_600_000]),
             "running_ms": st.one_of(span_ms, st.sampled_from([2**63 - 1])),
             "cpu_ms": st.one_of(span_ms, st.sampled_from([2**63 - 1])),
             "egress_bytes": st.one_of(st.integers(0, 2**31), st.sampled_from([2**63 - 1])),
@@ -92,7 +94,8 @@ def test_it_bills_what_the_formula_says_of_each(
 
 def _reading_is_the_sum_of(rows: Any, reading: MeterReading) -> None:
     assert reading.sequence == rows.count()
-    assert reading.ended_at_ms == max(row.ended_at_ms for row in rows)
+    received_ms = [(row.received_at - EPOCH) // timedelta(milliseconds=1) for row in rows]
+    assert reading.ended_at_ms == max(map(min, [row.ended_at_ms for row in rows], received_ms))
     assert reading.has_run == any(row.billed_running_ms for row in rows)
     assert reading.egress_bytes == sum(row.egress_bytes for row in rows)
     assert reading.egress_billed_bytes == sum(row.billed_egress_bytes for row in rows)
@@ -116,7 +119,8 @@ def test_it_reads_the_meter_of_an_agreement_that_was_rated_before_there_were_any
     minute = {"gap_ms": 0, "length_ms": 60_000, "running_ms": 60_000, "cpu_ms": 0, "egress_bytes": 0}
     [agreement] = settle([plain])
     began_ms = ms(agreement.approved_at)
-    posted_usage(agreement, ended_at_ms=began_ms + 30_000)
+    ahead = posted_usage(agreement, ended_at_ms=began_ms + 2 * 3_600_000)
+    UsageRecord.objects.filter(pk=ahead.pk).update(received_at=agreement.approved_at + timedelta(seconds=30))
     _store(agreement, [minute, minute], part=(1, 2))
     rate_usage()
     second = UsageRecord.objects.get(agreement=agreement, sequence=2)
@@ -155,7 +159,7 @@ def _store(agreement: Agreement, drawn: list[dict[str, Any]], *, part: tuple[int
     number, parts = part
     for sequence, (fields, started_ms) in enumerate(_told(agreement, drawn), 1):
         if sequence * parts // (len(drawn) + 1) == number:
-            UsageRecord.objects.create(
+            stored = UsageRecord.objects.create(
                 agreement=agreement,
                 sequence=sequence,
                 hash=f"0x{uuid.uuid4().hex * 2}",
@@ -165,6 +169,13 @@ def _store(agreement: Agreement, drawn: list[dict[str, Any]], *, part: tuple[int
                 cpu_ms=fields["cpu_ms"],
                 egress_bytes=fields["egress_bytes"],
             )
+            received_at = EPOCH + timedelta(milliseconds=_received_ms(fields, started_ms))
+            UsageRecord.objects.filter(pk=stored.pk).update(received_at=received_at)
+
+
+def _received_ms(fields: dict[str, Any], started_ms: int) -> int:
+    """Before its end, when the Bee's clock is ahead."""
+    return int(started_ms + fields["length_ms"] - fields.get("ahead_ms", 0))
 
 
 def _told(agreement: Agreement, drawn: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], int]]:
@@ -183,7 +194,7 @@ def _expected(agreement: Agreement, drawn: dict[str, Any]) -> Iterator[tuple[int
     told = egress = latest_ms = 0
     ran, left = False, hold.amount
     for fields, started_ms in _told(agreement, drawn["reports"]):
-        start, end = max(started_ms, latest_ms), started_ms + fields["length_ms"]
+        start, end = max(started_ms, latest_ms), _received_ms(fields, started_ms)
         told += fields["egress_bytes"]
         passed = max(end - start, 0)
         billed = bill(

@@ -187,6 +187,19 @@ def test_it_pays_no_minute_twice_when_the_clock_of_a_bee_steps_back_and_forth(ra
     assert sum(billed) <= last_ms - began_ms
 
 
+def test_it_pays_honest_minutes_after_the_clock_of_a_bee_stepped_on_by_an_hour_and_was_set_right(
+    rate, meter, agreement
+):
+    began_ms = meter.clock_ms
+    ahead = meter.report(ended_at_ms=began_ms + 61 * MINUTE_MS)
+    meter.clock_ms = began_ms + MINUTE_MS
+    store_usage(node_id=agreement.node_id, reports=[ahead, *(meter.report() for _ in range(3))])
+    for sequence in range(1, 5):
+        received_at = agreement.approved_at + timedelta(minutes=sequence)
+        UsageRecord.objects.filter(sequence=sequence).update(received_at=received_at)
+    assert [record.billed_running_ms for record in rate()] == [MINUTE_MS] * 4
+
+
 def test_it_writes_one_transfer_a_report(rate, meter, agreement):
     rate(meter.report(), meter.report())
     keys = Transfer.objects.filter(kind="usage").order_by("id").values_list("key", flat=True)

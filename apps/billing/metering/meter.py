@@ -24,6 +24,11 @@ class Report(NamedTuple):
     egress_bytes: int
     received_ms: int
 
+    @property
+    def past_ms(self) -> int:
+        """Its end, as far as it had come: nothing has happened yet that would happen after it came in."""
+        return min(self.ended_at_ms, self.received_ms)
+
 
 class Rated(NamedTuple):
     """What is billed of a report. `reduced_because` says why it is less than was reported, `shortage` why
@@ -67,7 +72,7 @@ class Meter:
         )
         paid, shortage = self._funded(billed.cost_glm)
         self.left_glm -= paid
-        self.ended_at_ms = max(self.ended_at_ms, report.ended_at_ms)
+        self.ended_at_ms = max(self.ended_at_ms, report.past_ms)
         self.has_run = self.has_run or billed.running_ms > 0
         self.egress_billed_bytes += billed.egress_bytes
         return Rated(
@@ -81,10 +86,8 @@ class Meter:
         )
 
     def _watched(self, report: Report) -> Watched:
-        """Our side of the report's time; what an earlier report claimed already is not counted again."""
-        # Nothing has happened yet that would happen after the report came in.
-        start_ms = max(report.started_at_ms, self.ended_at_ms)
-        end_ms = min(report.ended_at_ms, report.received_ms)
+        """Our side of the report's time; what an earlier report told already is not counted again."""
+        start_ms, end_ms = max(report.started_at_ms, self.ended_at_ms), report.past_ms
         if end_ms <= start_ms:
             return Watched(0, 0, 0, self.cpu_threads, self.edge_bytes)
         return Watched(

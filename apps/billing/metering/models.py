@@ -111,7 +111,9 @@ class MeterReading(models.Model):
         Agreement, primary_key=True, on_delete=models.PROTECT, related_name="meter"
     )
     sequence = models.PositiveIntegerField(help_text="Of the newest report that is rated.")
-    ended_at_ms = models.BigIntegerField(help_text="The latest end that a rated report claims.")
+    ended_at_ms = models.BigIntegerField(
+        help_text="The latest end of a rated report, as far as it had come when the report came in."
+    )
     has_run = models.BooleanField(help_text="Something was billed: the start price is paid.")
     egress_bytes = models.DecimalField(max_digits=38, decimal_places=0, help_text="Reported by the Bee.")
     egress_billed_bytes = models.DecimalField(max_digits=38, decimal_places=0)

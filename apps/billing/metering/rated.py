@@ -9,7 +9,8 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Sum
+from django.db.models import BigIntegerField, F, Func, Max, Sum
+from django.db.models.functions import Least
 
 from apps.billing.arrays import array
 from apps.billing.metering.meter import Meter, Rated, Report
@@ -32,6 +33,11 @@ _RECEIVED = """
         WHERE agreement_id = chain.id AND state = 'received' ORDER BY sequence LIMIT %s
     ) AS report
 """
+_RECEIVED_MS = Func(
+    F("received_at"),
+    template="floor(extract(epoch FROM %(expressions)s) * 1000)::bigint",
+    output_field=BigIntegerField(),
+)
 _WRITE = """
     UPDATE billing_usagerecord AS usage SET
         state = 'posted', billed_running_ms = rated.running_ms, billed_cpu_ms = rated.cpu_ms,
@@ -77,7 +83,7 @@ def readings(agreements: Collection[uuid.UUID]) -> dict[uuid.UUID, MeterReading]
         .values("agreement")
         .annotate(
             sequence=Max("sequence"),
-            ended=Max("ended_at_ms"),
+            ended=Max(Least("ended_at_ms", _RECEIVED_MS)),
             ran=Max("billed_running_ms"),
             egress=Sum("egress_bytes"),
             billed=Sum("billed_egress_bytes"),

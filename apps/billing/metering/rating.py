@@ -149,7 +149,7 @@ def _spans(
     for pk, mine in reports.items():
         node_id, earliest_ms = _agreement(holds[pk]).node_id, readings[pk].ended_at_ms
         start = max(min(one.started_at_ms for one in mine), earliest_ms)
-        end = max(min(one.ended_at_ms, one.received_ms) for one in mine)
+        end = max(one.past_ms for one in mine)
         known = spans.get(node_id, (start, start))
         spans[node_id] = min(known[0], start), max(known[1], end)
     return spans
