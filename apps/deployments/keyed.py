@@ -17,11 +17,12 @@ from django.utils import timezone
 
 from agent.protocol import ImageSignature, Permit
 from agent.rules.permits import THE_KEY
+from apps.billing.budgets.capping import words_of
 from apps.billing.budgets.key_limits import RUNS, KeyExhausted, locked_policy, spend_of, why_beyond
-from apps.billing.models import Hold
+from apps.billing.models import BudgetCap, Hold
 from apps.deployments.compose.problems import Problem, place_of
 from apps.deployments.compose.source import Source
-from apps.deployments.manifest import Manifest, ServiceSpec
+from apps.deployments.manifest import BudgetAsked, Manifest, ServiceSpec
 from apps.deployments.models import Deployment, Plan, Wanted
 from apps.deployments.replicas import Assignment, Replica
 from apps.market.keys.judging import allowed_nodes_of, fault_of_image, fault_of_node
@@ -84,7 +85,7 @@ def from_json(said: dict[str, list[str]] | None) -> Permit | None:
 def check_manifest(
     key: ApiToken | None, manifest: Manifest, *, team: Team, name: str, source: str, file_name: str
 ) -> None:
-    """Raises KeyForbids: each service whose image the key does not allow, and a deployment of others."""
+    """Raises KeyForbids: each service whose image the key does not allow, a deployment or a cap of others."""
     policy = policy_of(key)
     if policy is None:
         return
@@ -92,6 +93,8 @@ def check_manifest(
     faults = dict(_faults(policy, manifest))
     if why_not := _why_not_its_own(policy, team=team, name=name):
         faults[("name",)] = why_not
+    elif why_not := _why_not_this_cap(policy, manifest.budget, team=team, name=name):
+        faults[("x-hive", "budget")] = why_not
     if faults:
         raise KeyForbids(
             [Problem(place_of(at), lines.line_of(at), fault, file_name) for at, fault in faults.items()]
@@ -191,6 +194,21 @@ def _why_not_its_own(policy: KeyPolicy, *, team: Team, name: str) -> str:
     taken = Deployment.objects.filter(team=team, name=name).exclude(key=policy.token_id).exists()
     return (
         f"{policy} may not change {name}, which was not applied with it: choose another name" if taken else ""
+    )
+
+
+def _why_not_this_cap(policy: KeyPolicy, asked: BudgetAsked | None, *, team: Team, name: str) -> str:
+    """A key spends under the cap that is set; it may say the same again, and set one where there is none."""
+    own = BudgetCap.objects.filter(pk__in=Deployment.objects.filter(team=team, name=name).values("cap"))
+    cap = own.first()
+    if asked is None or cap is None or (cap.limit_glm is None and not cap.at_end):
+        return ""
+    is_same = not asked.glm or (asked.glm, asked.per or cap.per) == (cap.limit_glm, cap.per)
+    if is_same and asked.at_end in ("", cap.at_end):
+        return ""
+    return (
+        f"{policy} may not change what {name} may take ({words_of(cap)}): leave it out,"
+        f" or ask a member to set it (hive budget cap {name})"
     )
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from agent.protocol import Permit, RunState
 from agent.rules.permits import THE_KEY
 from agent.rules.signers import written
+from apps.billing.budgets.capping import change_cap
 from apps.billing.budgets.key_limits import spend_of
 from apps.billing.models import Budget, Hold
 from apps.deployments.applying import apply_plan, scale, stop
@@ -177,6 +178,32 @@ def test_it_changes_only_what_was_applied_with_it(
     assert planned(mine, name="mine")
     with pytest.raises(KeyForbids, match="may not change mine"):
         planned(other, name="mine")
+
+
+def capped(budget: str) -> str:
+    return f"{COMPOSE}x-hive: {{budget: {budget}}}\n"
+
+
+def test_it_spends_under_a_cap_and_does_not_set_it(
+    hive: Hive, make_key: MakeKey, planned: Planned, applied: Callable[..., Deployment]
+) -> None:
+    key = make_key()
+    overtaken = planned(key, capped("{glm: 7, per: month, at_end: ask}"))
+    made = applied(key, capped("5"))
+    assert made.cap.limit_glm == 5, "where there was none"
+    change_cap(made.cap, limit_glm=Decimal(2), per="month", at_end="stop", actor=TESTER)
+    for asked in ("9", "{glm: 1, per: month}", "{glm: 2, per: in all}", "{at_end: ask}"):
+        with pytest.raises(KeyForbids, match="may not change what hello may take") as refused:
+            planned(key, source := capped(asked))
+        [problem] = refused.value.problems
+        assert (problem.place, problem.line) == ("x-hive.budget", source.count("\n"))
+    with pytest.raises(KeyForbids, match=r"2 GLM a month, at the end .*hive budget cap hello"):
+        apply_plan(overtaken, actor=TESTER, key=key.token)
+    for asked in (capped("{glm: 2, per: month, at_end: stop}"), capped("{at_end: stop}"), COMPOSE):
+        applied(key, asked)
+    made.cap.refresh_from_db()
+    assert (made.cap.limit_glm, made.cap.per, made.cap.at_end) == (2, "month", "stop")
+    assert applied(None, capped("9")).cap.limit_glm == 9, "a member may"
 
 
 # -- when it is applied -----------------------------------------------------------------------------------
