@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,12 @@ from hive_portal.stack.process import Child
 from hive_portal.stack.supervisor import Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
-CELERY_PROCESSES = 2
+WORKERS = {
+    "celery": ("--beat", "--concurrency", "2"),
+    # Threads, for it does nothing but wait for mail servers and webhooks, each wait with a limit of its own.
+    "notices": ("--pool", "threads", "--concurrency", "4"),
+}
+"""Celery's workers, each for the queue of its name."""
 DATABASE_POOL = "16"
 """For each web process: the embedded PostgreSQL takes 200 connections in all."""
 PORT = click.IntRange(1, 65535)
@@ -111,12 +117,14 @@ class Hive:
 
     def start_portal(self) -> None:
         """Start uvicorn and Celery, and supervise every child from then on."""
-        self._programs = [self._web(), self._work()]
+        web, workers = self._web(), [self._worker(queue) for queue in WORKERS]
+        self._programs = [web, *workers]
         try:
             for program in self._programs:
                 program.start()
-            self._programs[0].wait_until_ready(self._portal_answers, timeout_s=60)
-            self._programs[1].wait_until_ready(self._worker_answers, timeout_s=60)
+            web.wait_until_ready(self._portal_answers, timeout_s=60)
+            for worker in workers:
+                worker.wait_until_ready(partial(self._worker_answers, worker.name), timeout_s=60)
         except BaseException:
             self.stop()
             raise
@@ -171,13 +179,14 @@ class Hive:
         environ = {"HIVE_DATABASE_POOL": DATABASE_POOL, **self.env}
         return Child(self.home, "portal", command, environ=environ, cwd=ROOT)
 
-    def _work(self) -> Child:
-        command = [sys.executable, "-m", "celery", "-A", "hive_portal.celery", "worker", "--beat"]
-        schedule = self.home.folder("run") / "celerybeat-schedule"
-        command += ["--schedule", str(schedule), "--concurrency", str(CELERY_PROCESSES)]
+    def _worker(self, queue: str) -> Child:
+        command = [sys.executable, "-m", "celery", "-A", "hive_portal.celery", "worker", *WORKERS[queue]]
+        command += ["--queues", queue, "--hostname", f"{queue}@%h"]
         command += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
+        if "--beat" in command:
+            command += ["--schedule", str(self.home.folder("run") / "celerybeat-schedule")]
         # Celery advises against root for its pickles; we only send JSON.
-        return Child(self.home, "celery", command, environ={**self.env, "C_FORCE_ROOT": "1"}, cwd=ROOT)
+        return Child(self.home, queue, command, environ={**self.env, "C_FORCE_ROOT": "1"}, cwd=ROOT)
 
     def _portal_answers(self) -> bool:
         host = ports.LOOPBACK if self._host == "0.0.0.0" else self._host
@@ -187,9 +196,10 @@ class Hive:
             return False
         return True
 
-    def _worker_answers(self) -> bool:
+    def _worker_answers(self, name: str) -> bool:
         with Celery(broker=self.env["REDIS_URL"]) as asker:
-            return bool(asker.control.ping(timeout=0.5))
+            answers = asker.control.ping(timeout=0.5) or []
+            return any(worker.partition("@")[0] == name for answer in answers for worker in answer)
 
     def __enter__(self) -> Self:
         self.start()

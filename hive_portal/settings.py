@@ -223,6 +223,8 @@ HIVE_PAYOUTS_PER_BATCH = int(env.number("HIVE_PAYOUTS_PER_BATCH", 100))
 """At most so many nodes are paid by one transaction; it takes about 30,000 gas for each. 1: no batches."""
 HIVE_MAX_FEE_GWEI = env.decimal("HIVE_MAX_FEE_GWEI", "500")
 """The Hive never offers more for a unit of gas: payments wait while the chain asks more."""
+HIVE_MAX_TIP_GWEI = env.decimal("HIVE_MAX_TIP_GWEI", "100")
+"""Of it, for whoever makes the block: unlike the rest it is paid whole, whatever the block asks."""
 HIVE_REPLACE_AFTER_S = env.number("HIVE_REPLACE_AFTER_S", 180)
 """A transaction that no block has taken by then is signed again, offering more."""
 HIVE_APPROVAL_ABOVE_GLM = env.decimal_or_none("HIVE_APPROVAL_ABOVE_GLM")
@@ -274,6 +276,12 @@ CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_SOFT_TIME_LIMIT = 100
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_QUEUES = {name: {"exchange": name, "routing_key": name} for name in ("celery", "notices")}
+"""Notices wait for other people's servers: workers of their own keep that from holding up everything else.
+
+A worker without `-Q` listens to all of them.
+"""
+CELERY_TASK_ROUTES = {"teams.deliver_notices": {"queue": "notices"}}
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": every_s, "options": {"expires": max(every_s, 1)}}
     for name, every_s in {

@@ -2,15 +2,18 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 import psutil
 import psycopg
 import pytest
+from celery import Celery
 
 from hive_portal.stack import HiveHome, ports
 from hive_portal.stack.postgres import Postgres
@@ -44,6 +47,12 @@ def port() -> int:
 @pytest.fixture
 def hive(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
     """A Hive that has said it is ready; ended in any case."""
+    with serving(environ, port) as process:
+        yield process
+
+
+@contextmanager
+def serving(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
     process = serve(environ, port)
     assert process.stdout is not None
     lines = []
@@ -53,9 +62,11 @@ def hive(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
             break
     else:
         pytest.fail("".join(lines))
-    yield process
-    process.terminate()
-    process.wait(timeout=20)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 def status(port: int, path: str = "/") -> int:
@@ -131,9 +142,40 @@ def test_its_portal_survives_a_killed_database(hive: subprocess.Popen[str], port
         time.sleep(0.1)
 
 
-def test_it_names_a_port_in_use(environ: dict[str, str]) -> None:
-    import socket
+LETTER = """
+WITH told AS (
+    INSERT INTO teams_notice (id, kind, subject, text, data, created_at)
+    VALUES (gen_random_uuid(), 'webhook.test', 'Hello', 'there', '{}', now()) RETURNING id
+)
+INSERT INTO teams_delivery
+    (id, notice_id, address, state, reason, state_since, deadline_at, tries, next_at, created_at)
+SELECT gen_random_uuid(), id, 'ops@hive.example', 'waiting', '', now(), now() + '1 day', 0, now(), now()
+FROM told
+"""
 
+
+def test_a_worker_of_its_own_waits_for_a_mail_server_that_says_nothing(
+    environ: dict[str, str], home: HiveHome, port: int
+) -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as silent:
+        mails = {"HIVE_SMTP_HOST": ports.LOOPBACK, "HIVE_SMTP_PORT": str(silent.getsockname()[1])}
+        with serving(environ | mails, port) as hive:
+            with psycopg.connect(Postgres(home).url) as connection:
+                connection.execute(LETTER)
+            silent.settimeout(30)
+            caller, _ = silent.accept()  # somebody sends it
+            assert queues_of_workers(hive) == {"celery": ["celery"], "notices": ["notices"]}
+            caller.close()
+
+
+def queues_of_workers(hive: subprocess.Popen[str]) -> dict[str, list[str]]:
+    [worker] = [one for one in psutil.Process(hive.pid).children() if "notices@%h" in one.cmdline()]
+    with Celery(broker=worker.environ()["REDIS_URL"]) as asker:
+        listening = asker.control.inspect(timeout=5).active_queues() or {}
+    return {name.partition("@")[0]: [each["name"] for each in queues] for name, queues in listening.items()}
+
+
+def test_it_names_a_port_in_use(environ: dict[str, str]) -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as server:
         port = server.getsockname()[1]
         process = serve(environ, port)

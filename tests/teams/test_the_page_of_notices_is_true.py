@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 from apps.billing.alerts.crossing import HOURS_ABOVE, PERCENT_BELOW
 from apps.billing.alerts.levels import USUAL
+from apps.teams.notices.managing import MOST_WAITING, TESTED_FOR
 from apps.teams.notices.posting import TIME_S
+from apps.teams.notices.sending import OF_ONE_TEAM
 
 PAGE = (Path(__file__).parents[2] / "docs/notices.md").read_text()
 APPS = Path(__file__).parents[2] / "apps"
@@ -36,3 +39,6 @@ def test_its_figures_are_those_of_the_code() -> None:
     assert f"{PERCENT_BELOW} points fewer" in PAGE
     assert f"{HOURS_ABOVE} times as long" in PAGE
     assert f"within {TIME_S:g} seconds" in PAGE
+    assert OF_ONE_TEAM == 4 and "Of one team four are sent at once" in PAGE
+    assert TESTED_FOR == timedelta(minutes=1) and "is tried for a minute" in PAGE
+    assert f"to where {MOST_WAITING} notices wait" in PAGE

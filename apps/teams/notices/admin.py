@@ -12,7 +12,7 @@ from apps.teams.notices.models import Delivery, DeliveryAttempt, Notice, Webhook
 
 class DeliveryRows(Rows):
     model = Delivery
-    fields = ("webhook", "address", "state", "tries", "next_at", "reason")
+    fields = ("webhook", "address", "state", "tries", "next_at", "claimed_until", "reason")
     readonly_fields = fields
 
 

@@ -19,6 +19,10 @@ from apps.work import enqueue_once
 MOST_WEBHOOKS = 10
 """Of a team."""
 TEST_KIND = "webhook.test"
+TESTED_FOR = timedelta(minutes=1)
+"""Somebody sits there and waits for what is answered."""
+MOST_WAITING = 20
+"""For one webhook, or one address of a team; where more waits already nothing is sent by hand."""
 
 
 class WebhookRefused(ValueError):
@@ -71,38 +75,41 @@ def remove_webhook(webhook: Webhook, *, actor: Actor) -> None:
 
 @transaction.atomic
 def send_test(webhook: Webhook) -> Delivery:
-    """A notice to this webhook alone. Raises WebhookRefused."""
+    """A notice to this webhook alone, tried for a minute. Raises WebhookRefused."""
     current = _in_force(webhook)
+    on_its_way = Delivery.objects.filter(webhook=current, state=DeliveryState.WAITING)
+    if on_its_way.filter(notice__kind=TEST_KIND).exists():
+        raise WebhookRefused("a test is on its way already: see below what is answered, within a minute")
     notice = Notice.objects.create(
         team=current.team,
         kind=TEST_KIND,
         subject="A test of your webhook",
         text="If you read this and the signature is right, your webhook works.",
     )
-    return _again(notice, webhook=current)
+    return _send(notice, webhook=current, within=TESTED_FOR)
 
 
 @transaction.atomic
 def redeliver(delivery: Delivery, *, actor: Actor) -> Delivery:
     """Send the same message anew, under the same webhook-id. Raises WebhookRefused."""
-    current = Delivery.objects.select_for_update().get(pk=delivery.pk)
-    if current.state == DeliveryState.WAITING:
+    notice = Notice.objects.select_for_update(no_key=True, of=("self",)).get(pk=delivery.notice_id)
+    same = notice.deliveries.filter(webhook=delivery.webhook_id, address=delivery.address)
+    if (current := same.filter(state=DeliveryState.WAITING).first()) is not None:
         raise WebhookRefused(f"it is on its way already, its next try is at {current.next_at:%H:%M:%S} UTC")
     webhook = None if delivery.webhook is None else _in_force(delivery.webhook)
-    again = _again(delivery.notice, webhook=webhook, address=delivery.address)
+    within = timedelta(seconds=settings.HIVE_NOTICE_GIVE_UP_S)
+    again = _send(notice, webhook=webhook, address=delivery.address, within=within)
     AuditLine.write(again, before="", after=again.state, actor=actor, reason="sent anew")
     return again
 
 
-def _again(notice: Notice, *, webhook: Webhook | None, address: str = "") -> Delivery:
+def _send(notice: Notice, *, webhook: Webhook | None, address: str = "", within: timedelta) -> Delivery:
+    to = {"webhook": webhook, "address": address}
+    waiting = Delivery.objects.filter(**to, notice__team=notice.team_id, state=DeliveryState.WAITING)
+    if (many := waiting.count()) >= MOST_WAITING:
+        raise WebhookRefused(f"{many} notices wait to be sent there: they go first")
     now = timezone.now()
-    made = Delivery.objects.create(
-        notice=notice,
-        webhook=webhook,
-        address=address,
-        next_at=now,
-        deadline_at=now + timedelta(seconds=settings.HIVE_NOTICE_GIVE_UP_S),
-    )
+    made = Delivery.objects.create(notice=notice, **to, next_at=now, deadline_at=now + within)
     enqueue_once(DELIVER)
     return made
 

@@ -101,6 +101,9 @@ class Delivery(Stateful):
     state = models.CharField(max_length=12, choices=DeliveryState.choices, default=DeliveryState.WAITING)
     tries = models.PositiveIntegerField(default=0)
     next_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next, while it waits.")
+    claimed_until = models.DateTimeField(
+        null=True, blank=True, help_text="So long it is a worker's who sends it now."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

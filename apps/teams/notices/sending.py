@@ -10,14 +10,16 @@ import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.db.models import F, Window
+from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from apps.locks import queue_for
 from apps.teams.audit import Actor
 from apps.teams.notices.models import Delivery, DeliveryAttempt, DeliveryState, Notice
 from apps.teams.notices.posting import Answer, Call, Mail, send
@@ -25,11 +27,12 @@ from apps.teams.notices.retrying import GONE, next_try
 from apps.teams.notices.signing import headers_for, secrets_in_force
 
 SENDING = Actor.queen("notices")
+CLAIMING = "teams.claim_notices"
 AT_ONCE = 20
 OF_ONE_TEAM = 4
-"""At once: a team whose webhook does not answer holds up nobody else."""
+"""At once, by all workers together: a team whose webhook does not answer holds up nobody else."""
 CLAIMED_FOR = timedelta(minutes=2)
-"""Longer than anything takes to be sent: the task's own time limit."""
+"""Longer than anything takes to be sent: see the limits in posting.py."""
 KEPT = timedelta(days=90)
 
 
@@ -52,17 +55,29 @@ def forget_notices(*, now: datetime | None = None) -> int:
 
 @transaction.atomic
 def _claim(now: datetime) -> list[Delivery]:
-    waiting = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=now)
-    turn = Window(RowNumber(), partition_by=[F("notice__team")], order_by="next_at")
-    chosen = waiting.annotate(turn=turn).filter(turn__lte=OF_ONE_TEAM).order_by("next_at")[:AT_ONCE]
-    rows = waiting.filter(pk__in=[each.pk for each in chosen]).select_related("notice__team", "webhook")
+    """One worker at a time chooses, so that each sees what the others have taken."""
+    queue_for(CLAIMING)
+    due = Delivery.objects.filter(state=DeliveryState.WAITING, next_at__lte=now)
+    rows = due.filter(pk__in=_in_turn(now)).select_related("notice__team", "webhook")
     claimed = list(rows.select_for_update(of=("self",), skip_locked=True))
+    until = now + CLAIMED_FOR
     for delivery in claimed:
-        delivery.next_at, delivery.tries = now + CLAIMED_FOR, delivery.tries + 1
+        delivery.next_at, delivery.claimed_until, delivery.tries = until, until, delivery.tries + 1
     Delivery.objects.filter(pk__in=[each.pk for each in claimed]).update(
-        next_at=now + CLAIMED_FOR, tries=F("tries") + 1
+        next_at=until, claimed_until=until, tries=F("tries") + 1
     )
     return claimed
+
+
+def _in_turn(now: datetime) -> list[UUID]:
+    """Whose turn it is: what workers have in hand takes its team's first places, what is due the rest."""
+    waiting = Delivery.objects.filter(state=DeliveryState.WAITING)
+    rows = waiting.filter(Q(next_at__lte=now) | Q(claimed_until__gt=now))
+    by = (F("claimed_until").desc(nulls_last=True), F("next_at"))
+    turn = Window(RowNumber(), partition_by=[F("notice__team")], order_by=by)
+    of_each = rows.annotate(turn=turn).filter(turn__lte=OF_ONE_TEAM)
+    # What is in hand is due last of all, should its worker die.
+    return list(of_each.order_by("next_at").values_list("pk", flat=True)[:AT_ONCE])
 
 
 async def _send_all(letters: Sequence[Mail | Call]) -> list[Answer]:
@@ -90,7 +105,7 @@ def _note(delivery: Delivery, answer: Answer, *, now: datetime) -> None:
             DeliveryState.GIVEN_UP, actor=SENDING, reason=f"after {delivery.tries} tries: {told}"
         )
     else:
-        Delivery.objects.filter(pk=delivery.pk).update(next_at=again, reason=told)
+        Delivery.objects.filter(pk=delivery.pk).update(next_at=again, claimed_until=None, reason=told)
 
 
 def _letter(delivery: Delivery, *, now: datetime) -> Mail | Call:
