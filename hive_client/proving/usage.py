@@ -32,11 +32,13 @@ class Chain:
             head = report["hash"]
             reported_bytes += report["egress_bytes"]
             billed_bytes += report["billed_egress_bytes"]
-            self._check_time(at, report, since_ms=max(report["started_at_ms"], ended_ms))
+            since_ms = max(report["started_at_ms"], ended_ms)
+            self._check_time(at, report, since_ms=since_ms)
             if report["billed_egress_bytes"] < 0 or billed_bytes > reported_bytes:
                 raise self._document.wrong((*at, "billed_egress_bytes"), "more is billed than was reported")
             self._check_cost(at, report, first=not has_run)
-            ended_ms = max(ended_ms, report["ended_at_ms"])
+            # Not to where it says that it ended: a Bee whose clock stepped on had not come so far.
+            ended_ms = max(ended_ms, since_ms + report["billed_running_ms"])
             has_run = has_run or report["billed_running_ms"] > 0
 
     def _check_agreement(self) -> None:

@@ -15,12 +15,13 @@ from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.files import as_json
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
-from apps.billing.models import BillingDetails, EdgeTraffic
+from apps.billing.models import BillingDetails, EdgeTraffic, UsageRecord
 from apps.teams.audit import Actor
 from apps.teams.models import Team
 from hive_client.cli import main
 from hive_client.proving import Wrong, prove
 from hive_client.proving.located import Document
+from tests.billing.conftest import MINUTE_MS
 from tests.cast import key_of_bee
 
 pytestmark = pytest.mark.django_db
@@ -134,6 +135,44 @@ def test_it_names_the_place(export, field, value, at, because):
         prove(other)
     if field in {"billed_cpu_ms", "cost_glm", "signature", "sequence"}:
         assert other[wrong.value.offset :].startswith(json.dumps(value).encode()), "the byte it names"
+
+
+@pytest.fixture
+def stepped(team, meter, node, agreement, now) -> bytes:
+    """A clock stepped on by an hour within the first minute, and was set right in the second."""
+    Team.objects.update(created_at=now - timedelta(hours=2))
+    team.refresh_from_db()
+    began_ms = meter.clock_ms
+    ahead = meter.report(ended_at_ms=began_ms + 61 * MINUTE_MS)
+    meter.clock_ms = began_ms + MINUTE_MS
+    store_usage(node_id=node.id, reports=[ahead, meter.report()])
+    UsageRecord.objects.filter(sequence=1).update(received_at=agreement.approved_at + timedelta(minutes=1))
+    rate_usage()
+    return as_json(draw_up_invoice(team=team, actor=CLERK, until=now))
+
+
+def test_it_recomputes_minutes_that_passed_where_a_clock_had_stepped_to(stepped):
+    agreements = json.loads(stepped)["agreements"]
+    assert [report["billed_running_ms"] for report in agreements[0]["reports"]] == [MINUTE_MS, MINUTE_MS]
+    assert prove(stepped).reports == 2
+
+
+def test_it_finds_a_minute_that_is_billed_twice(team, meter, node, now):
+    Team.objects.update(created_at=now - timedelta(hours=2))
+    team.refresh_from_db()
+    first = meter.report()
+    meter.clock_ms = first.started_at_ms
+    store_usage(node_id=node.id, reports=[first, meter.report()])
+    rate_usage()
+    export = as_json(draw_up_invoice(team=team, actor=CLERK, until=now))
+    assert prove(export).reports == 2
+    agreements = json.loads(export)["agreements"]
+    agreements[0]["reports"][1]["billed_running_ms"] = 1
+    refused(
+        changed(export, agreements=agreements),
+        at="/agreements/0/reports/1/billed_running_ms",
+        because="more is billed than ran",
+    )
 
 
 def test_it_names_a_report_that_was_left_out(export):

@@ -9,6 +9,7 @@ from apps.billing.metering.intake import store_usage, usage_acks
 from apps.billing.metering.rating import rate_usage
 from apps.billing.metering.usage_chain import AHEAD
 from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
+from apps.billing.providers.debit_notes import store_debit_notes
 from tests.billing.conftest import ms
 from tests.cast import key_of_bee
 
@@ -130,6 +131,24 @@ def test_it_drops_reports_of_agreements_that_are_not_the_nodes(meter, make_node)
     stray = [meter.report(), msgspec.structs.replace(meter.report(), agreement_id="no id"), unknown(meter)]
     assert store_usage(node_id=other.id, reports=stray) == 0
     assert faults() == []
+
+
+@pytest.mark.parametrize(
+    "write", [str.upper, "urn:uuid:{}".format, "{{{}}}".format, lambda id_: id_.replace("-", "")]
+)
+def test_it_takes_the_id_of_an_agreement_as_it_is_written_in_the_terms_alone(
+    store, meter, node, agreement, write
+):
+    written = write(str(agreement.pk))
+    assert store(meter.report(agreement_id=written)) == 0
+    note = signed_note(meter, written)
+    assert store_debit_notes(node_id=node.id, notes=[note]) == 0
+    assert faults() == []
+
+
+def signed_note(meter, agreement_id):
+    meter.agreement_id = agreement_id
+    return meter.note("0.0001")
 
 
 def unknown(meter):

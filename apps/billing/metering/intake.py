@@ -22,7 +22,7 @@ from apps.billing.budgets.models import Hold, HoldState
 from apps.billing.metering import stored
 from apps.billing.metering.faults import write_faults
 from apps.billing.metering.models import UsageRecord
-from apps.billing.metering.usage_chain import Head, Sifted, is_genuine, sift
+from apps.billing.metering.usage_chain import Head, Sifted, agreement_named, is_genuine, sift
 from apps.billing.providers.debit_notes import note_acks, store_debit_notes
 from apps.billing.providers.models import DebitNote
 from apps.market.models import Agreement, AgreementState
@@ -125,11 +125,9 @@ def _in_parts(said: Mapping[str, Sequence[protocol.Usage]]) -> Iterator[Said]:
 
 
 def _agreement_id(report: protocol.Usage) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(report.agreement_id)
-    except ValueError:
+    if (found := agreement_named(report.agreement_id)) is None:
         log.warning("usage: %.60r is no agreement id", report.agreement_id)
-        return None
+    return found
 
 
 def _sift_all(

@@ -6,6 +6,7 @@ changed, left out or put in later without being seen.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -67,6 +68,15 @@ def sift(
         known[report.sequence] = report.hash
         head = Head(report.sequence, report.hash, report.final)
     return Sifted(head, accepted, faults)
+
+
+def agreement_named(agreement_id: str) -> uuid.UUID | None:
+    """As its terms write it, or not at all: it is signed, and recomputed, in these letters."""
+    try:
+        found = uuid.UUID(agreement_id)
+    except ValueError:
+        return None
+    return found if str(found) == agreement_id else None
 
 
 def is_genuine(report: protocol.Usage, *, node_id: str, chain_id: int) -> bool:

@@ -20,7 +20,7 @@ from apps.billing.ledger.posting import LIMIT_GLM
 from apps.billing.metering.conduct import note_dispute
 from apps.billing.metering.faults import Fault, write_faults
 from apps.billing.metering.models import MeteringFaultKind, UsageState
-from apps.billing.metering.usage_chain import MOST_SEQUENCE
+from apps.billing.metering.usage_chain import MOST_SEQUENCE, agreement_named
 from apps.billing.providers.disputing import OWNER_WITHIN, dispute_of, drop, end_as_rated, take_up
 from apps.billing.providers.judging import accept_note, rated_for, report_of, settled_before
 from apps.billing.providers.models import DebitNote, DebitNoteState
@@ -41,7 +41,7 @@ def store_debit_notes(*, node_id: str, notes: list[protocol.DebitNote]) -> int:
 
     Idempotent by (agreement, sequence). Returns how many were good.
     """
-    asked = [(pk, note) for note in notes if (pk := _uuid(note.agreement_id)) is not None]
+    asked = [(pk, note) for note in notes if (pk := agreement_named(note.agreement_id)) is not None]
     own = set(
         Agreement.objects.filter(node=node_id, pk__in=[pk for pk, _ in asked]).values_list("pk", flat=True)
     )
@@ -182,10 +182,3 @@ def _row(agreement_id: uuid.UUID, note: protocol.DebitNote) -> DebitNote:
         reason="waits for the usage it covers to be rated",
         deadline_at=timezone.now() + REVIEW_WITHIN,
     )
-
-
-def _uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
