@@ -69,10 +69,11 @@ def the_signer_and_the_treasury_go_together(**kwargs: Any) -> list[CheckMessage]
 @register()
 def payments_can_leave(**kwargs: Any) -> list[CheckMessage]:
     """With these the treasury would pay nobody, or sign without end."""
-    most, after_s = settings.HIVE_MAX_FEE_GWEI, settings.HIVE_REPLACE_AFTER_S
-    wrong = []
-    if not (most.is_finite() and most > 0):
-        wrong.append(f"HIVE_MAX_FEE_GWEI: expected gwei for a unit of gas, above 0, got {most}.")
+    after_s, wrong = settings.HIVE_REPLACE_AFTER_S, []
+    for name in ("HIVE_MAX_FEE_GWEI", "HIVE_MAX_TIP_GWEI"):
+        most = getattr(settings, name)
+        if not (most.is_finite() and most > 0):
+            wrong.append(f"{name}: expected gwei for a unit of gas, above 0, got {most}.")
     if not after_s >= 1:
         wrong.append(f"HIVE_REPLACE_AFTER_S: expected 1 second or more, got {after_s:g}.")
     if settings.HIVE_PAYOUTS_PER_BATCH < 1:

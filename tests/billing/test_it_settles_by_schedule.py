@@ -50,6 +50,7 @@ def test_it_refuses_what_is_no_time_of_day(monkeypatch, value):
         ("HIVE_MAX_FEE_GWEI", Decimal(0)),
         ("HIVE_MAX_FEE_GWEI", Decimal("-1")),
         ("HIVE_MAX_FEE_GWEI", Decimal("NaN")),
+        ("HIVE_MAX_TIP_GWEI", Decimal(0)),
         ("HIVE_REPLACE_AFTER_S", 0.0),
         ("HIVE_REPLACE_AFTER_S", float("nan")),
         ("HIVE_PAYOUTS_PER_BATCH", 0),

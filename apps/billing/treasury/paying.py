@@ -20,7 +20,7 @@ from apps.billing.chain.calls import Call, Gas, transfer_call
 from apps.billing.chain.client import Chain
 from apps.billing.ledger.accounts import Account, AccountKind, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
-from apps.billing.treasury.fees import WEI_PER_GWEI, offer
+from apps.billing.treasury.fees import WEI_PER_GWEI, Bounds, offer
 from apps.billing.treasury.large import announce, approval_fields
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.signers import Signed, treasury_address, treasury_signer
@@ -41,7 +41,7 @@ class Readiness:
     chain: Chain
     call: Call
     gas: Gas
-    pending_nonce: int
+    next_nonce: int
     kind: str = TransactionKind.TRANSFER
 
 
@@ -57,8 +57,8 @@ def ready_for(chain: Chain, call: Call, *, kind: str = TransactionKind.TRANSFER)
 
 def ready_with(chain: Chain, call: Call, *, gas_limit: int, kind: str) -> Readiness:
     """For a call that was priced already."""
-    gas = offer(gas_limit, chain.fees(), most_wei=most_wei())
-    # Asked before the lock: our own later nonces are all in the database.
+    gas = offer(gas_limit, chain.fees(), most=bounds())
+    # Asked before the lock: our own nonces that no block has yet are all in the database.
     return Readiness(chain, call, gas, chain.nonce(treasury_address()), kind)
 
 
@@ -130,7 +130,7 @@ def sign(ready: Readiness, *, call: Call, payments: Sequence[Payment] = ()) -> T
 
     `call` may differ in its amounts from the one that was priced. Raises what the signer raises.
     """
-    now, nonce = timezone.now(), max(ready.pending_nonce, _next_nonce(ready.chain))
+    now, nonce = timezone.now(), max(ready.next_nonce, _next_nonce(ready.chain))
     signed = treasury_signer().sign(ready.chain.unsigned(call, nonce=nonce, gas=ready.gas))
     made = Transaction.objects.create(
         kind=ready.kind,
@@ -166,9 +166,12 @@ def _take_along(made: Transaction, payments: Sequence[Payment]) -> None:
         raise StaleState("a payment of the batch was moved by somebody else first")
 
 
-def most_wei() -> int:
+def bounds() -> Bounds:
     """What a unit of gas may cost at most."""
-    return int(settings.HIVE_MAX_FEE_GWEI * WEI_PER_GWEI)
+    return Bounds(
+        fee_wei=int(settings.HIVE_MAX_FEE_GWEI * WEI_PER_GWEI),
+        tip_wei=int(settings.HIVE_MAX_TIP_GWEI * WEI_PER_GWEI),
+    )
 
 
 def store_attempt(transaction: Transaction, *, number: int, signed: Signed, gas: Gas) -> Attempt:
