@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import ROUND_DOWN
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,7 @@ from apps.money import plain
 from apps.nodes.models import Node, NodeState
 from apps.teams.models import AuditLine
 from apps.teams.states import Stateful
+from hive_portal.templatetags.hive import figures as figures_of
 
 PROOF_HOLDS = timedelta(hours=2)
 """The books are proven every hour; after twice as long somebody should look why they are not."""
@@ -145,9 +147,13 @@ def _approvals() -> Figure:
 def _gas() -> Figure:
     """By the books, which follow the chain as far as it is final."""
     book = gas_book()
-    spent = f"{plain(book.spent_lately_coin)} {book.coin} spent within a day, {plain(book.spent_coin)} in all"
+    lately, in_all = figures_of(book.spent_lately_coin), figures_of(book.spent_coin)
+    left = (
+        f"{figures_of(book.left_coin, rounding=ROUND_DOWN)} {book.coin}" if book.is_known else "not known yet"
+    )
     link = f"{_list('billing_transfer')}?kind__exact={TransferKind.GAS}"
-    return Figure("Left for gas", f"{plain(book.left_coin)} {book.coin}", spent, link, not book.is_low)
+    spent = f"{lately} {book.coin} spent within a day, {in_all} in all"
+    return Figure("Left for gas", left, spent, link, not book.is_low)
 
 
 def _books() -> Figure:

@@ -41,6 +41,8 @@ NAVIGATION = [
     _group(
         "Billing",
         _link("Budgets", "billing_budget", "savings"),
+        _link("Budget caps", "billing_budgetcap", "vertical_align_top"),
+        _link("Alerts", "billing_alertlevel", "notifications"),
         _link("Holds", "billing_hold", "lock_clock"),
         _link("Usage", "billing_usagerecord", "speed"),
         _link("Meters", "billing_meterreading", "electric_meter"),
@@ -77,6 +79,7 @@ NAVIGATION = [
         _link("Nodes", "nodes_node", "memory"),
         _link("Offers", "nodes_offer", "sell"),
         _link("Sessions", "nodes_nodesession", "sensors"),
+        _link("Reputations", "market_nodereputation", "thumbs_up_down"),
         _link("Benchmarks", "nodes_nodebenchmark", "speed"),
         _link("Enrolments", "nodes_enrolment", "key"),
     ),
@@ -85,6 +88,9 @@ NAVIGATION = [
         _link("Teams", "teams_team", "groups"),
         _link("Users", "teams_user", "person"),
         _link("Tokens", "teams_apitoken", "vpn_key"),
+        _link("Notices", "teams_notice", "campaign"),
+        _link("Deliveries", "teams_delivery", "outbox"),
+        _link("Webhooks", "teams_webhook", "webhook"),
         _link("Audit trail", "teams_auditline", "history"),
     ),
 ]

@@ -9,13 +9,18 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
+from apps.teams.admin_amounts import PlainAmountRows, PlainAmounts
 from apps.teams.audit import Actor
 from apps.teams.states import StateError
 from apps.teams.tones import tone
 
+REASON_CHARS = 60
 _LABELS = {"good": "success", "busy": "warning", "bad": "danger", "off": "info"}
 
 
@@ -29,7 +34,7 @@ class _ByTone(dict[str, str]):
 STATE_LABELS = _ByTone({"healthy": "success"})
 
 
-class Shown(ModelAdmin):
+class Shown(PlainAmounts, ModelAdmin):
     """Rows that only verbs change: nothing to add, edit or delete by hand."""
 
     list_per_page = 50
@@ -50,12 +55,24 @@ class Shown(ModelAdmin):
         """Who might change it by hand, were it open to that, may call its verbs."""
         return bool(request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}"))
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Help texts are texts: `deployment:<id>` is to be read, though the templates take them for HTML."""
+        texts = {field.name: escape(field.help_text) for field in self.opts.fields if field.help_text}
+        return super().get_form(request, obj, change=change, **{"help_texts": texts} | kwargs)
+
+    @display(description="Reason", ordering="reason")
+    def why(self, row: Any) -> SafeString:
+        """The reason, as much of it as a row has room for; all of it in the tooltip."""
+        return format_html(
+            '<span title="{}">{}</span>', row.reason, Truncator(row.reason).chars(REASON_CHARS)
+        )
+
     @display(description="State", label=STATE_LABELS, ordering="state")
     def state_label(self, row: Any) -> tuple[str, str]:
         return row.state, row.get_state_display()
 
 
-class Rows(TabularInline):
+class Rows(PlainAmountRows, TabularInline):
     """Related rows to look at."""
 
     extra = 0

@@ -10,13 +10,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from apps.billing.admin_parts import glm_column
 from apps.billing.budgets.lending import set_credit_limit
 from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.models import Budget, BudgetCap
-from apps.money import ZERO
+from apps.money import ZERO, plain
 from apps.teams.admin_parts import Shown, register, verb
 from apps.teams.audit import Actor
 
@@ -25,9 +26,13 @@ class CreditForm(forms.ModelForm):
     """How much a team may owe, and why; kept in the audit trail."""
 
     credit_limit_glm = forms.DecimalField(
-        max_digits=28, decimal_places=18, min_value=Decimal(0), label="Credit limit, GLM"
+        max_digits=28,
+        decimal_places=18,
+        min_value=Decimal(0),
+        label="Credit limit, GLM",
+        widget=UnfoldAdminDecimalFieldWidget,
     )
-    because = forms.CharField(max_length=300, label="Why")
+    because = forms.CharField(max_length=300, label="Why", widget=UnfoldAdminTextInputWidget)
 
     class Meta:
         model = Budget
@@ -103,20 +108,31 @@ class BudgetAdmin(Shown):
 class BudgetCapAdmin(Shown):
     """What deployments may take of their budgets, and how their money stands."""
 
-    list_display = (
-        "name",
-        "budget",
-        "state_label",
-        "limit_glm",
-        "per",
-        "counted",
-        "needed_glm",
-        "at_end",
-        "deadline_at",
-        "reason",
-    )
+    list_display = ("name", "budget", "state_label", "limit", "counted", "at_end", "deadline_at", "why")
     list_filter = ("state", "at_end", "budget__team")
     search_fields = ("id", "name", "reference", "budget__team__slug")
     list_select_related = ("budget__team",)
 
+    fields = (
+        "name",
+        "reference",
+        "budget",
+        "state",
+        "reason",
+        "deadline_at",
+        "limit_glm",
+        "per",
+        "counted",
+        "left",
+        "needed_glm",
+        "at_end",
+        "period_start",
+        "created_at",
+    )
+
     counted = glm_column("Held and spent", lambda cap: cap.counted_glm)
+    left = glm_column("Left", lambda cap: cap.left_glm)
+
+    @display(description="Limit, GLM", ordering="limit_glm")
+    def limit(self, cap: BudgetCap) -> str:
+        return "–" if cap.limit_glm is None else f"{plain(cap.limit_glm)} {cap.get_per_display()}"

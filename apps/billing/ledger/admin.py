@@ -28,15 +28,21 @@ class AccountAdmin(Shown):
 class TransferAdmin(Shown):
     """Immutable: a trigger refuses every change; a correction is a counter-entry."""
 
-    list_display = ("id", "at", "kind", "amount", "debit", "credit", "reference", "undoes")
+    unit = ""
+    list_display = ("id", "at", "kind", "moved", "debit", "credit", "reference", "undoes")
     list_filter = ("kind",)
     search_fields = ("key", "reference")
     list_select_related = ("debit__team", "debit__node", "credit__team", "credit__node", "undoes")
     date_hierarchy = "at"
 
+    @display(description="Amount", ordering="amount")
+    def moved(self, row: Transfer) -> str:
+        return f"{plain(row.amount)} {row.debit.currency}"
+
 
 @register(Checkpoint)
 class CheckpointAdmin(Shown):
+    unit = ""
     list_display = ("made_at", "account", "until_id", "newest_at", "balance")
     list_filter = ("account__kind",)
     list_select_related = ("account__team", "account__node")

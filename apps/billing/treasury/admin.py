@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from unfold.decorators import display
@@ -9,8 +13,9 @@ from unfold.decorators import display
 from apps.billing.admin_parts import glm_column
 from apps.billing.models import Approval, Attempt, Payment, Transaction
 from apps.billing.treasury.approving import approve_payment, refuse_payment
+from apps.billing.treasury.fees import WEI_PER_GWEI
 from apps.billing.treasury.sending import replace_now, send_again
-from apps.money import ZERO
+from apps.money import ZERO, plain
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -18,11 +23,24 @@ _OF_ROW = Payment.objects.filter(transaction=OuterRef("pk")).order_by().values("
 _SUMS = _OF_ROW.annotate(total=Sum("amount")).values("total")
 
 
+def _gwei_column(name: str, wei_of: Callable[[Attempt], int]) -> Callable[[Any, Attempt], str]:
+    """A price for a unit of gas, as wallets show it."""
+
+    @display(description=f"{name}, gwei")
+    def column(self: Any, row: Attempt) -> str:
+        return plain(Decimal(wei_of(row)) / WEI_PER_GWEI)
+
+    return column
+
+
 class AttemptRows(Rows):
     model = Attempt
-    fields = ("number", "tx_hash", "gas_limit", "max_fee_wei", "tip_wei", "at")
+    fields = ("number", "at", "most_gwei", "offered_tip_gwei", "gas_limit", "tx_hash")
     readonly_fields = fields
     show_change_link = False
+
+    most_gwei = _gwei_column("At most", lambda row: row.max_fee_wei)
+    offered_tip_gwei = _gwei_column("Tip", lambda row: row.tip_wei)
 
 
 class PaymentRows(Rows):
@@ -34,19 +52,16 @@ class PaymentRows(Rows):
 @register(Transaction)
 class TransactionAdmin(Shown):
     list_display = (
-        "created_at",
-        "kind",
         "nonce",
+        "created_at",
         "state_label",
         "lines",
         "amount",
-        "attempts_made",
-        "reason",
-        "block_number",
         "gas_coin",
-        "retry_at",
+        "attempts_made",
+        "why",
         "deadline_at",
-        "tx_hash",
+        "kind",
     )
     list_filter = ("state", "kind", "chain_id")
     search_fields = ("attempts__tx_hash", "sender", "payments__recipient")
@@ -100,15 +115,15 @@ class PaymentAdmin(Shown):
     list_display = (
         "created_at",
         "purpose",
-        "node",
-        "recipient",
         "amount",
         "state_label",
         "approved",
         "requested_by",
-        "transaction",
+        "why",
         "deadline_at",
-        "reason",
+        "node",
+        "recipient",
+        "transaction",
     )
     list_filter = ("state", "purpose", "chain_id")
     search_fields = ("transaction__attempts__tx_hash", "recipient", "node__name")
@@ -145,6 +160,9 @@ class ApprovalAdmin(Shown):
 
 @register(Attempt)
 class AttemptAdmin(Shown):
-    list_display = ("at", "transaction", "number", "tx_hash", "gas_limit", "max_fee_wei", "tip_wei")
+    list_display = ("at", "transaction", "number", "most_gwei", "offered_tip_gwei", "gas_limit", "tx_hash")
     search_fields = ("tx_hash",)
     list_select_related = ("transaction",)
+
+    most_gwei = _gwei_column("At most", lambda row: row.max_fee_wei)
+    offered_tip_gwei = _gwei_column("Tip", lambda row: row.tip_wei)

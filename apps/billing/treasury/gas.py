@@ -94,9 +94,13 @@ class GasBook:
         return self.brought_in_coin - self.spent_coin
 
     @property
+    def is_known(self) -> bool:
+        """What was brought in is found at a final block: before, nothing can be told of what is left."""
+        return bool(self.brought_in_coin)
+
+    @property
     def is_low(self) -> bool:
-        """Only where it is known what was brought in."""
-        return bool(self.brought_in_coin) and self.left_coin < settings.HIVE_GAS_LOW
+        return self.is_known and self.left_coin < settings.HIVE_GAS_LOW
 
 
 def gas_book() -> GasBook:
