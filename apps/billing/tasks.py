@@ -20,7 +20,7 @@ from apps.billing.providers.debit_notes import review_debit_notes
 from apps.billing.providers.disputing import chase_disputes
 from apps.billing.treasury.approving import chase_approvals
 from apps.billing.treasury.gas import check_coin
-from apps.billing.treasury.settlement import pay_providers
+from apps.billing.treasury.settlement import give_up_late, pay_providers
 from apps.billing.wallets.withdrawing import close_unconfirmed
 
 
@@ -34,6 +34,7 @@ def rate() -> None:
 @shared_task(name="billing.watch_chain")
 def watch() -> None:
     watch_chain()
+    give_up_late()
     close_unconfirmed()
 
 

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.billing import tasks
 from apps.billing.ledger.posting import balance, check_ledger, house_account, payable_account
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
@@ -213,6 +214,27 @@ def test_it_tells_again_and_then_gives_up(large: Payment, budget: Any, settings:
     assert pass_the_deadline() == 1
     assert (stand(large), large.reason) == (PaymentState.FAILED, "it was not approved in time")
     assert (budget.available_glm, chase_approvals()) == (10, 0)
+
+
+@chain
+@db
+@pytest.mark.parametrize("trouble", ["the chain is silent", "the settings name another chain"])
+def test_it_gives_back_what_can_not_be_sent_in_time(
+    large: Payment, budget: Any, settings: Any, anna: Actor, bert: Actor, trouble: str
+) -> None:
+    for actor in (anna, bert):
+        approve(large, actor)
+    if trouble == "the chain is silent":
+        settings.HIVE_RPC_URL = "http://127.0.0.1:1"
+    else:
+        settings.HIVE_CHAIN_ID = 5
+    tasks.watch()
+    assert stand(large) == PaymentState.READY
+    Payment.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+    tasks.watch()
+    assert stand(large) == PaymentState.FAILED
+    assert large.reason == "it could not be sent in time: neither chain nor signer took it"
+    assert (budget.available_glm, Withdrawal.objects.get().state) == (10, WithdrawalState.FAILED)
 
 
 # -- payouts ----------------------------------------------------------------------------------------------

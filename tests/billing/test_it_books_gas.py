@@ -14,13 +14,21 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from apps.billing.chain.client import Chain, ChainUnreachable, chain
+from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import balance, check_ledger, currencies, house_account, ledger_sum
+from apps.billing.ledger.posting import (
+    balance,
+    check_ledger,
+    currencies,
+    house_account,
+    ledger_sum,
+    payable_account,
+)
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, Transaction, TransactionState, Transfer, TransferKind
 from apps.billing.treasury.gas import check_coin, coin_account, coin_standing, gas_book, post_gas
+from apps.billing.treasury.paying import reserve
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.treasury.signers import treasury_address
 from apps.money import from_wei, plain
@@ -29,6 +37,7 @@ from apps.teams.notices.models import Notice
 from hive_portal.stack.glm import PLENTY_OF_GAS_WEI
 from hive_portal.standing import figures
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+from tests.billing.treasury_of_tests import owe
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
 
@@ -144,6 +153,39 @@ def test_it_books_nothing_for_what_no_block_ever_had(anvil: Any, owed: None, mon
     assert (paid.state, paid.gas_coin, spent()) == (TransactionState.FAILED, 0, 0)
 
 
+def test_one_that_nobody_tells_of_holds_up_nothing(
+    anvil: Any, owed: None, hold: Any, make_node: Any, monkeypatch: Any
+) -> None:
+    """A node that forgets old receipts refuses one: the others are booked, and what was approved goes out."""
+    old = pay()
+    anvil.grow(CONFIRMATIONS)
+    owe(hold, another := make_node(), "0.01")
+    pay_providers(minimum_glm=Decimal(0))
+    owe(hold, approved := make_node(), "0.02")
+    reserve(
+        chain_id=31337,
+        source=payable_account(approved),
+        recipient=approved.id,
+        amount_glm=Decimal("0.02"),
+        node_id=approved.id,
+    )
+    receipt = Chain.receipt
+
+    def forgetful(chain: Chain, tx_hash: str) -> Any:
+        if tx_hash == old.tx_hash:
+            raise ChainRefused("eth_getTransactionReceipt: history was pruned")
+        return receipt(chain, tx_hash)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "receipt", forgetful)
+        for _ in range(2):
+            anvil.grow(FINALITY)
+    assert [anvil.glm_of(each.id) for each in (another, approved)] == [Decimal("0.01"), Decimal("0.02")]
+    assert list(Transaction.objects.filter(gas_coin=None)) == [old]
+    watch_chain()
+    assert spent() == gone(anvil)
+
+
 def test_it_never_changes_what_was_booked(anvil: Any, owed: None) -> None:
     pay()
     anvil.grow(FINALITY)
@@ -190,6 +232,21 @@ def test_it_tells_operators_of_coin_that_is_missing(anvil: Any, owed: None) -> N
     notice = Notice.objects.get(kind="treasury.coin_missing")
     assert Decimal(notice.data["missing_coin"]) > 1
     assert "1 of its transactions were not signed by the Hive" in notice.text
+
+
+def test_it_counts_what_another_sent_in_the_place_of_ours(anvil: Any, owed: None, monkeypatch: Any) -> None:
+    """Its nonce is one that the Hive had signed too, for a transaction that no block ever had."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Chain, "send", unreachable)
+        pay()
+    by_hand(anvil, value=10**18)
+    anvil.grow(FINALITY)
+    Transaction.objects.update(retry_at=timezone.now())
+    watch_chain()
+    assert Transaction.objects.get().state == TransactionState.FAILED
+    standing = coin_standing(chain(), block=chain().height())
+    assert standing is not None
+    assert standing.foreign == 1
 
 
 def test_it_tells_once_that_coin_gets_low(anvil: Any, settings: Any) -> None:

@@ -24,7 +24,7 @@ from apps.billing.models import (
     TransactionKind,
     TransactionState,
 )
-from apps.billing.treasury import batching, paying
+from apps.billing.treasury import batching, paying, sending
 from apps.billing.treasury.approving import approve_payment, chase_approvals, refuse_payment
 from apps.billing.treasury.settlement import dispatch_ready, pay_providers
 from apps.billing.wallets.stray import return_stray_deposit
@@ -183,6 +183,35 @@ def test_it_asks_for_an_allowance_once_and_pays_singly_meanwhile(anvil, nodes, h
     assert Transaction.objects.order_by("-nonce")[0].payments.count() == OTHERS
     let_it_finish(anvil)
     assert anvil.glm_of(nodes[1].id) == 2 * EACH
+
+
+@pytest.mark.parametrize("step", ["confirm_transaction", "finish_transaction"])
+def test_it_finishes_the_allowance_though_killed(anvil, nodes, settings, monkeypatch, step):
+    def die(*args, **kwargs):
+        raise Killed
+
+    settings.HIVE_MULTI_TRANSFER = anvil.glm.deploy_multi_transfer()
+    pay()
+    anvil.mine(FINALITY)
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, step, die)
+        with pytest.raises(Killed):
+            look_again()
+    allowance = Transaction.objects.get(kind=TransactionKind.ALLOWANCE)
+    assert (allowance.state, allowance.gas_coin) == (TransactionState.SENT, None)
+    let_it_finish(anvil)
+    allowance.refresh_from_db()
+    assert allowance.state == TransactionState.FINAL
+    assert allowance.gas_coin
+
+
+def test_it_finishes_an_allowance_that_was_left_confirmed(anvil, nodes, settings):
+    """As a process did that was killed between the two, when they were two transactions."""
+    settings.HIVE_MULTI_TRANSFER = anvil.glm.deploy_multi_transfer()
+    pay()
+    Transaction.objects.filter(kind=TransactionKind.ALLOWANCE).update(state=TransactionState.CONFIRMED)
+    let_it_finish(anvil)
+    assert Transaction.objects.get(kind=TransactionKind.ALLOWANCE).state == TransactionState.FINAL
 
 
 def test_one_bad_recipient_holds_up_nobody(anvil, contract, nodes, hold, make_node, caplog):

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from apps.billing.chain.client import Chain, ChainUnreachable
+from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable
 from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import Attempt, Payment, PaymentState, Transaction, TransactionState
 from apps.billing.treasury import sending
@@ -76,9 +76,13 @@ def test_it_offers_more_until_a_block_takes_it(anvil, stuck, node):
 
 
 def test_it_follows_the_first_attempt_when_that_one_wins(anvil, stuck, node, monkeypatch):
-    first = Attempt.objects.order_by("number")[0]
+    first, send = Attempt.objects.order_by("number")[0], Chain.send
+
+    def lose_the_others(chain, raw):
+        return (send if raw == first.raw else unreachable)(chain, raw)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Chain, "send", unreachable)
+        patch.setattr(Chain, "send", lose_the_others)
         look_again()
     assert Attempt.objects.count() > 1
     assert Transaction.objects.get().tx_hash != first.tx_hash
@@ -123,6 +127,30 @@ def test_it_replaces_what_offers_less_than_the_base_fee(anvil, owed, node, setti
     settled(anvil, node)
 
 
+@pytest.mark.parametrize(
+    "words", ["transaction underpriced: gas tip cap", "FeeTooLow, EffectivePriorityFeePerGas"]
+)
+def test_it_replaces_what_nodes_refuse_for_its_fee(anvil, owed, node, impatient, monkeypatch, words):
+    """Polygon's ask for a tip of 25 gwei: what offers less is never kept, so it never waits in any block."""
+    send = Chain.send
+
+    def picky(chain, raw):
+        if Attempt.objects.get(raw=raw).tip_wei < asked:
+            raise ChainRefused(f"eth_sendRawTransaction: {words}")
+        send(chain, raw)
+
+    with monkeypatch.context() as patch:
+        asked = float("inf")
+        patch.setattr(Chain, "send", picky)
+        pay_providers(minimum_glm=NOTHING)
+        first = Attempt.objects.order_by("number")[0]
+        assert Transaction.objects.get().state == TransactionState.SIGNED
+        asked = first.tip_wei + 1
+        look_again()
+    assert Transaction.objects.get().state == TransactionState.SENT
+    assert settled(anvil, node).tx_hash != first.tx_hash
+
+
 def test_it_never_offers_more_than_the_limit(anvil, owed, node, settings, impatient):
     settings.HIVE_MAX_FEE_GWEI = Decimal(4)
     anvil.ask("evm_setAutomine", False)
@@ -131,7 +159,8 @@ def test_it_never_offers_more_than_the_limit(anvil, owed, node, settings, impati
         look_again()
     waiting = Transaction.objects.get()
     assert max(offers()) <= 4 * 10**9
-    assert waiting.reason == "waits for fees to fall: more than HIVE_MAX_FEE_GWEI (4) is asked"
+    limits = "HIVE_MAX_FEE_GWEI (4) or HIVE_MAX_TIP_GWEI (100)"
+    assert waiting.reason == f"waits for fees to fall: more than {limits} is asked"
     assert waiting.state == TransactionState.SENT
     mine(anvil)
     settled(anvil, node)
@@ -148,10 +177,13 @@ def test_it_leaves_alone_what_only_waits_for_an_earlier_one(anvil, stuck, hold, 
 
 @pytest.mark.parametrize("step", ["before it is stored", "before it is sent", "after it is sent"])
 def test_it_pays_once_though_killed_while_it_replaces(anvil, stuck, node, monkeypatch, step):
-    send = Chain.send
+    send, first = Chain.send, stuck.newest.raw
 
     def die(*args, **kwargs):
         raise Killed
+
+    def only_later(deed):
+        return lambda chain, raw: (send if raw == first else deed)(chain, raw)
 
     def send_and_die(chain, raw):
         send(chain, raw)
@@ -161,7 +193,7 @@ def test_it_pays_once_though_killed_while_it_replaces(anvil, stuck, node, monkey
         if step == "before it is stored":
             patch.setattr("apps.billing.treasury.replacing.store_attempt", die)
         else:
-            patch.setattr(Chain, "send", die if step == "before it is sent" else send_and_die)
+            patch.setattr(Chain, "send", only_later(die if step == "before it is sent" else send_and_die))
         with pytest.raises(Killed):
             look_again()
     mine(anvil)

@@ -14,11 +14,13 @@ import pytest
 from eth_account import Account
 
 from apps.billing.chain.reconciliation import reconcile
+from apps.billing.chain.watcher import watch_chain
 from apps.billing.invoicing.taxing import issuer
 from apps.billing.ledger.posting import balance, check_ledger, payable_account
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import Payment, PaymentState
+from apps.billing.treasury.paying import reserve
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.treasury.signers import (
     KeystoreSigner,
@@ -34,6 +36,7 @@ from apps.nodes.queen import queen_address
 from hive_portal.stack import ports
 from tests.billing.chain_of_tests import FINALITY
 from tests.billing.clef_of_tests import LIES, STRANGER
+from tests.billing.treasury_of_tests import look_again, owe
 
 pytestmark = pytest.mark.real
 
@@ -221,3 +224,66 @@ def test_it_pays_when_a_dead_signer_is_back(
     assert len(pay()) == 1
     anvil.grow(FINALITY)
     assert anvil.glm_of(node.id) == owed
+
+
+@pytest.fixture
+def asked(monkeypatch: Any) -> list[Any]:
+    """What the signer was asked to sign."""
+    sign, found = RemoteSigner.sign, []
+
+    def note(signer: RemoteSigner, unsigned: Any) -> Any:
+        found.append(unsigned)
+        return sign(signer, unsigned)
+
+    monkeypatch.setattr(RemoteSigner, "sign", note)
+    return found
+
+
+@pytest.mark.django_db
+@pytest.mark.needs("chain")
+def test_a_silent_signer_is_waited_for_once_at_a_time(
+    elsewhere: Any, clef: Clef, anvil: Any, owed: Decimal, hold: Any, make_node: Any, asked: list[Any]
+) -> None:
+    """Neither payouts nor what operators have approved, nor what should be replaced, wait for it in turn."""
+    sent = pay()
+    others = [make_node() for _ in range(2)]
+    for each in others:
+        owe(hold, each, "0.01")
+    elsewhere.HIVE_SIGNER_URL, elsewhere.HIVE_SIGNER_TIMEOUT_S = clef.url("silent"), 0.2
+    asked.clear()
+    assert pay() == []
+    assert len(asked) == 1
+    for each in others:
+        account = payable_account(each)
+        amount = balance(account)
+        reserve(chain_id=31337, source=account, recipient=each.id, amount_glm=amount, node_id=each.id)
+    asked.clear()
+    watch_chain()
+    assert len(asked) == 1
+    elsewhere.HIVE_SIGNER_URL = clef.url()
+    for _ in range(2):
+        anvil.grow(FINALITY)
+    assert set(Payment.objects.values_list("state", flat=True)) == {PaymentState.FINAL}
+    assert len(sent) + len(others) == Payment.objects.count()
+
+
+@pytest.mark.django_db
+@pytest.mark.needs("chain")
+def test_what_was_signed_is_sent_without_the_signer(
+    elsewhere: Any, clef: Clef, anvil: Any, owed: Decimal, hold: Any, make_node: Any, asked: list[Any]
+) -> None:
+    """Nodes have dropped them, and by now they should be replaced, which only the signer could do."""
+    owe(hold, another := make_node(), "0.01")
+    anvil.ask("evm_setAutomine", False)
+    pay()
+    anvil.ask("anvil_dropAllTransactions")
+    elsewhere.HIVE_REPLACE_AFTER_S, elsewhere.HIVE_SIGNER_TIMEOUT_S = 0, 0.2
+    elsewhere.HIVE_SIGNER_URL = clef.url("silent")
+    asked.clear()
+    look_again()
+    assert len(asked) == 1
+    anvil.ask("evm_setAutomine", True)
+    anvil.mine(1)
+    anvil.grow(FINALITY)
+    assert anvil.glm_of(another.id) == Decimal("0.01")
+    assert set(Payment.objects.values_list("state", flat=True)) == {PaymentState.FINAL}

@@ -44,14 +44,18 @@ def coin_account(kind: str) -> Account:
 def post_gas(chain: Chain) -> int:
     """Book what the transactions cost that are over since. Returns how many. Safe to repeat.
 
-    Raises ChainUnreachable and ChainRefused.
+    The newest first: nodes may not tell of old ones any more. Raises ChainUnreachable.
     """
     over = Transaction.objects.filter(chain_id=chain.chain_id, state__in=_OVER, gas_coin=None)
-    return sum(_post(chain, each) for each in over.order_by("nonce")[:POSTED_AT_ONCE])
+    return sum(_post(chain, each) for each in over.order_by("-nonce")[:POSTED_AT_ONCE])
 
 
 def _post(chain: Chain, done: Transaction) -> bool:
-    cost = _cost(chain, done)
+    try:
+        cost = _cost(chain, done)
+    except ChainRefused as refusal:
+        log.warning("%s: what it cost is not booked yet: %s", done, refusal)
+        return False
     return cost is not None and _book(done, cost)
 
 
@@ -173,7 +177,9 @@ def coin_standing(chain: Chain, *, block: int) -> CoinStanding | None:
         chain_coin=chain.balance_coin(treasury, block=block),
         brought_in_coin=funded.aggregate(all=Sum("amount"))["all"] or ZERO,
         spent_coin=told["spent"] or ZERO,
-        foreign=0 if told["first"] is None else sent - told["first"] - ours.count(),
+        foreign=0
+        if told["first"] is None
+        else sent - told["first"] - ours.exclude(block_number=None).count(),
     )
 
 

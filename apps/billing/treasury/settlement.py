@@ -7,7 +7,7 @@ dies after it, the stored transaction is sent again until a block has it; its no
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -20,12 +20,13 @@ from apps.billing.chain.calls import Line
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.ledger.accounts import Account, AccountKind
 from apps.billing.providers.models import DebitNote, DebitNoteState
-from apps.billing.treasury.batching import call_over, groups, make_ready_together, may_batch
+from apps.billing.treasury.batching import Item, call_over, groups, make_ready_together, may_batch
 from apps.billing.treasury.following import fail_payment
 from apps.billing.treasury.large import announce, turned_down
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import make_ready, reserve, sign, wait_in_line
 from apps.billing.treasury.sending import push_one
+from apps.billing.treasury.signers import SignerUnreachable
 from apps.billing.treasury.transactions import Transaction
 from apps.money import ZERO, plain
 
@@ -43,7 +44,16 @@ def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
     together, alone = _owed(chain(), minimum_glm=minimum_glm)
     due = Due(minimum_glm, sum((_balance(account) for account in [*together, *alone]), ZERO))
     batches = [*groups(together, at_most=settings.HIVE_PAYOUTS_PER_BATCH), *([each] for each in alone)]
-    return [payment for batch in batches for payment in _pay(chain(), batch, due)]
+    return list(_until_silent(_pay(chain(), batch, due) for batch in batches))
+
+
+def _until_silent(parts: Iterator[list[Item]]) -> Iterator[Item]:
+    """What they made, up to the first that the signer was silent at: the others would wait as long for it."""
+    try:
+        for part in parts:
+            yield from part
+    except SignerUnreachable as trouble:
+        log.warning("nothing more is signed for now: %s", trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +82,20 @@ def _owed(chain: Chain, *, minimum_glm: Decimal) -> tuple[Sequence[Account], Seq
         .order_by("pk")
     )
     well = [account for account in owed if account.last_payment != PaymentState.FAILED]
-    if len(well) < 2 or not _may_batch(chain, well):
+    if len(well) < 2 or not _may_batch(chain, sum((_balance(account) for account in well), ZERO)):
         return [], owed
     return well, [account for account in owed if account not in well]
 
 
-def _may_batch(chain: Chain, accounts: Sequence[Account]) -> bool:
+def _may_batch(chain: Chain, total_glm: Decimal) -> bool:
     try:
-        return may_batch(chain, total_glm=sum((_balance(account) for account in accounts), ZERO))
+        return may_batch(chain, total_glm=total_glm)
     except (ChainRefused, ChainUnreachable):
         return False  # told when the payments themselves are tried
 
 
 def _pay(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:
-    """What is payable to them, by one transaction."""
+    """What is payable to them, by one transaction. Raises SignerUnreachable."""
     try:
         payments = _sign(chain, batch, due)
     except ChainRefused as refusal:
@@ -95,6 +105,8 @@ def _pay(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:
         return []
     except ChainUnreachable as trouble:
         _note_unpaid(batch, trouble)
+        if isinstance(trouble, SignerUnreachable):
+            raise
         return []
     for signed in {payment.transaction for payment in payments if payment.transaction}:
         push_one(chain, signed)
@@ -190,14 +202,17 @@ def dispatch_ready(chain: Chain) -> list[Transaction]:
         Payment.objects.filter(chain_id=chain.chain_id, state=PaymentState.READY).order_by("created_at")
     )
     total = sum((payment.amount for payment in waiting), ZERO)
-    together = len(waiting) > 1 and may_batch(chain, total_glm=total)
+    together = len(waiting) > 1 and _may_batch(chain, total)
     at_most = settings.HIVE_PAYOUTS_PER_BATCH if together else 1
-    return [made for batch in groups(waiting, at_most=at_most) for made in _dispatch(chain, batch)]
+    return list(_until_silent(_dispatch(chain, batch) for batch in groups(waiting, at_most=at_most)))
 
 
 def _dispatch(chain: Chain, batch: Sequence[Payment]) -> list[Transaction]:
+    """Raises SignerUnreachable."""
     try:
         signed = _sign_ready(chain, batch)
+    except SignerUnreachable:
+        raise
     except (ChainRefused, ChainUnreachable) as trouble:
         if len(batch) > 1:
             return [made for payment in batch for made in _dispatch(chain, [payment])]
@@ -220,3 +235,22 @@ def _sign_ready(chain: Chain, batch: Sequence[Payment]) -> Transaction | None:
 def _give_up_late(payment: Payment, *, reason: str) -> None:
     if payment.deadline_at is not None and payment.deadline_at < timezone.now():
         fail_payment(payment, reason=f"it could not be sent in time: {reason}")
+
+
+def give_up_late() -> int:
+    """Fail what is past its deadline and still has no transaction, whether the chain answers or not.
+
+    Of whatever chain: the settings may name another one by now. Returns how many.
+    """
+    late = Payment.objects.filter(state=PaymentState.READY, deadline_at__lt=timezone.now())
+    return sum(_give_up(each) for each in late.order_by("created_at"))
+
+
+@transaction.atomic
+def _give_up(late: Payment) -> bool:
+    wait_in_line()  # nobody signs it meanwhile
+    current = Payment.objects.filter(pk=late.pk, state=PaymentState.READY).first()
+    if current is None:
+        return False
+    _give_up_late(current, reason="neither chain nor signer took it")
+    return True
