@@ -10,6 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from apps.billing.alerts import crossing
 from apps.billing.alerts.crossing import check_alerts, is_crossed, is_well_above
 from apps.billing.alerts.levels import MOST_LEVELS, AlertRefused, add_level, remove_level
 from apps.billing.alerts.standing import Standing, readings_of, standing_of
@@ -167,6 +168,25 @@ def test_a_credit_limit_counts(budget):
 def test_a_budget_that_never_had_anything_is_told_of_nothing(team):
     opened = open_budget(team)
     assert (standing_of(opened.pk).percent_used, check_alerts()) == (0, 0)
+
+
+def test_a_budget_that_can_not_be_told_of_holds_up_no_other(budget, team, fund, monkeypatch):
+    other, notify = open_budget(team, "other"), crossing.notify
+    fund(other, "10")
+    check_alerts()
+    for each in (budget, other):
+        use(each, "9")
+
+    def broken(**said):
+        if said["data"]["budget"] == budget.name:
+            raise ZeroDivisionError("as if there were a fault in it")
+        return notify(**said)
+
+    monkeypatch.setattr(crossing, "notify", broken)
+    assert check_alerts() == 1
+    assert told() == [("budget.used", "Budget bakery/other: 90 % are used")]
+    monkeypatch.undo()
+    assert check_alerts() == 1, "what was not told is not crossed"
 
 
 def test_a_look_costs_no_more_for_many_budgets(team, budget, django_assert_max_num_queries):

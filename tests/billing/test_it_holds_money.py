@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from apps.billing.budgets import holding
 from apps.billing.budgets.holding import extend_hold, free_ended_holds, place_hold, release_hold
 from apps.billing.ledger.posting import InsufficientFunds, check_ledger, ledger_sum
 from apps.billing.metering.intake import store_usage
@@ -105,6 +106,46 @@ def test_it_waits_for_a_lost_bee_no_longer_than_the_grace(hold, settings, budget
     settings.HIVE_USAGE_GRACE_S = 0
     assert free_ended_holds() == 1
     assert budget.available_glm == 10
+
+
+def test_what_waits_for_usage_is_in_nobodys_way(hold, budget, now, monkeypatch):
+    """Oldest end first, and of those that can be freed alone."""
+    monkeypatch.setattr(holding, "AT_ONCE", 1)
+    end(hold.agreement)
+    for minutes in (5, 10):
+        place_hold(
+            budget=budget,
+            reference=f"replica:2:{minutes}",
+            amount_glm=Decimal(1),
+            until=now - timedelta(minutes=minutes),
+        )
+    Hold.objects.filter(reference__startswith="replica:2:").update(created_at=now - timedelta(hours=1))
+    assert free_ended_holds() == 1
+    assert [each.reference for each in Hold.objects.filter(state=HoldState.EXPIRED)] == ["replica:2:10"]
+    assert [free_ended_holds(), free_ended_holds()] == [1, 0]
+    assert Hold.objects.get(state=HoldState.HELD) == hold
+
+
+def test_one_that_can_not_be_freed_holds_up_no_other(budget, now, monkeypatch):
+    first, other = (
+        place_hold(
+            budget=budget,
+            reference=f"replica:{number}:1",
+            amount_glm=Decimal(1),
+            until=now - timedelta(minutes=5 - number),
+        )
+        for number in (1, 2)
+    )
+    free = holding._free_ended
+
+    def broken(hold, *, now):
+        if hold == first:
+            raise ZeroDivisionError("as if there were a fault in it")
+        return free(hold, now=now)
+
+    monkeypatch.setattr(holding, "_free_ended", broken)
+    assert free_ended_holds() == 1
+    assert Hold.objects.get(state=HoldState.EXPIRED) == other
 
 
 def end(agreement):

@@ -5,6 +5,7 @@ Well above, so that a budget that hovers at a level does not tell of it each min
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
@@ -19,6 +20,8 @@ from apps.billing.alerts.standing import Standing, readings_of, remember_top_ups
 from apps.billing.alerts.wording import data_of, subject_of, text_of
 from apps.billing.budgets.models import Budget
 from apps.teams.notices.notifying import notify
+
+log = logging.getLogger("hive.billing")
 
 PERCENT_BELOW = 5
 """A level of percents is armed again when so many fewer are used."""
@@ -53,7 +56,15 @@ def check_alerts() -> int:
     for level in AlertLevel.objects.select_related("budget__team"):
         by_budget[level.budget_id].append(level)
     now = timezone.now()
-    return sum(_look(by_budget[pk], reading.standing, now=now) for pk, reading in readings.items())
+    return sum(_look_or_log(pk, by_budget[pk], reading.standing, now=now) for pk, reading in readings.items())
+
+
+def _look_or_log(budget_id: int, levels: Iterable[AlertLevel], standing: Standing, *, now: datetime) -> int:
+    try:
+        return _look(levels, standing, now=now)
+    except Exception:  # one that fails holds up no other
+        log.exception("the alerts of budget %s can't be looked at; it is tried again", budget_id)
+        return 0
 
 
 def _look(levels: Iterable[AlertLevel], standing: Standing, *, now: datetime) -> int:

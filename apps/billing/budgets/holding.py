@@ -6,12 +6,14 @@ can be billed.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from apps.billing.budgets.cap import BudgetCap
@@ -29,6 +31,10 @@ from apps.teams.audit import Actor
 from apps.teams.models import ApiToken
 from apps.teams.states import StateError
 
+log = logging.getLogger("hive.billing")
+
+AT_ONCE = 500
+"""So many holds are freed in one go."""
 CLOSING = Actor.queen("closing")
 
 
@@ -110,9 +116,30 @@ def release_hold(hold: Hold, *, actor: Actor, reason: str) -> Hold:
 def free_ended_holds() -> int:
     """Free holds whose agreement is over and rated, or on which nothing was placed. Returns how many."""
     now = timezone.now()
-    over = ~Q(agreement__state__in=IN_FORCE) & Q(agreement__isnull=False)
-    ended = Hold.objects.filter(state=HoldState.HELD).filter(over | Q(deadline_at__lt=now))
-    return sum(_free_ended(hold, now=now) for hold in ended.select_related("agreement")[:500])
+    return sum(_free_or_log(hold, now=now) for hold in _ended(now)[:AT_ONCE])
+
+
+def _ended(now: datetime) -> QuerySet[Hold]:
+    """What `usage_is_expected` would say no of, asked in SQL; what ended first comes first.
+
+    So those that still wait for usage, however many, are in nobody's way.
+    """
+    usage = UsageRecord.objects.filter(agreement=OuterRef("agreement"))
+    settled = Q(agreement__approved_at=None) | Exists(usage.filter(final=True))
+    over = ~Q(agreement__state__in=IN_FORCE) & settled
+    is_late = Q(ends_at__lte=now - timedelta(seconds=settings.HIVE_USAGE_GRACE_S))
+    rated = Q(agreement__isnull=False) & (over | is_late) & ~Exists(usage.filter(state=UsageState.RECEIVED))
+    held = Hold.objects.filter(state=HoldState.HELD)
+    held = held.annotate(ends_at=Least("agreement__ended_at", "deadline_at"))  # the one that is there
+    return held.filter(rated | Q(agreement=None, deadline_at__lt=now)).order_by("ends_at", "pk")
+
+
+def _free_or_log(hold: Hold, *, now: datetime) -> bool:
+    try:
+        return _free_ended(hold, now=now)
+    except Exception:  # one that fails holds up no other
+        log.exception("%s has ended, and can't be freed; it is tried again", hold)
+        return False
 
 
 @transaction.atomic
