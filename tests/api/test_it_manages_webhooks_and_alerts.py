@@ -33,6 +33,8 @@ def test_an_owner_adds_tries_rotates_and_removes_one(
     assert "secret" not in client.get(f"{HOOKS}{hook['id']}/").json()
     tried = client.post(f"{HOOKS}{hook['id']}/test/").json()
     assert (tried["kind"], tried["state"], tried["attempts"]) == ("webhook.test", "waiting", [])
+    twice = client.post(f"{HOOKS}{hook['id']}/test/")
+    assert (twice.status_code, twice.json()["error"]["code"]) == (409, "webhook_refused")
     deliver_notices()
     assert receiver.verified(hook["secret"])["type"] == "webhook.test"
     told = client.get(f"/api/v1/deliveries/{tried['id']}/").json()

@@ -79,7 +79,7 @@ def send_test(webhook: Webhook) -> Delivery:
     current = _in_force(webhook)
     on_its_way = Delivery.objects.filter(webhook=current, state=DeliveryState.WAITING)
     if on_its_way.filter(notice__kind=TEST_KIND).exists():
-        raise WebhookRefused("a test is on its way already: see below what is answered, within a minute")
+        raise WebhookRefused("a test is on its way already: it is answered or given up within a minute")
     notice = Notice.objects.create(
         team=current.team,
         kind=TEST_KIND,
