@@ -24,15 +24,23 @@ if TYPE_CHECKING:
 )
 @click.argument("file", type=click.File("rb"))
 @click.option("--issuer", metavar="ADDRESS", help="Whose signature it must bear.")
+@click.option(
+    "--earlier-key",
+    "earlier_keys",
+    metavar="ADDRESS",
+    multiple=True,
+    help="Of the issuer's key before, which signed agreements that are still billed. May be given again.",
+)
 @output_option
-def verify_invoice(file: IO[bytes], issuer: str | None, output: str) -> None:
+def verify_invoice(file: IO[bytes], issuer: str | None, earlier_keys: tuple[str, ...], output: str) -> None:
     """Recompute the exported invoice in FILE (- is standard input), offline and to the last digit.
 
-    Every usage report, its signature and its place in the chain; both signatures of each agreement; what was
-    billed, at the agreement's own price; all sums and taxes; and the issuer's signature over the whole. The
-    first thing that is wrong is named with its place in FILE, and the exit status is then 1.
+    Every usage report, its signature and its place in the chain; both signatures of each agreement, and that
+    it is the customer's and stands there once; what was billed, at the agreement's own price; all sums and
+    taxes; and the issuer's signature over the whole. The first thing that is wrong is named with its place in
+    FILE, and the exit status is then 1.
     """
-    proven = _prove(file)
+    proven = _prove(file, earlier_keys=[each.lower() for each in earlier_keys])
     if issuer and proven.issuer != issuer.lower():
         raise HiveError(f"{file.name}: signed by {proven.issuer}, not by {issuer}", code="not_as_signed")
     if output == JSON:
@@ -44,7 +52,7 @@ def verify_invoice(file: IO[bytes], issuer: str | None, output: str) -> None:
     click.echo(f"Signed by {proven.issuer}: see that this is the Hive you deal with.", err=bool(issuer))
 
 
-def _prove(file: IO[bytes]) -> Proven:
+def _prove(file: IO[bytes], *, earlier_keys: list[str]) -> Proven:
     try:
         from hive_client.proving import Wrong, prove  # only who verifies needs its libraries
     except ModuleNotFoundError:
@@ -52,6 +60,6 @@ def _prove(file: IO[bytes]) -> Proven:
             "verify-invoice needs libraries that check signatures: pip install 'golem-hive[verify]'"
         ) from None
     try:
-        return prove(file.read())
+        return prove(file.read(), earlier_keys=earlier_keys)
     except Wrong as wrong:
         raise HiveError(f"{file.name}: {wrong}", code="not_as_signed") from None

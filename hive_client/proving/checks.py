@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from agent import typed_data
 from agent.price import percent_of
 from hive_client.proving import shapes
+from hive_client.proving.belonging import check_belonging
 from hive_client.proving.located import Document, Object
 from hive_client.proving.usage import Chain
 
@@ -32,8 +33,11 @@ class Proven:
     """Checked, those included that are on earlier invoices."""
 
 
-def prove(data: bytes) -> Proven:
-    """Recompute the export, offline. Raises Wrong, which names the first thing that is not right."""
+def prove(data: bytes, *, earlier_keys: Collection[str] = ()) -> Proven:
+    """Recompute the export, offline. Raises Wrong, which names the first thing that is not right.
+
+    `earlier_keys`: addresses, in lower case, with whose keys the issuer signed agreements before.
+    """
     document = Document(data)
     root = _shaped(document)
     paper, agreements = root["invoice"], root["agreements"]
@@ -41,6 +45,7 @@ def prove(data: bytes) -> Proven:
     for number, evidence in enumerate(agreements):
         Chain(document, ("agreements", number), evidence, chain_id=chain_id).check()
         _check_line(document, number, paper["lines"][number], evidence)
+    check_belonging(document, paper, agreements, keys=earlier_keys)
     _check_sums(document, paper)
     _check_signature(document, paper, root["signature"])
     return Proven(

@@ -37,9 +37,9 @@ class Chain:
             if report["billed_egress_bytes"] < 0 or billed_bytes > reported_bytes:
                 raise self._document.wrong((*at, "billed_egress_bytes"), "more is billed than was reported")
             self._check_cost(at, report, first=not has_run)
-            # Not to where it says that it ended: a Bee whose clock stepped on had not come so far.
-            ended_ms = max(ended_ms, since_ms + report["billed_running_ms"])
-            has_run = has_run or report["billed_running_ms"] > 0
+            if report["billed_running_ms"]:
+                # Not to where it says that it ended: a Bee whose clock stepped on had not come so far.
+                ended_ms, has_run = since_ms + report["billed_running_ms"], True
 
     def _check_agreement(self) -> None:
         try:

@@ -16,6 +16,8 @@ from apps.billing.invoicing.files import as_json
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails, EdgeTraffic, UsageRecord
+from apps.money import plain
+from apps.nodes.queen import queen_key
 from apps.teams.audit import Actor
 from apps.teams.models import Team
 from hive_client.cli import main
@@ -157,6 +159,23 @@ def test_it_recomputes_minutes_that_passed_where_a_clock_had_stepped_to(stepped)
     assert prove(stepped).reports == 2
 
 
+def test_it_recomputes_minutes_after_a_report_all_of_which_was_ahead(team, meter, node, agreement, now):
+    Team.objects.update(created_at=now - timedelta(hours=2))
+    team.refresh_from_db()
+    began_ms = meter.clock_ms
+    ahead = [meter.report(ended_at_ms=began_ms + 61 * MINUTE_MS), meter.report()]
+    meter.clock_ms = began_ms + 2 * MINUTE_MS
+    store_usage(node_id=node.id, reports=[*ahead, meter.report()])
+    for sequence in (1, 2, 3):
+        received_at = agreement.approved_at + timedelta(minutes=sequence)
+        UsageRecord.objects.filter(sequence=sequence).update(received_at=received_at)
+    rate_usage()
+    export = as_json(draw_up_invoice(team=team, actor=CLERK, until=now))
+    billed = [each["billed_running_ms"] for each in json.loads(export)["agreements"][0]["reports"]]
+    assert billed == [MINUTE_MS, 0, MINUTE_MS]
+    assert prove(export).reports == 3
+
+
 def test_it_finds_a_minute_that_is_billed_twice(team, meter, node, now):
     Team.objects.update(created_at=now - timedelta(hours=2))
     team.refresh_from_db()
@@ -212,6 +231,68 @@ def test_it_finds_another_agreements_signature(export, agreement):
     message = typed_data.agreement(agreement.terms, chain_id=31337)
     agreements[0]["provider_signature"] = typed_data.sign(message, key_of_bee(7))
     refused(changed(export, agreements=agreements), at="/agreements/0/provider_signature", because="not what")
+
+
+def signed_again(export: bytes, *, key=None, **invoice) -> bytes:
+    """As a dishonest issuer would: what stands on it is another, and signed."""
+    document = json.loads(export)
+    body = document["invoice"] | invoice
+    message = typed_data.invoice(
+        number=body["number"],
+        issuer=body["issuer"]["key"],
+        body=body,
+        total_glm=Decimal(body["total_glm"]),
+        chain_id=31337,
+    )
+    return changed(export, invoice=body, signature=typed_data.sign(message, key or queen_key()))
+
+
+def test_it_finds_usage_that_is_billed_twice(export):
+    document = json.loads(export)
+    net_glm = plain(2 * Decimal(document["invoice"]["net_glm"]))
+    twice = signed_again(
+        changed(export, agreements=document["agreements"] * 2),
+        lines=document["invoice"]["lines"] * 2,
+        taxes=[],
+        net_glm=net_glm,
+        tax_glm="0",
+        total_glm=net_glm,
+    )
+    refused(twice, at="/agreements/1/terms/agreement_id", because="stands there twice")
+
+
+def test_it_finds_another_teams_usage(export):
+    customer = json.loads(export)["invoice"]["customer"] | {"team": "rivals"}
+    other = signed_again(export, customer=customer)
+    refused(other, at="/agreements/0/terms/team", because="expected the customer's, rivals")
+
+
+@pytest.mark.parametrize(
+    ("period", "at", "because"),
+    [
+        (
+            {"period_start": "1999-01-01T00:00:00+00:00", "period_end": "1999-02-01T00:00:00+00:00"},
+            "/agreements/0/reports/2/started_at_ms",
+            "after the invoice's period",
+        ),
+        ({"period_end": "1999-02-01T00:00:00+00:00"}, "/invoice/period_end", "after the period's start"),
+        ({"period_end": "2999-02-01T00:00:00"}, "/invoice/period_end", "with its zone"),
+        ({"period_start": "May"}, "/invoice/period_start", "with its zone"),
+    ],
+)
+def test_it_finds_usage_after_the_period(export, period, at, because):
+    refused(signed_again(export, **period), at=at, because=because)
+
+
+def test_it_takes_agreements_of_an_earlier_key_that_is_named(export, tmp_path):
+    """The Hive has another key since: the agreement was signed with the one before."""
+    key, issuer = key_of_bee(8), json.loads(export)["invoice"]["issuer"]
+    file = tmp_path / "invoice.json"
+    file.write_bytes(signed_again(export, key=key, issuer=issuer | {"key": key.address.lower()}))
+    told = CliRunner().invoke(main, ["verify-invoice", str(file)])
+    assert (told.exit_code, "or an earlier one that you name" in told.stderr) == (1, True)
+    earlier = "0x" + issuer["key"][2:].upper()
+    assert CliRunner().invoke(main, ["verify-invoice", str(file), "--earlier-key", earlier]).exit_code == 0
 
 
 @pytest.mark.parametrize(
