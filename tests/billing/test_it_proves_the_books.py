@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from eth_account import Account
 
-from apps.billing.chain.proof import latest_proof, one_instant, prove_books
+from apps.billing.chain.proof import latest_proof, prove_books
+from apps.billing.ledger.instant import one_instant
 from apps.billing.ledger.posting import house_account, transfer
 from apps.billing.wallets.proving import register_wallet
 from apps.nodes.queen import queen_address

@@ -1,9 +1,11 @@
 """A statement tells all that moved a budget's money in a period, and adds up."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from apps.billing.invoicing.crediting import credit
@@ -14,7 +16,8 @@ from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails
 from apps.billing.statements.files import as_csv, document_of
 from apps.billing.statements.months import month_from
-from apps.billing.statements.statement import statement_of
+from apps.billing.statements.paper import closing_in_words
+from apps.billing.statements.statement import statement_of, statements_of
 from apps.teams.audit import Actor
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +50,30 @@ def test_it_tells_all_that_moved(moved, budget, now):
     assert told.entries[-1].balance_glm == told.closing_glm
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_adds_up_though_money_comes_in_while_it_is_drawn_up(budget, fund, now):
+    def pay_in_meanwhile(execute, sql, *args):
+        answer = execute(sql, *args)
+        if "billing_transfer" in sql:
+            with ThreadPoolExecutor(1) as elsewhere:
+                elsewhere.submit(on_a_connection_of_its_own, fund, budget, "1").result()
+        return answer
+
+    with connection.execute_wrapper(pay_in_meanwhile):
+        [told] = statements_of(budget.team, start=now - timedelta(hours=1), end=now + timedelta(hours=1))
+    assert told.adds_up
+    assert (told.opening_glm, told.closing_glm, len(told.entries)) == (0, 10, 1)
+    budget.refresh_from_db()
+    assert budget.available_glm > 10, "it did come in"
+
+
+def on_a_connection_of_its_own(verb, *args):
+    try:
+        verb(*args)
+    finally:
+        connection.close()
+
+
 def test_it_goes_on_where_the_last_one_ended(moved, budget, now):
     first = statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))
     second = statement_of(budget, start=first.end, end=first.end + timedelta(days=1))
@@ -69,7 +96,7 @@ def test_it_writes_csv(moved, budget, now):
     assert len(lines) == 3 + 5
 
 
-@pytest.mark.parametrize(("month", "status"), [("", 200), ("2026-02", 200), ("2026-13", 404), ("soon", 404)])
+@pytest.mark.parametrize(("month", "status"), [("", 200), ("2026-02", 200), ("2026-13", 404), ("2999-01", 404)])
 def test_it_shows_a_month(moved, team, owner, client, month, status):
     client.force_login(owner)
     answer = client.get(reverse("billing:statement", args=[team.slug]), {"month": month} if month else {})
@@ -135,5 +162,37 @@ def test_it_says_what_was_used_for_what(moved, budget, agreement, now, monkeypat
 
 
 def test_it_asks_no_more_for_more_that_was_used(moved, budget, now, django_assert_max_num_queries):
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):  # two of them begin and end the instant
         statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))
+
+
+def test_it_states_no_month_that_is_to_come():
+    with pytest.raises(ValueError, match=r"2999-01 has not begun: expected a month until 20\d\d-\d\d"):
+        month_from("2999-01")
+
+
+def test_a_month_that_runs_is_told_until_now(moved, budget, team, owner, client):
+    before = datetime.now(UTC)
+    assert before <= month_from("").until <= datetime.now(UTC)
+    assert month_from("2024-02").until == datetime(2024, 3, 1, tzinfo=UTC)
+    client.force_login(owner)
+    address = reverse("billing:statement", args=[team.slug])
+    told = client.get(address).content.decode()
+    assert ("Balance so far" in told, "Closing balance" in told) == (True, False)
+    assert "Closing balance" in client.get(address, {"month": "2024-02"}).content.decode()
+    [document] = client.get(address, {"as": "json"}).json()
+    assert before <= datetime.fromisoformat(document["end"]) <= datetime.now(UTC)
+
+
+def test_its_paper_closes_no_month_that_runs(moved, budget):
+    running, over = month_from(""), month_from("2024-02")
+    words = [closing_in_words(statement_of(budget, start=m.start, end=m.until)) for m in (running, over)]
+    assert words == ["Balance so far", "Closing balance"]
+
+
+def test_its_tiles_never_round_a_balance_up(moved, team, owner, client):
+    """9.99958112 GLM are left of the 10 that were paid in."""
+    client.force_login(owner)
+    told = client.get(reverse("billing:statement", args=[team.slug])).content.decode()
+    tile = told.split("<dt>Balance so far</dt>")[1].split("</dd>")[0]
+    assert ">9.99 <" in tile

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import connection, transaction
 
 from apps.billing.chain.client import ChainRefused, ChainUnreachable
 from apps.billing.chain.reconciliation import Reconciliation, reconcile
 from apps.billing.ledger.accounts import AccountKind
+from apps.billing.ledger.instant import one_instant
 from apps.billing.ledger.posting import check_ledger, house_account
 from apps.money import plain
 from apps.teams.audit import Actor, AuditLine
@@ -65,14 +63,3 @@ def differences_to_chain(found: Reconciliation) -> list[str]:
         )
         told.append(f"the treasury has {chain} GLM on the chain, {ledger} in the ledger, {rest}")
     return told
-
-
-@contextmanager
-def one_instant() -> Iterator[None]:
-    """What is read inside is of one instant, though money moves meanwhile; not within another transaction."""
-    is_outermost = not connection.in_atomic_block
-    with transaction.atomic():
-        if is_outermost:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield

@@ -21,7 +21,6 @@ from django.utils import timezone
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.chain.daily_proofs import DailyProof
 from apps.billing.chain.models import ChainBlock, ChainTransfer, ChainTransferState
-from apps.billing.chain.proof import one_instant
 from apps.billing.chain.reconciliation import (
     coming_to,
     leaving_from,
@@ -32,6 +31,7 @@ from apps.billing.chain.reconciliation import (
 )
 from apps.billing.chain.treasuries import treasuries
 from apps.billing.ledger.accounts import AccountKind
+from apps.billing.ledger.instant import one_instant
 from apps.billing.ledger.posting import balance, house_account
 from apps.billing.treasury.transactions import Transaction
 from apps.locks import only_one

@@ -19,6 +19,7 @@ from django.db.models.functions import TruncDay
 from apps.billing.budgets.models import Budget, Hold
 from apps.billing.invoicing.naming import Purpose, purposes_of
 from apps.billing.ledger.accounts import Transfer, TransferKind
+from apps.billing.ledger.instant import one_instant
 from apps.billing.ledger.movements import WORDS
 from apps.money import ZERO
 from apps.teams.models import Team
@@ -70,11 +71,23 @@ class Statement:
 
 
 def statement_of(budget: Budget, *, start: datetime, end: datetime) -> Statement:
-    """Raises ValueError when `end` is not after `start`."""
+    """As the books stand at one instant. Raises ValueError when `end` is not after `start`."""
     if end <= start:
         raise ValueError(
             f"a statement until {end:%Y-%m-%d %H:%M}: expected a time after {start:%Y-%m-%d %H:%M}"
         )
+    with one_instant():
+        return _stated(budget, start=start, end=end)
+
+
+def statements_of(team: Team, *, start: datetime, end: datetime) -> list[Statement]:
+    """One for each budget of the team, the oldest first."""
+    with one_instant():
+        budgets = team.budgets.select_related("team").order_by("id")
+        return [statement_of(budget, start=start, end=end) for budget in budgets]
+
+
+def _stated(budget: Budget, *, start: datetime, end: datetime) -> Statement:
     opening_glm, closing_glm = _balance(budget, start), _balance(budget, end)
     period = _moved(budget).filter(at__gte=start, at__lt=end)
     rows = sorted([*_used(period), *_others(period, budget)], key=lambda row: (row["at"], row["about"]))
@@ -88,12 +101,6 @@ def statement_of(budget: Budget, *, start: datetime, end: datetime) -> Statement
         closing_glm=closing_glm,
         entries=list(_running(rows, opening_glm=opening_glm)),
     )
-
-
-def statements_of(team: Team, *, start: datetime, end: datetime) -> list[Statement]:
-    """One for each budget of the team, the oldest first."""
-    budgets = team.budgets.select_related("team").order_by("id")
-    return [statement_of(budget, start=start, end=end) for budget in budgets]
 
 
 def _moved(budget: Budget) -> QuerySet[Transfer]:
