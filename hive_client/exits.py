@@ -40,7 +40,12 @@ _BY_STATUS = {
     422: Exit.REFUSED,
     429: Exit.REFUSED,
 }
-_BY_CODE = {"usage": Exit.USAGE, "unreachable": Exit.UNREACHABLE, "not_a_hive": Exit.UNREACHABLE}
+_BY_CODE = {
+    "usage": Exit.USAGE,
+    "unreachable": Exit.UNREACHABLE,
+    "not_a_hive": Exit.UNREACHABLE,
+    "changed": Exit.REFUSED,
+}
 
 
 def exit_for(error: HiveError) -> Exit:

@@ -88,20 +88,28 @@ def obstacles(plan: Plan) -> list[str]:
 
 
 def _budget(plan: Plan) -> str:
+    lasts, ends_with_cap = _lasts(plan), plan.effect is not None and plan.effect.cap_ends_first
+    of_budget, of_cap = ("", lasts) if ends_with_cap else (lasts, "")
+    cap = _cap(plan, of_cap)
+    return f"The budget has {glm_down(plan.available_glm)} GLM{of_budget}.{cap}{_beside(plan)}"
+
+
+def _lasts(plan: Plan) -> str:
+    """For how long the money is enough: the budget's, or the cap's where that ends first."""
     lasts = f", enough for {span(float(plan.runway_h) * 3600)}" if plan.runway_h is not None else ""
     if lasts and plan.effect and plan.effect.lasts_until:
         lasts += f", until {plan.effect.lasts_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"The budget has {glm_down(plan.available_glm)} GLM{lasts}.{_cap(plan)}{_beside(plan)}"
+    return lasts
 
 
-def _cap(plan: Plan) -> str:
+def _cap(plan: Plan, lasts: str) -> str:
     """What the deployment may take of it, where that is less than all."""
     effect = plan.effect
     if effect is None or effect.cap_glm is None or effect.cap_left_glm is None:
         return ""
     span_of = "a month" if effect.cap_per == "month" else "in all"
-    left = glm_down(effect.cap_left_glm)
-    return f" It may take {glm(effect.cap_glm)} GLM {span_of}, {left} are left; then: {effect.at_end}."
+    left = f"{glm_down(effect.cap_left_glm)} GLM are left{lasts}"
+    return f" It may take {glm(effect.cap_glm)} GLM {span_of}: {left}; then: {effect.at_end}."
 
 
 def _beside(plan: Plan) -> str:

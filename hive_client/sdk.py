@@ -109,9 +109,12 @@ class Hive:
         seen: Callable[[nouns.Deployment], None] = lambda deployment: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> nouns.Deployment:
-        """Follow it until it is healthy, or stopped if that is what is wanted; `seen` gets every look."""
+        """Follow it until it is healthy, or stopped if that is what is wanted; `seen` gets every look.
+
+        Raises `HiveError` with code `failed`, `timeout`, or `changed`: it was stopped, or started, meanwhile.
+        """
         looks = (self.deployments.get(deployment.id) for _ in itertools.count())
-        return follow(looks, timeout_s=timeout_s, seen=seen, sleep=sleep)
+        return follow(looks, wanted=deployment.wanted, timeout_s=timeout_s, seen=seen, sleep=sleep)
 
     # -- the market ---------------------------------------------------------------------------------------
 

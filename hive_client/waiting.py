@@ -18,15 +18,23 @@ GOALS = {"running": {"healthy", "idle"}, "stopped": {"stopped"}}
 def follow(
     looks: Iterator[Deployment],
     *,
+    wanted: str,
     timeout_s: float,
     seen: Callable[[Deployment], None],
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.monotonic,
 ) -> Deployment:
-    """The first look that shows the goal. Raises `HiveError` (`failed`, `timeout`) with the reason."""
+    """The first look that shows the goal of what is `wanted`.
+
+    Raises `HiveError` with the reason: `failed`, `timeout`, or `changed` when something else is wanted by
+    now, as when its money has ended meanwhile.
+    """
     until = now() + timeout_s
     for deployment in looks:
         seen(deployment)
+        if deployment.wanted != wanted:
+            now_is = f"it is to be {deployment.wanted} now"
+            raise HiveError(f"{deployment.name}: {deployment.reason or now_is}", code="changed")
         if deployment.status in GOALS[deployment.wanted]:
             return deployment
         if any(service.replicas_failed for service in deployment.services):

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.billing.budgets.ending import choose_end
-from apps.billing.budgets.runway import runway_in, with_rates
+from apps.billing.budgets.runway import Runway, runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import as_file
 from apps.billing.models import AtEnd, Budget, CreditNote, Invoice, UsageRecord
@@ -38,7 +38,7 @@ class DepositSerializer(serializers.Serializer[Any]):
 
 
 class RunwaySerializer(serializers.Serializer[Any]):
-    """How long it lasts at the rate of what runs now; what is held counts."""
+    """Of a `Runway`, or a budget's: how long it lasts at the rate of what runs now; what is held counts."""
 
     per_hour_glm = Glm(help_text="With every thread busy.")
     lasts_s = serializers.FloatField(allow_null=True, help_text="Seconds; null while nothing is spent.")
@@ -47,8 +47,8 @@ class RunwaySerializer(serializers.Serializer[Any]):
     )
     in_words = serializers.CharField()
 
-    def to_representation(self, budget: Budget) -> dict[str, Any]:
-        return super().to_representation(runway_in(budget))
+    def to_representation(self, of: Budget | Runway) -> dict[str, Any]:
+        return super().to_representation(of if isinstance(of, Runway) else runway_in(of))
 
 
 class BudgetSerializer(serializers.ModelSerializer[Budget]):

@@ -9,9 +9,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.billing.api import RunwaySerializer
 from apps.billing.budgets.capping import counted_now
 from apps.billing.models import AtEnd, BudgetCap, CapPeriod, CapState
 from apps.deployments.compose.file import MAX_REPLICAS
+from apps.deployments.ends.causes import short_of
 from apps.deployments.ends.wording import money_of
 from apps.deployments.logs import LINES, MOST_LINES
 from apps.deployments.models import Plan, Replica, ReplicaState, Wanted
@@ -109,7 +111,10 @@ class EffectSerializer(serializers.Serializer[Effect]):
     at_end = serializers.CharField(help_text="When its money ends: stop, scale-down or ask.")
     rate_before_glm = Glm(help_text="Per hour, before it is applied.")
     rate_after_glm = Glm(help_text="Per hour, once it is applied.")
-    runway_h = Glm(allow_null=True, help_text="Hours the budget would last then, at full price.")
+    runway_h = Glm(allow_null=True, help_text="Hours the money would last then, at full price.")
+    cap_ends_first = serializers.BooleanField(
+        help_text="Whether that is the cap's money, for it ends sooner than the budget's."
+    )
     lasts_until = serializers.DateTimeField(allow_null=True)
 
 
@@ -286,6 +291,12 @@ class CapSerializer(serializers.Serializer[BudgetCap]):
     deadline_at = serializers.DateTimeField(
         allow_null=True, help_text="While it is short: by when something is done about it."
     )
+    short_of = serializers.SerializerMethodField(
+        allow_null=True, help_text="While it is short: whose room is too small: cap, budget or both."
+    )
+
+    def get_short_of(self, cap: BudgetCap) -> str | None:
+        return short_of(cap)
 
     @extend_schema_field(Glm)
     def get_used_glm(self, cap: BudgetCap) -> str:
@@ -323,6 +334,9 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="Derived from the replicas.")
     reason = serializers.SerializerMethodField(help_text="What it waits for, or why it failed.")
     cap = CapSerializer(source="deployment.cap")
+    runway = RunwaySerializer(
+        help_text="How long its money lasts: its budget's, or its cap's where that ends sooner."
+    )
     services = ServiceSerializer(many=True)
     price_per_hour_glm = Glm()
     created_by = serializers.CharField(source="deployment.created_by.username")
@@ -335,9 +349,12 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     )
 
     def get_reason(self, sheet: Any) -> str:
-        """Money that ends, else that of the replica in the worst way; empty when all is well."""
-        if money := money_of(sheet.deployment.cap):
+        """Money that ends or has, else that of the replica in the worst way; empty when all is well."""
+        deployment = sheet.deployment
+        if money := money_of(deployment.cap):
             return money
+        if deployment.wanted == Wanted.STOPPED and deployment.cap.state == CapState.ENDED:
+            return str(deployment.cap.reason)
         settled = {ReplicaState.HEALTHY, ReplicaState.STOPPED}
         replicas = [each.replica for each in sheet.replicas]
         unsettled = [replica for replica in replicas if replica.state not in settled or replica.is_outdated]

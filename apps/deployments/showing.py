@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,9 @@ from django.db.models import CharField, Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from apps.billing.budgets.runway import Runway
 from apps.billing.models import EdgeTraffic, Hold
+from apps.deployments.lasting import runways_for
 from apps.deployments.models import Assignment, AssignmentState, Deployment, Replica, ReplicaState, Service
 from apps.deployments.spread import group_of
 from apps.deployments.status import DeploymentStatus, status_of
@@ -78,6 +81,7 @@ class ServiceSheet:
 class DeploymentSheet:
     deployment: Deployment
     services: list[ServiceSheet]
+    runway: Runway
 
     @property
     def status(self) -> DeploymentStatus:
@@ -97,7 +101,7 @@ class DeploymentSheet:
 
     @property
     def price_per_hour_glm(self) -> Decimal:
-        return sum((sheet.price_per_hour_glm or ZERO for sheet in self.replicas), ZERO)
+        return _cost_glm(self.services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,12 @@ def sheets_of(deployments: QuerySet[Deployment]) -> list[DeploymentSheet]:
     active = Assignment.objects.filter(state=AssignmentState.ACTIVE).select_related("node", "agreement")
     replicas = Replica.objects.prefetch_related(Prefetch("assignments", active, to_attr="in_force"))
     services = Service.objects.prefetch_related(Prefetch("replicas", replicas))
-    return [_sheet(found) for found in deployments.prefetch_related(Prefetch("services", services))]
+    found = {
+        each: [_service_sheet(service) for service in each.services.all()]
+        for each in deployments.prefetch_related(Prefetch("services", services))
+    }
+    runways = runways_for({each: _cost_glm(sheets) for each, sheets in found.items()})
+    return [DeploymentSheet(each, sheets, runways[each.pk]) for each, sheets in found.items()]
 
 
 def sheet_of(deployment: Deployment) -> DeploymentSheet:
@@ -122,8 +131,9 @@ def sheet_of(deployment: Deployment) -> DeploymentSheet:
     return sheets_of(rows.filter(pk=deployment.pk))[0]
 
 
-def _sheet(deployment: Deployment) -> DeploymentSheet:
-    return DeploymentSheet(deployment, [_service_sheet(service) for service in deployment.services.all()])
+def _cost_glm(services: Iterable[ServiceSheet]) -> Decimal:
+    """Per hour, of what runs."""
+    return sum((each.price_per_hour_glm or ZERO for service in services for each in service.replicas), ZERO)
 
 
 def _service_sheet(service: Service) -> ServiceSheet:

@@ -13,8 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from apps.billing.budgets.capping import change_cap, counted_now, held_under, words_of
-from apps.billing.budgets.runway import Runway, runway_of, sooner
+from apps.billing.budgets.capping import change_cap, counted_now, words_of
 from apps.billing.models import AtEnd, CapPeriod
 from apps.deployments import applying
 from apps.deployments.logs import LINES, LogUnavailable, log_of
@@ -24,7 +23,7 @@ from apps.deployments.planning import draw_up_plan
 from apps.deployments.plans.actual import actual_of
 from apps.deployments.plans.placing import per_month
 from apps.deployments.plans.reckoning import effect_of
-from apps.deployments.showing import DeploymentSheet, sheet_of, sheets_of, timeline_of, traffic_of
+from apps.deployments.showing import sheet_of, sheets_of, timeline_of, traffic_of
 from apps.money import plain
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership, remember_team
@@ -218,20 +217,10 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
         "sheet": sheet,
         "cap": sheet.deployment.cap,
         "cap_used_glm": counted_now(sheet.deployment.cap),
-        "runway": _runway(sheet),
+        "runway": sheet.runway,
         "traffic": traffic_of(deployment),
         "events": timeline_of(deployment),
     }
-
-
-def _runway(sheet: DeploymentSheet) -> Runway:
-    """Of its budget, or of its cap where that ends sooner."""
-    cap, of_budget = sheet.deployment.cap, runway_of(sheet.deployment.budget_id)
-    if cap.limit_glm is None:
-        return of_budget
-    left_glm = cap.limit_glm - counted_now(cap) + held_under(cap)
-    per_hour_glm = sheet.price_per_hour_glm
-    return sooner(of_budget, Runway(money_glm=left_glm, per_hour_glm=per_hour_glm, at=of_budget.at))
 
 
 def _cap_form(deployment: Deployment) -> CapForm:

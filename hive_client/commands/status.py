@@ -9,19 +9,24 @@ from hive_client.examples import examples
 from hive_client.nouns import Cap, Deployment
 from hive_client.output import JSON, clean, glm, output_option, print_json, when
 
+REMEDIES = {
+    "cap": "hive budget cap",
+    "budget": "hive wallet request",
+    "both": "hive wallet request, and hive budget cap",
+}
+"""By whose room is too small."""
+
 
 @click.command(epilog=examples("hive status hello", "hive status hello -o json"))
 @click.argument("name")
 @output_option
 def status(name: str, output: str) -> None:
     """Show how the deployment NAME stands: what runs, what it costs, what its money allows."""
-    hive = connect()
-    found = hive.deployments.get(name)
+    found = connect().deployments.get(name)
     if output == JSON:
         print_json(found)
         return
-    lasts = next((each.runway for each in hive.budgets() if each.id == found.budget), None)
-    for line in [*_lines(found), *([f"  its budget {lasts.in_words}"] if lasts else [])]:
+    for line in _lines(found):
         click.echo(clean(line))
 
 
@@ -31,15 +36,16 @@ def _lines(row: Deployment) -> list[str]:
         healthy = f"{service.replicas_healthy} of {service.replicas_wanted} healthy"
         lines.append(f"  {service.name}: {healthy}{(service.url and f', {service.url}') or ''}")
     lines.append(f"  costs {glm(row.price_per_hour_glm)} GLM per hour at most")
+    if row.runway:
+        lines.append(f"  {'its money ' if row.runway.per_hour_glm else ''}{row.runway.in_words}")
     return [*lines, *(_money(row.cap) if row.cap else [])]
 
 
 def _money(cap: Cap) -> list[str]:
-    limit = f" of {glm(cap.limit_glm)} GLM {cap.per}" if cap.limit_glm is not None else " GLM, without a cap"
-    lines = [f"  money: {cap.state}; {glm(cap.used_glm)}{limit} held or spent; at the end: {cap.at_end}"]
+    period = " a month" if cap.per == "month" else ""
+    most = f" of at most {glm(cap.limit_glm)} GLM{period}" if cap.limit_glm is not None else ", without a cap"
+    lines = [f"  money: {cap.state}; {glm(cap.used_glm)} GLM held or spent{most}; at the end: {cap.at_end}"]
     if cap.state in {"asked", "ending"}:
-        needs = f"{glm(cap.needed_glm)} GLM are needed for one more lease"
-        lines.append(
-            f"  {needs}; {when(cap.deadline_at)} it is too late: hive budget cap, or hive wallet request"
-        )
+        needs = f"one more lease takes {glm(cap.needed_glm)} GLM"
+        lines.append(f"  {needs}; {when(cap.deadline_at)} it is too late: {REMEDIES[cap.short_of or 'both']}")
     return lines

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from hive_client.nouns.money import Runway
+
 
 @dataclass(frozen=True)
 class Service:
@@ -38,6 +40,8 @@ class Cap:
     """While it is short: what one more lease of everything takes."""
     deadline_at: datetime | None = None
     at_end_is_its_own: bool = False
+    short_of: str | None = None
+    """While it is short: whose room is too small: "cap", "budget" or "both"."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Deployment:
     cap: Cap | None = None
     budget: int | None = None
     """Its id."""
+    runway: Runway | None = None
+    """Of its budget, or of its cap where that ends sooner."""
 
     @property
     def url(self) -> str | None:

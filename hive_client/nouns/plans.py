@@ -53,6 +53,8 @@ class Effect:
     rate_before_glm: Decimal
     rate_after_glm: Decimal
     runway_h: Decimal | None = None
+    """Hours the money lasts at full price: the budget's, or the cap's where `cap_ends_first`."""
+    cap_ends_first: bool = False
     lasts_until: datetime | None = None
     cap_glm: Decimal | None = None
     """What the deployment may take then; None: as much as the budget has."""

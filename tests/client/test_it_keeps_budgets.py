@@ -88,14 +88,51 @@ def test_it_chooses_the_end(hive: Run, double: DoubleOfTheHive) -> None:
     assert "7 (bakery/main), 8 (bakery/main)" in several.stderr
 
 
-def test_status_tells_how_the_money_stands(hive: Run, double: DoubleOfTheHive) -> None:
-    short = cap(state="asked", reason="hello may take 50 GLM", needed_glm="0.25", deadline_at=SOON)
-    told = deployment(cap=short, budget=7, reason="its money has ended: hello may take 50 GLM")
-    double.answers("GET", "budgets/", page(budget(id=6), budget(runway=RUNWAY)))
+@pytest.mark.parametrize(
+    ("short_of", "remedy"),
+    [
+        ("cap", "it is too late: hive budget cap"),
+        ("budget", "it is too late: hive wallet request"),
+        ("both", "it is too late: hive wallet request, and hive budget cap"),
+    ],
+)
+def test_status_tells_how_the_money_stands(
+    hive: Run, double: DoubleOfTheHive, short_of: str, remedy: str
+) -> None:
+    short = cap(state="asked", needed_glm="0.25", deadline_at=SOON, short_of=short_of)
+    told = deployment(cap=short, runway=RUNWAY, reason="its money has ended: hello may take 50 GLM")
     double.answers("GET", "deployments/hello/", (200, told))
-    out = hive("status", "hello").stdout
-    assert "hello: healthy, its money has ended: hello may take 50 GLM" in out
-    assert "web: 3 of 3 healthy" in out
-    assert "money: asked; 12.5 of 50 GLM month held or spent; at the end: stop" in out
-    assert "  its budget lasts until Tuesday 14:00 UTC at today's rate" in out.splitlines()
-    assert "0.25 GLM are needed for one more lease" in out
+    lines = hive("status", "hello").stdout.splitlines()
+    assert lines[0] == "hello: healthy, its money has ended: hello may take 50 GLM"
+    assert lines[1].startswith("  web: 3 of 3 healthy")
+    assert lines[3:5] == [
+        "  its money lasts until Tuesday 14:00 UTC at today's rate",
+        "  money: asked; 12.5 GLM held or spent of at most 50 GLM a month; at the end: stop",
+    ]
+    assert lines[5].startswith("  one more lease takes 0.25 GLM; ") and lines[5].endswith(remedy)
+
+
+def test_status_tells_why_it_was_stopped_and_what_has_no_cap(hive: Run, double: DoubleOfTheHive) -> None:
+    ended = {"wanted": "stopped", "status": "stopped", "reason": "its money has ended: hello may take 50 GLM"}
+    nothing = {"per_hour_glm": "0", "in_words": "nothing is spent now"}
+    free = cap(limit_glm=None, per="in all", left_glm=None, state="ended")
+    double.answers("GET", "deployments/hello/", (200, deployment(**ended, cap=free, runway=nothing)))
+    lines = hive("status", "hello").stdout.splitlines()
+    assert lines[0] == "hello: stopped, its money has ended: hello may take 50 GLM"
+    assert lines[3:] == [
+        "  nothing is spent now",
+        "  money: ended; 12.5 GLM held or spent, without a cap; at the end: stop",
+    ]
+
+
+def test_start_fails_with_the_reason_when_the_money_ends_at_once(hive: Run, double: DoubleOfTheHive) -> None:
+    begun = deployment(status="waiting", cap=cap())
+    ended = deployment(
+        wanted="stopped", status="stopped", reason="its money has ended: hello may take 50 GLM"
+    )
+    double.answers("POST", "deployments/hello/start/", (200, begun))
+    double.answers("GET", f"deployments/{begun['id']}/", (200, begun), (200, ended))
+    double.answers("GET", f"deployments/{begun['id']}/replicas/", (200, []))
+    result = hive("start", "hello")
+    assert result.exit_code == 6
+    assert result.stderr.endswith("Error: hello: its money has ended: hello may take 50 GLM\n")

@@ -138,6 +138,24 @@ def test_it_does_not_believe_a_proof_of_something_else(hive: Run, double: Double
     assert "are others than were signed" in hive("plan", "show", ID, "--verify").stderr
 
 
+@pytest.mark.parametrize(
+    ("cap_ends_first", "words"),
+    [
+        (True, "The budget has 10 GLM. It may take 5 GLM a month: 0.25 GLM are left, enough for 12 s,"),
+        (False, "The budget has 10 GLM, enough for 12 s, until 2026-04-15 16:00 UTC. It may take 5 GLM a"),
+    ],
+)
+def test_it_says_whose_money_ends(
+    hive: Run, double: DoubleOfTheHive, cap_ends_first: bool, words: str
+) -> None:
+    amounts = ("available_glm", "held_glm", "first_leases_glm", "start_glm", "rate_before_glm")
+    effect = dict.fromkeys((*amounts, "rate_after_glm"), "0.004") | {"at": "2026-01-01T12:00:00Z"}
+    effect |= {"cap_glm": "5", "cap_per": "month", "cap_left_glm": "0.25", "at_end": "stop"}
+    effect |= {"cap_ends_first": cap_ends_first, "lasts_until": "2026-04-15T16:00:00Z"}
+    double.answers("POST", "plans/", (201, plan(runway_h="0.0033333", effect=effect)))
+    assert words in hive("plan", "-f", "-", stdin="x").stdout
+
+
 def test_it_tells_risks_reasons_and_what_is_nearest(hive: Run, double: DoubleOfTheHive) -> None:
     drawn_up = plan(
         price_per_month_glm="2.92",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -93,3 +94,11 @@ def test_what_stays_stays_where_it_is_at_its_agreed_price(
     assert {plan.placements[0]["node_id"]} == agreed
     assert plan.price_per_hour_glm == 3 * PER_HOUR
     assert all(one["agreement_id"] and one["because"] for one in plan.placements)
+
+
+def test_it_says_whether_it_is_the_cap_that_ends_first() -> None:
+    effect = Effect(available_glm=Decimal(9), rate_after_glm=Decimal(2), rate_own_glm=Decimal(1))
+    assert not effect.cap_ends_first
+    assert replace(effect, cap_left_glm=Decimal(1)).cap_ends_first
+    assert replace(effect, cap_left_glm=Decimal(1)).runway_h == 1
+    assert not replace(effect, cap_left_glm=Decimal(5)).cap_ends_first

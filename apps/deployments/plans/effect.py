@@ -66,11 +66,24 @@ class Effect:
     @property
     def runway(self) -> Runway:
         """Once the plan is applied: of the budget, or of the cap where that ends sooner."""
-        of_budget = Runway(money_glm=self.funds_glm, per_hour_glm=self.rate_after_glm, at=self.at)
+        of_budget, of_cap = self._of_budget, self._of_cap
+        return of_budget if of_cap is None else sooner(of_budget, of_cap)
+
+    @property
+    def cap_ends_first(self) -> bool:
+        """Whether `runway` is that of the cap."""
+        return self.runway != self._of_budget
+
+    @property
+    def _of_budget(self) -> Runway:
+        return Runway(money_glm=self.funds_glm, per_hour_glm=self.rate_after_glm, at=self.at)
+
+    @property
+    def _of_cap(self) -> Runway | None:
         if self.cap_left_glm is None:
-            return of_budget
+            return None
         left_glm = max(self.cap_left_glm + self.cap_held_glm - self.start_glm, ZERO)
-        return sooner(of_budget, Runway(money_glm=left_glm, per_hour_glm=self.rate_own_glm, at=self.at))
+        return Runway(money_glm=left_glm, per_hour_glm=self.rate_own_glm, at=self.at)
 
     @property
     def runway_h(self) -> Decimal | None:
