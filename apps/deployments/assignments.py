@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from apps.nodes.links import nudge
 from apps.nodes.models import NodeState
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
+
+log = logging.getLogger("hive.deployments")
 
 SWEEP = Actor.queen("leases")
 GONE_NODES = frozenset({NodeState.OFFLINE, NodeState.BANNED})
@@ -91,7 +94,15 @@ def sweep_lost() -> int:
     """Released assignments whose Bee never answered, and whose lease is over. Returns how many."""
     silent = Assignment.objects.filter(state=AssignmentState.RELEASED, deadline_at__lte=timezone.now())
     lost = list(silent.select_related("agreement", "replica__service__deployment")[:200])
-    return sum(_lose(assignment) for assignment in lost)
+    return sum(_lose_or_log(assignment) for assignment in lost)
+
+
+def _lose_or_log(assignment: Assignment) -> bool:
+    try:
+        return _lose(assignment)
+    except Exception:  # one that fails holds up no other
+        log.exception("assignment %s is lost, and can't be ended; it is tried again", assignment.pk)
+        return False
 
 
 def _lose(assignment: Assignment) -> bool:

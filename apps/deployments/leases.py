@@ -6,6 +6,8 @@ replica runs, and nobody pays, without a lease.
 
 from __future__ import annotations
 
+import logging
+
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -22,6 +24,8 @@ from apps.market.models import AgreementState
 from apps.nodes.links import nudge
 from apps.nodes.models import NodeState
 from apps.teams.states import StateError
+
+log = logging.getLogger("hive.deployments")
 
 RENEWABLE_NODES = frozenset({NodeState.ONLINE, NodeState.UNKNOWN})
 
@@ -42,7 +46,15 @@ def renew_leases() -> int:
         replica__service__deployment__wanted=Wanted.RUNNING,
         replica__index__lte=F("replica__service__replicas_wanted"),
     )
-    return sum(_renew(one) for one in due.order_by("lease_until"))
+    return sum(_renew_or_log(one) for one in due.order_by("lease_until"))
+
+
+def _renew_or_log(due: Assignment) -> bool:
+    try:
+        return _renew(due)
+    except Exception:  # one that fails holds up no other
+        log.exception("the lease of assignment %s can't be renewed; it is tried again", due.pk)
+        return False
 
 
 @transaction.atomic

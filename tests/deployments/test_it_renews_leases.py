@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.billing.budgets.holding import place_hold
-from apps.billing.models import Budget, UsageRecord, UsageState
+from apps.billing.models import Budget, Hold, UsageRecord, UsageState
+from apps.deployments import assignments, leases
 from apps.deployments.applying import scale
 from apps.deployments.assignments import sweep_lost, wanted_assignments
 from apps.deployments.leases import renew_leases
@@ -148,6 +149,36 @@ def test_one_that_somebody_ended_first_holds_up_no_other(
     assert sweep_lost() == 2
     assert sorted(Assignment.objects.values_list("state", flat=True)) == ["lost", "lost", "released"]
     assert Agreement.objects.filter(state=AgreementState.TERMINATED).count() == 2
+
+
+def test_a_lease_that_can_not_be_looked_at_holds_up_no_other(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, fund = min(active(running), key=lambda one: one.lease_until), leases.fund
+
+    def broken(hold: Hold, agreement: Agreement, *, until: datetime) -> Hold:
+        if agreement == first.agreement:
+            raise ZeroDivisionError("as if there were a fault in it")
+        return fund(hold, agreement, until=until)
+
+    monkeypatch.setattr(leases, "fund", broken)
+    pass_time(running, LEASE / 2)
+    assert renew_leases() == 2
+
+
+def test_one_that_can_not_be_ended_holds_up_no_other(
+    running: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, end_agreement = active(running)[0].agreement_id, assignments.end_agreement
+    Assignment.objects.update(state=AssignmentState.RELEASED, deadline_at=timezone.now() - seconds(1))
+
+    def broken(agreement: Agreement, **said: Any) -> None:
+        if agreement.pk == first:
+            raise ZeroDivisionError("as if there were a fault in it")
+        end_agreement(agreement, **said)
+
+    monkeypatch.setattr(assignments, "end_agreement", broken)
+    assert sweep_lost() == 2
 
 
 def test_it_renews_nothing_that_is_over_unwanted_or_lost(running: Deployment, hive: Hive) -> None:
