@@ -48,6 +48,12 @@ class BillingDetails(models.Model):
     is_monthly = models.BooleanField(default=True, help_text="An invoice is drawn up for each month.")
     suspended_at = models.DateTimeField(null=True, blank=True, editable=False)
     suspended_because = models.CharField(max_length=300, blank=True, editable=False)
+    suspended_until_paid = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="For what is overdue: lifted by itself. Else an operator suspended it, and lifts it.",
+    )
 
     class Meta:
         verbose_name_plural = "billing details"
