@@ -38,8 +38,8 @@ async def test_a_container_ends_with_its_lease(runtime: DockerRuntime, image: st
     [watcher] = fences(home)
     begun_s = clock.boot_s()
     assert (await ended(runtime, run)).startswith("its lease ran out")
-    assert 1 < clock.boot_s() - begun_s < 5
-    assert (await runtime.usage(run)).cpu_ms > 500, "what it used till then is known"
+    assert 1 < clock.boot_s() - begun_s < 10
+    assert (await runtime.usage(run)).cpu_ms > 100, "what it used till then is known"
     assert watcher.is_running(), "the next replica needs one, too"
 
 
@@ -77,7 +77,7 @@ async def test_a_fence_that_was_killed_is_replaced_at_the_next_renewal(
 
 
 async def test_a_frozen_container_ends_too(runtime: DockerRuntime, image: str) -> None:
-    run = await runtime.start(order(runtime, image, lease_s=1.5))
+    run = await runtime.start(order(runtime, image, lease_s=4))
     await runtime.pause(run)
     assert (await ended(runtime, run)).startswith("its lease ran out")
 
