@@ -100,19 +100,18 @@ def _slices() -> list[Said]:
 
 
 def _take_in(said: Said) -> Took:
-    from apps.billing.metering.intake import find_genuine, store_genuine
+    from apps.billing.metering.intake import judge, store_judged
 
-    genuine: frozenset[int] = frozenset()
+    judged: dict[int, bool] = {}
 
     def check() -> int:
-        nonlocal genuine
-        genuine = find_genuine(said)
-        return len(genuine)
+        judged.update(judge(said))
+        return sum(judged.values())
 
     check_s = _seconds(check, ROWS)
     bare_s = _seconds(lambda: _copy(said), ROWS)
-    store_s = _seconds(lambda: store_genuine(said, genuine=genuine), ROWS)
-    again_s = _seconds(lambda: store_genuine(said, genuine=()), 0)
+    store_s = _seconds(lambda: store_judged(said, judged=judged), ROWS)
+    again_s = _seconds(lambda: store_judged(said, judged={}), 0)
     return Took(check=check_s, store=store_s, bare=bare_s, again=again_s)
 
 

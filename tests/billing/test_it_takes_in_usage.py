@@ -3,11 +3,14 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from apps.billing.metering import intake
 from apps.billing.metering.faults import MOST_PER_KIND, Fault, write_faults
 from apps.billing.metering.intake import store_usage, usage_acks
 from apps.billing.metering.rating import rate_usage
-from apps.billing.metering.usage_chain import AHEAD
+from apps.billing.metering.usage_chain import AHEAD, is_genuine
 from apps.billing.models import MeteringFault, MeteringFaultKind, UsageRecord
 from apps.billing.providers.debit_notes import store_debit_notes
 from tests.billing.conftest import ms
@@ -65,6 +68,25 @@ def test_it_shows_a_fork_and_keeps_the_first(store, meter):
     assert store(meter.report(running_ms=59_000)) == 0
     assert faults() == [(MeteringFaultKind.FORK, 1)]
     assert UsageRecord.objects.get().hash == first.hash
+
+
+def test_it_checks_no_signature_while_it_keeps_agreements_locked(store, meter, monkeypatch):
+    first = meter.report()
+    store(first)
+    meter.sequence, meter.head = 0, first.previous_hash
+    fork, forged = meter.report(running_ms=59_000), meter.report(key=key_of_bee(99))
+    was_locked = []
+    with CaptureQueriesContext(connection) as asked:
+
+        def noted(report, **signer):
+            was_locked.append(any("FOR NO KEY UPDATE" in each["sql"] for each in asked.captured_queries))
+            return is_genuine(report, **signer)
+
+        monkeypatch.setattr(intake, "is_genuine", noted)
+        assert store(fork, forged) == 0
+        assert any("FOR NO KEY UPDATE" in each["sql"] for each in asked.captured_queries)
+    assert was_locked == [False, False]
+    assert faults() == [(MeteringFaultKind.FORK, 1), (MeteringFaultKind.SIGNATURE, 2)]
 
 
 def test_it_refuses_a_gap_until_it_is_filled(store, meter):
