@@ -20,6 +20,7 @@ from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
 from hive_portal.stack.glm import DevelopmentGlm
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
+from tests.billing.faulty_nodes import FaultyNode, honest, lags, lies_about
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
 
@@ -334,3 +335,32 @@ def test_it_finds_the_token_that_is_there(anvil):
 
 def raw_transaction(anvil, tx_hash):
     return anvil.ask("eth_getRawTransactionByHash", tx_hash)
+
+
+def test_a_node_that_falls_behind_is_no_reorganisation(anvil, purse, settings, caplog):
+    """The only one, or another than was asked before: it does not have yet what was read."""
+    late = FaultyNode(anvil.url)
+    settings.HIVE_RPC_URL = late.url
+    send(anvil, 1)
+    anvil.grow(CONFIRMATIONS)
+    late.fault = lags(3)
+    watch_chain()
+    assert (states(), purse.available_glm) == ([ChainTransferState.CONFIRMED], 1)
+    late.fault = honest
+    anvil.grow(1)
+    assert (states(), purse.available_glm) == ([ChainTransferState.CONFIRMED], 1)
+    assert "reorganised" not in caplog.text
+    late.die()
+
+
+def test_a_node_that_knows_no_block_which_was_read_before_undoes_nothing(anvil, purse, settings, caplog):
+    """Its height is another's, or it lost its mind: the next tick asks again."""
+    late = FaultyNode(anvil.url)
+    settings.HIVE_RPC_URL = late.url
+    send(anvil, 1)
+    anvil.grow(CONFIRMATIONS)
+    late.fault = lies_about("eth_getBlockByNumber", lambda block: None)
+    watch_chain()
+    assert "which was read before" in caplog.text
+    assert (states(), purse.available_glm) == ([ChainTransferState.CONFIRMED], 1)
+    late.die()

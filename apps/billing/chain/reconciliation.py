@@ -53,7 +53,7 @@ _UNMATCHED = """
     LEFT JOIN billing_payment AS payment ON payment.id = event.payment_id
     LEFT JOIN billing_transaction AS batch ON batch.id = event.transaction_id
         AND batch.kind = 'indirect' AND batch.contract = event.recipient
-    WHERE event.chain_id = %(chain)s AND event.state IN ('confirmed', 'final')
+    WHERE event.chain_id = %(chain)s AND event.state IN ('confirmed', 'final') AND event.amount > 0
         AND NOT (event.recipient = ANY(%(ours)s) AND event.sender = ANY(%(ours)s))
         AND event.amount IS DISTINCT FROM CASE
             WHEN event.recipient = ANY(%(ours)s) THEN

@@ -20,6 +20,7 @@ from apps.billing.chain.depth import deepen, revert_after
 from apps.billing.chain.models import ChainBlock
 from apps.billing.chain.noting import examined
 from apps.billing.chain.passing import passed_on
+from apps.billing.chain.rpc import ChainBehind
 from apps.billing.chain.treasuries import remember_treasury, treasuries
 from apps.billing.treasury.gas import post_gas
 from apps.billing.treasury.sending import resend_due
@@ -61,13 +62,13 @@ def _look(chain: Chain) -> int:
 
 def _watch(chain: Chain) -> int:
     height = chain.height()
-    _rewind(chain)
+    _rewind(chain, height)
     read = 0
     for first, last in batches(_read_until() + 1, height):
         if not _read(chain, first, last, height):
             break  # the chain changed while it was read: the next tick looks again
         read += last - first + 1
-    deepen(height=_read_until())
+    deepen(height=min(_read_until(), height))
     resend_due(chain)
     dispatch_ready(chain)
     post_gas(chain)
@@ -104,7 +105,7 @@ def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
     transfers = passed_on(chain, _transfers(chain, first, last))
     blocks = [block for block in newest if block is not None]
-    if len(blocks) != len(newest) or not _hang_together(blocks, transfers):
+    if transfers is None or len(blocks) != len(newest) or not _hang_together(blocks, transfers):
         return False
     _store(blocks, transfers, forget_before=height - remembered())
     return True
@@ -138,24 +139,32 @@ def _store(blocks: list[Block], transfers: list[TokenTransfer], *, forget_before
 # -- backwards --------------------------------------------------------------------------------------------
 
 
-def _rewind(chain: Chain) -> None:
-    """Go back to the last block that is still part of the chain, undoing what the lost ones caused."""
-    newest = _stored().first()
+def _rewind(chain: Chain, height: int) -> None:
+    """Go back to the last block that is still part of the chain, undoing what the lost ones caused.
+
+    Lost is a block in whose place there is another. A chain that is lower than it was says nothing about the
+    blocks above: whoever answers now may only be behind.
+    """
+    comparable = _stored().filter(number__lte=height)
+    newest = comparable.first()
     if newest is None or _still_there(chain, newest):
         return
-    ancestor = next((block.number for block in _stored() if _still_there(chain, block)), None)
+    ancestor = next((block.number for block in comparable if _still_there(chain, block)), None)
     if ancestor is None:
         log.error("the chain was reorganised deeper than %d blocks: all of it is read again", remembered())
         ancestor = settings.HIVE_CHAIN_START_BLOCK - 1
-    log.warning("the chain was reorganised: blocks %d to %d are read again", ancestor + 1, newest.number)
+    log.warning("the chain was reorganised: blocks %d to %d are read again", ancestor + 1, _read_until())
     with transaction.atomic():
         revert_after(ancestor)
         _stored().filter(number__gt=ancestor).delete()
 
 
 def _still_there(chain: Chain, stored: ChainBlock) -> bool:
+    """Raises ChainBehind when nobody has a block so high."""
     block = chain.block(stored.number)
-    return block is not None and block.hash == stored.hash
+    if block is None:
+        raise ChainBehind(f"nobody has block {stored.number} now, which was read before")
+    return block.hash == stored.hash
 
 
 # -- trouble ----------------------------------------------------------------------------------------------
