@@ -305,6 +305,7 @@ CELERY_BEAT_SCHEDULE = {
         "billing.collect_invoices": 60.0,
         "billing.check_alerts": 60.0,
         "billing.settle": HIVE_SETTLE_INTERVAL_S,
+        "billing.chase_approvals": 60.0,
         "billing.chase_disputes": 600.0,
         "billing.prove_books": 3600.0,
         "billing.check_coin": 300.0,

@@ -65,6 +65,10 @@ def collect() -> None:
     mark_overdue()
     remind_due()
     lift_paid()
+
+
+@shared_task(name="billing.chase_approvals")
+def escalate() -> None:
     chase_approvals()
 
 

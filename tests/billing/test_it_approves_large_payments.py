@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
@@ -40,6 +40,7 @@ from apps.teams.states import StateError
 from hive_portal.standing import figures
 from tests.billing.chain_of_tests import FINALITY
 from tests.billing.test_it_works_side_by_side import side_by_side
+from tests.billing.treasury_of_tests import operator, owe
 from tests.billing.wallets_of_tests import WALLET, proven
 
 chain = pytest.mark.needs("chain")
@@ -57,10 +58,6 @@ def test_it_is_large_above_the_limit(total: str, limit: str | None, expected: bo
 # -- the cast ---------------------------------------------------------------------------------------------
 
 
-def operator(name: str) -> Actor:
-    return Actor.user(User.objects.create_user(username=name, is_staff=True))
-
-
 @pytest.fixture
 def anna(db: None) -> Actor:
     return operator("anna")
@@ -76,6 +73,7 @@ def budget(team: Any, owner: User, anvil: Any, settings: Any) -> Any:
     """10 GLM; what is above 3 GLM is large. Its owner is an operator as well."""
     settings.HIVE_APPROVAL_ABOVE_GLM = Decimal(3)
     User.objects.filter(pk=owner.pk).update(is_staff=True)
+    owner.user_permissions.add(Permission.objects.get(codename="approve_payment"))
     wallet = proven(team)
     anvil.glm.deposit(WALLET, treasury_address(), Decimal(10))
     anvil.grow(FINALITY)
@@ -153,6 +151,26 @@ def test_it_tells_operators_what_waits(large: Payment) -> None:
 
 @chain
 @db
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [
+        ("4", "4 GLM have left the budget: operators of the Hive have to approve it before they are sent."),
+        ("3", f"3 GLM are on their way to {WALLET.address.lower()}."),
+    ],
+)
+def test_it_says_on_the_page_that_it_waits(budget: Any, owner: User, amount: str, told: str) -> None:
+    address = WALLET.address.lower()
+    asked = request_withdrawal(
+        budget=budget, address=address, amount_glm=Decimal(amount), actor=Actor.user(owner)
+    )
+    client = Client()
+    client.force_login(owner)
+    page = client.post(reverse("billing:confirm-withdrawal", args=[asked.pk]), follow=True)
+    assert [str(message) for message in page.context["messages"]] == [told]
+
+
+@chain
+@db
 def test_it_pays_what_is_not_large_at_once(budget: Any, owner: User) -> None:
     olga = Actor.user(owner)
     address = WALLET.address.lower()
@@ -176,6 +194,70 @@ def test_it_counts_nobody_twice_and_not_who_asked(
         with pytest.raises(NotTheirs, match="operators alone"):
             approve(large, nobody)
     assert (stand(large), large.approvals.count()) == (PaymentState.WAITING, 1)
+
+
+@chain
+@db
+def test_it_does_not_count_who_asked_for_the_withdrawal(
+    budget: Any, owner: User, teammate: User, anna: Actor
+) -> None:
+    """A member who is an operator as well asks for it; the owner confirms it."""
+    User.objects.filter(pk=teammate.pk).update(is_staff=True, is_superuser=True)
+    address = WALLET.address.lower()
+    asked = request_withdrawal(
+        budget=budget, address=address, amount_glm=Decimal(4), actor=Actor.user(teammate)
+    )
+    payment = confirm_withdrawal(asked, actor=Actor.user(owner)).payment
+    assert payment is not None
+    with pytest.raises(NotTheirs, match="you asked for it yourself"):
+        approve(payment, Actor.user(teammate))
+    refused(SAY, payment.pk, teammate.pk, "approved", because="who asked for a payment can't approve it")
+    refused("UPDATE billing_withdrawal SET requested_by_id = %s", owner.pk, because="it is who asked")
+    approve(payment, anna)
+
+
+@chain
+@db
+def test_it_does_not_count_who_gets_the_money(
+    budget: Any, hold: Any, node: Any, settings: Any, anna: Actor
+) -> None:
+    settings.HIVE_APPROVAL_ABOVE_GLM = Decimal("0.1")
+    owe(hold, node, "0.5")
+    [payment] = pay_providers(minimum_glm=Decimal(0))
+    User.objects.filter(pk=node.owner_id).update(is_staff=True, is_superuser=True)
+    with pytest.raises(NotTheirs, match="it goes to your own node"):
+        approve(payment, Actor.user(node.owner))
+    refused(SAY, payment.pk, node.owner_id, "approved", because="the payment of their own node")
+    approve(payment, anna)
+
+
+@chain
+@db
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
+def test_it_does_not_count_who_is_no_operator_any_more(
+    large: Payment, anna: Actor, bert: Actor, change: dict[str, bool]
+) -> None:
+    approve(large, anna)
+    User.objects.filter(username="anna").update(**change)
+    assert approve(large, bert).state == PaymentState.WAITING
+    ready = "UPDATE billing_payment SET state = 'ready' WHERE id = %s"
+    refused(ready, large.pk, because="needs the approval of 2 operators")
+    assert approve(large, operator("carl")).reason == "approved by bert and carl"
+
+
+@chain
+@db
+def test_it_counts_those_who_may_alone(large: Payment, anna: Actor, bert: Actor) -> None:
+    """By a permission of their own or of a group of theirs."""
+    clerk = User.objects.create_user(username="dora", is_staff=True)
+    with pytest.raises(NotTheirs, match="you need the permission to approve large payments"):
+        approve(large, Actor.user(clerk))
+    refused(SAY, large.pk, clerk.pk, "approved", because="operators alone approve payments")
+    approve(large, anna)
+    group = Group.objects.create(name="treasurers")
+    group.permissions.add(Permission.objects.get(codename="approve_payment"))
+    clerk.groups.add(group)
+    assert approve(large, Actor.user(clerk)).state == PaymentState.READY
 
 
 # -- refused, late ----------------------------------------------------------------------------------------
@@ -235,6 +317,20 @@ def test_it_gives_back_what_can_not_be_sent_in_time(
     assert stand(large) == PaymentState.FAILED
     assert large.reason == "it could not be sent in time: neither chain nor signer took it"
     assert (budget.available_glm, Withdrawal.objects.get().state) == (10, WithdrawalState.FAILED)
+
+
+@chain
+@db
+def test_it_tells_of_all_that_are_late_at_once(budget: Any, hold: Any, make_node: Any, settings: Any) -> None:
+    settings.HIVE_APPROVAL_ABOVE_GLM = Decimal("0.1")
+    for _ in range(3):
+        owe(hold, make_node(), "0.05")
+    assert len(pay_providers(minimum_glm=Decimal(0))) == 3
+    Payment.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
+    assert chase_approvals() == 3
+    notice = Notice.objects.get(kind="payment.late")
+    assert notice.subject == "0.15 GLM in 3 payments still wait for approval"
+    assert AuditLine.objects.filter(noun="payment", after="escalated").count() == 3
 
 
 # -- payouts ----------------------------------------------------------------------------------------------
@@ -336,7 +432,7 @@ def press(actor: Actor, verb: str, payment: Payment) -> str:
 def test_it_is_done_in_the_admin_by_who_may(large: Payment, anna: Actor, bert: Actor) -> None:
     view, may = (Permission.objects.get(codename=name) for name in ("view_payment", "approve_payment"))
     for actor in (anna, bert):
-        User.objects.get(username=actor.name).user_permissions.add(view)
+        User.objects.get(username=actor.name).user_permissions.set([view])
     press(anna, "approve", large)
     assert not large.approvals.exists()
     for actor in (anna, bert):

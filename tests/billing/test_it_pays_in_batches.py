@@ -31,7 +31,6 @@ from apps.billing.wallets.stray import return_stray_deposit
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor
-from apps.teams.models import User
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 from tests.billing.test_it_works_side_by_side import side_by_side
 from tests.billing.treasury_of_tests import (
@@ -40,6 +39,7 @@ from tests.billing.treasury_of_tests import (
     Killed,
     filled_budget,
     look_again,
+    operator,
     owe,
     unreachable,
 )
@@ -480,7 +480,7 @@ def turn_down(payments, how):
     """By an operator's word, or because two deadlines pass."""
     ids = [payment.pk for payment in payments]
     if how == "refused":
-        carl = Actor.user(User.objects.create_user("carl", is_staff=True))
+        carl = operator("carl")
         for payment in payments:
             refuse_payment(payment, actor=carl, reason="suspicious")
     else:
@@ -492,10 +492,9 @@ def turn_down(payments, how):
 
 def approve_all(payments):
     waiting = list(payments)
-    for name in ("ada", "bob"):
-        operator = User.objects.create_user(name, is_staff=True)
+    for actor in (operator("ada"), operator("bob")):
         for payment in waiting:
-            approve_payment(payment, actor=Actor.user(operator), reason="seen")
+            approve_payment(payment, actor=actor, reason="seen")
 
 
 def pay_in_through(anvil, contract, wallet, amount):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db.models import F
 from django.utils import timezone
 from eth_account import Account
@@ -30,7 +31,8 @@ from apps.billing.providers.debit_notes import review_debit_notes, store_debit_n
 from apps.billing.wallets.proving import register_wallet
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
-from apps.teams.models import Team
+from apps.teams.audit import Actor
+from apps.teams.models import Team, User
 from tests.billing.chain_of_tests import FINALITY, Anvil
 
 OWED = Decimal("0.000226")
@@ -70,6 +72,13 @@ def owe(hold: Hold, node: Node, amount: str | Decimal, *, name: str = "owe") -> 
         amount_glm=Decimal(amount),
     )
     Hold.objects.filter(pk=hold.pk).update(posted=F("posted") + Decimal(amount))
+
+
+def operator(name: str) -> Actor:
+    """One who may approve large payments."""
+    user = User.objects.create_user(username=name, is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="approve_payment"))
+    return Actor.user(user)
 
 
 def look_again() -> None:

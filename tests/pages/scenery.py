@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.db import models
 from django.utils import timezone
 
@@ -545,6 +546,7 @@ def _large_payment() -> None:
         deadline_at=timezone.now() + timedelta(hours=24),
     )
     ada = User.objects.create_user(username="ada", is_staff=True)
+    ada.user_permissions.add(Permission.objects.get(codename="approve_payment"))
     Approval.objects.create(payment=waiting, user=ada, verdict="approved", reason="by ada in the admin")
 
 

@@ -6,11 +6,14 @@ keeps the rules too, as triggers.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from apps.billing.ledger.posting import LedgerError
 from apps.billing.treasury.approvals import Approval, Verdict
 from apps.billing.treasury.following import fail_payment
 from apps.billing.treasury.large import announce, approve_within, person
@@ -18,7 +21,10 @@ from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import SETTLE_WITHIN
 from apps.billing.wallets.withdrawal_models import Withdrawal
 from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import User
 from apps.teams.states import StateError
+
+log = logging.getLogger("hive.settlement")
 
 CHASING = Actor.queen("approvals")
 
@@ -34,7 +40,7 @@ def approve_payment(payment: Payment, *, actor: Actor, reason: str) -> Payment:
     Raises NotTheirs, and StateError for a payment that waits for nobody.
     """
     current = _say(payment, Verdict.APPROVED, actor=actor, reason=reason)
-    names = [str(each.user) for each in current.approvals.select_related("user")]
+    names = _approvers(current)
     told = f"{len(names)} of {current.approvals_needed}: {reason}"
     AuditLine.write(current, before=current.state, after="approved", actor=actor, reason=told)
     if len(names) >= current.approvals_needed:
@@ -60,7 +66,17 @@ def refuse_payment(payment: Payment, *, actor: Actor, reason: str) -> Payment:
 def chase_approvals() -> int:
     """Tell operators of what still waits at its deadline; at its second one it fails. Returns how many."""
     late = Payment.objects.filter(state=PaymentState.WAITING, deadline_at__lt=timezone.now())
-    return sum(_chase(payment) for payment in late.order_by("created_at"))
+    told_before = late.filter(escalated_at__isnull=False).order_by("created_at")
+    return sum(_give_up_one(payment) for payment in told_before) + _escalate()
+
+
+def _give_up_one(payment: Payment) -> bool:
+    """One of many: trouble with it must not keep the others waiting for ever."""
+    try:
+        return _give_up(payment)
+    except (StateError, LedgerError) as trouble:
+        log.error("%s can't be given up: %s", payment, trouble)
+        return False
 
 
 # -- one payment ------------------------------------------------------------------------------------------
@@ -71,36 +87,74 @@ def _say(payment: Payment, verdict: Verdict, *, actor: Actor, reason: str) -> Pa
     current = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     if current.state != PaymentState.WAITING:
         raise StateError(f"it is {current.get_state_display().lower()}: it waits for nobody's approval")
-    user = person(actor)
-    if user is None or not (user.is_active and user.is_staff):
-        raise NotTheirs("operators alone approve payments")
-    if user.pk == current.requested_by_id:
-        raise NotTheirs("you asked for it yourself: other operators have to decide")
-    if current.approvals.filter(user=user).exists():
-        raise NotTheirs("you approved it already: another operator has to as well")
+    user = _operator(actor)
+    if why := _why_not(current, user):
+        raise NotTheirs(why)
     Approval.objects.create(payment=current, user=user, verdict=verdict, reason=reason[:300])
     return current
 
 
+def _operator(actor: Actor) -> User:
+    """Raises NotTheirs for who may not decide on any payment."""
+    user = person(actor)
+    if user is None or not (user.is_active and user.is_staff):
+        raise NotTheirs("operators alone approve payments")
+    if not user.has_perm("billing.approve_payment"):
+        raise NotTheirs("you need the permission to approve large payments: another operator can give it")
+    return user
+
+
+def _why_not(payment: Payment, user: User) -> str:
+    """Why this operator may not decide on this one; empty when they may."""
+    if user.pk == payment.requested_by_id or _withdrawal(payment).filter(requested_by=user).exists():
+        return "you asked for it yourself: other operators have to decide"
+    if payment.node is not None and payment.node.owner_id == user.pk:
+        return "it goes to your own node: other operators have to decide"
+    if payment.approvals.filter(user=user).exists():
+        return "you approved it already: another operator has to as well"
+    return ""
+
+
+def _approvers(payment: Payment) -> list[str]:
+    """By name; whoever is no operator any more does not count."""
+    said = payment.approvals.filter(
+        verdict=Verdict.APPROVED, user__is_active=True, user__is_staff=True
+    ).select_related("user")
+    return [str(each.user) for each in said if each.user.has_perm("billing.approve_payment")]
+
+
 @transaction.atomic
-def _chase(payment: Payment) -> bool:
+def _give_up(payment: Payment) -> bool:
     current = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     if current.state != PaymentState.WAITING or current.deadline_at != payment.deadline_at:
         return False
-    if current.escalated_at is not None:
-        fail_payment(current, reason="it was not approved in time")
-        return True
-    current.escalated_at = timezone.now()
-    current.save(update_fields=["escalated_at"])
-    _set_deadline(current, current.escalated_at + approve_within())
-    told = f"still not approved; it fails at {current.deadline_at:%Y-%m-%d %H:%M} UTC"
-    AuditLine.write(current, before=current.state, after="escalated", actor=CHASING, reason=told)
-    announce([current], kind="payment.late", what="still wait for approval")
+    fail_payment(current, reason="it was not approved in time")
     return True
+
+
+@transaction.atomic
+def _escalate() -> int:
+    """All that are late for the first time, in one notice."""
+    now = timezone.now()
+    late = Payment.objects.filter(state=PaymentState.WAITING, deadline_at__lt=now, escalated_at=None)
+    found = list(late.select_for_update(of=("self",)).order_by("created_at"))
+    for each in found:
+        each.escalated_at = now
+        each.save(update_fields=["escalated_at"])
+        _set_deadline(each, now + approve_within())
+        told = f"still not approved; it fails at {each.deadline_at:%Y-%m-%d %H:%M} UTC"
+        AuditLine.write(each, before=each.state, after="escalated", actor=CHASING, reason=told)
+    announce(found, kind="payment.late", what="still wait for approval")
+    return len(found)
 
 
 def _set_deadline(payment: Payment, deadline_at: datetime) -> None:
     """Its own, and that of the withdrawal which waits for it."""
     payment.deadline_at = deadline_at
     payment.save(update_fields=["deadline_at"])
-    Withdrawal.objects.filter(payment=payment).update(deadline_at=deadline_at)
+    _withdrawal(payment).update(deadline_at=deadline_at)
+
+
+def _withdrawal(payment: Payment) -> QuerySet[Withdrawal]:
+    """The one that it pays; none where it pays something else."""
+    return Withdrawal.objects.filter(payment=payment)

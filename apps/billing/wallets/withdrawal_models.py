@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Mapping
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from apps.billing.budgets.models import Budget
-from apps.billing.treasury.models import Payment
+from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.wallets.models import WalletProof
 from apps.money import GlmField
 from apps.teams.states import Stateful, has_deadline
@@ -20,7 +21,7 @@ class WithdrawalState(models.TextChoices):
     REQUESTED = "requested", "Requested"
     """An owner's word is awaited; no money has moved."""
     CONFIRMED = "confirmed", "Confirmed"
-    """It has left the budget: its payment is signed, stored and on its way."""
+    """It has left the budget: its payment is on its way, or waits for operators where it is large."""
     PAID = "paid", "Paid"
     """Its payment is final."""
     FAILED = "failed", "Failed"
@@ -54,6 +55,14 @@ class Withdrawal(Stateful):
         help_text="Of the wallet it goes to.",
     )
     amount = GlmField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who asked for it, and therefore can't approve its payment; nobody known for old ones.",
+    )
     state = models.CharField(
         max_length=12, choices=WithdrawalState.choices, default=WithdrawalState.REQUESTED
     )
@@ -84,6 +93,11 @@ class Withdrawal(Stateful):
     @property
     def recipient(self) -> str:
         return self.proof.address
+
+    @property
+    def waits_for_operators(self) -> bool:
+        """It is large: its payment has to be approved before it is signed."""
+        return self.payment is not None and self.payment.state == PaymentState.WAITING
 
     @property
     def audit_team_id(self) -> int:

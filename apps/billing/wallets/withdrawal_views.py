@@ -60,8 +60,7 @@ def confirm(request: HttpRequest, pk: str) -> HttpResponse:
     asked = get_object_or_404(_all(), pk=pk, budget__team__in=owned_teams(request))
     actor = Actor.user(membership(request, asked.budget.team).user)
     try:
-        confirm_withdrawal(asked, actor=actor)
-        messages.success(request, f"{plain(asked.amount)} GLM are on their way to {asked.recipient}.")
+        messages.success(request, _told(confirm_withdrawal(asked, actor=actor)))
     except REFUSALS as error:
         messages.error(request, str(error))
     return redirect("billing:wallets", slug=asked.budget.team.slug)
@@ -77,6 +76,15 @@ def cancel(request: HttpRequest, pk: str) -> HttpResponse:
     except StateError as error:
         messages.error(request, str(error))
     return redirect("billing:wallets", slug=asked.budget.team.slug)
+
+
+def _told(confirmed: Withdrawal) -> str:
+    amount = f"{plain(confirmed.amount)} GLM"
+    if confirmed.waits_for_operators:
+        return (
+            f"{amount} have left the budget: operators of the Hive have to approve it before they are sent."
+        )
+    return f"{amount} are on their way to {confirmed.recipient}."
 
 
 def _all() -> QuerySet[Withdrawal]:

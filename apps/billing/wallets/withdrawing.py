@@ -19,6 +19,7 @@ from apps.billing.chain.client import ChainRefused, ChainUnreachable, chain
 from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.suspending import must_not_be_suspended
 from apps.billing.ledger.posting import InsufficientFunds, exact
+from apps.billing.treasury.large import person
 from apps.billing.treasury.models import PaymentPurpose
 from apps.billing.treasury.paying import Readiness, make_ready, sign_and_store, wait_in_line
 from apps.billing.treasury.sending import push_payment
@@ -59,6 +60,7 @@ def request_withdrawal(*, budget: Budget, address: str, amount_glm: Decimal, act
         budget=budget,
         proof=proof,
         amount=amount_glm,
+        requested_by=person(actor),
         reason="waits for an owner's confirmation",
         deadline_at=timezone.now() + CONFIRM_WITHIN,
     )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import LazySettings
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 from time_machine import Traveller
 
@@ -59,6 +60,9 @@ class Scene:
             User.objects.create_user(username=f"operator-{number}", is_staff=True)
             for number in range(OPERATORS)
         ]
+        may = Permission.objects.get(codename="approve_payment")
+        for each in self.operators:
+            each.user_permissions.add(may)
         self.teams, self.purses = [], [Purse(self.anvil, number) for number in range(TEAMS)]
         for number, purse in enumerate(self.purses):
             team = Team.objects.create(slug=f"team-{number}", name=f"Team {number}")
