@@ -141,7 +141,7 @@ def test_it_refuses_new_holds_and_renewals_of_a_suspended_team(team, budget, now
 
 
 def test_it_lifts_a_suspension_as_soon_as_all_is_paid(overdue, team, budget, fund):
-    suspend(team, actor=CLERK, because="it did not pay")
+    suspend(team, actor=CLERK, because="it did not pay", until_paid=True)
     assert lift_paid() == 0
     fund(budget, "1")
     tasks.collect()
@@ -149,9 +149,25 @@ def test_it_lifts_a_suspension_as_soon_as_all_is_paid(overdue, team, budget, fun
     assert (overdue.state, BillingDetails.objects.get().suspended_at) == (InvoiceState.PAID, None)
 
 
+@pytest.mark.parametrize("owed_before", [False, True])
+def test_it_leaves_a_suspension_by_hand_to_who_made_it(team, owed_before):
+    if owed_before:
+        suspend(team, actor=CLERK, because="it did not pay", until_paid=True)
+    assert suspend(team, actor=CLERK, because="fraud")
+    assert not suspend(team, actor=CLERK, because="it did not pay", until_paid=True)
+    assert lift_paid() == 0
+    assert BillingDetails.objects.get().suspended_because == "fraud"
+    lift(team, actor=CLERK, reason="it was none")
+    assert BillingDetails.objects.get().suspended_at is None
+
+
 def test_it_tells_a_suspended_team_why(team, owner, client):
     client.force_login(owner)
     page = reverse("billing:overview", args=[team.slug])
     assert "is suspended" not in client.get(page).content.decode()
-    suspend(team, actor=CLERK, because="invoice 7 was due")
-    assert "invoice 7 was due" in client.get(page).content.decode()
+    suspend(team, actor=CLERK, because="invoice 7 was due", until_paid=True)
+    told = client.get(page).content.decode()
+    assert "invoice 7 was due" in told
+    assert "until it is paid" in told
+    suspend(team, actor=CLERK, because="fraud")
+    assert "until an operator lifts it" in client.get(page).content.decode()

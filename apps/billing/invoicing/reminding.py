@@ -34,8 +34,8 @@ def remind_due(*, now: datetime | None = None) -> int:
 
 
 def lift_paid() -> int:
-    """Lift the suspensions of teams that owe nothing that is overdue any more. Returns how many."""
-    suspended = Team.objects.filter(billing_details__suspended_at__isnull=False)
+    """Lift what `remind_due` suspended, of teams of which nothing is overdue any more. Returns how many."""
+    suspended = Team.objects.filter(billing_details__suspended_until_paid=True)
     free = list(suspended.exclude(invoices__state=InvoiceState.OVERDUE))
     for team in free:
         lift(team, actor=COLLECTING, reason="nothing is overdue any more")
@@ -82,7 +82,7 @@ def _remind(invoice: Invoice) -> None:
 
 def _suspend(invoice: Invoice, because: str) -> None:
     """Said once, though each of several overdue invoices comes here."""
-    if suspend(invoice.team, actor=COLLECTING, because=because):
+    if suspend(invoice.team, actor=COLLECTING, because=because, until_paid=True):
         notify(
             team=invoice.team,
             kind="team.suspended",

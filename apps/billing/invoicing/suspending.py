@@ -30,14 +30,19 @@ def must_not_be_suspended(team_id: int, *, needed_glm: Decimal) -> None:
 
 
 @transaction.atomic
-def suspend(team: Team, *, actor: Actor, because: str) -> bool:
-    """Whether it is since now: a team that is suspended already stays so, for its first reason."""
+def suspend(team: Team, *, actor: Actor, because: str, until_paid: bool = False) -> bool:
+    """Whether this is new. `until_paid` is lifted by itself; whatever else, an operator lifts.
+
+    A team that is suspended stays so for its first reason, but one that only had to pay may be so by hand.
+    """
     details = _locked(team)
-    if details.suspended_at is not None:
+    before = "" if details.suspended_at is None else "suspended"
+    if before and (until_paid or not details.suspended_until_paid):
         return False
-    details.suspended_at, details.suspended_because = timezone.now(), because[:300]
-    details.save(update_fields=["suspended_at", "suspended_because"])
-    AuditLine.write(details, before="", after="suspended", actor=actor, reason=because)
+    details.suspended_at = details.suspended_at or timezone.now()
+    details.suspended_because, details.suspended_until_paid = because[:300], until_paid
+    details.save(update_fields=_FIELDS)
+    AuditLine.write(details, before=before, after="suspended", actor=actor, reason=because)
     return True
 
 
@@ -46,9 +51,12 @@ def lift(team: Team, *, actor: Actor, reason: str) -> None:
     """A team that is not suspended stays as it is."""
     details = _locked(team)
     if details.suspended_at is not None:
-        details.suspended_at, details.suspended_because = None, ""
-        details.save(update_fields=["suspended_at", "suspended_because"])
+        details.suspended_at, details.suspended_because, details.suspended_until_paid = None, "", False
+        details.save(update_fields=_FIELDS)
         AuditLine.write(details, before="suspended", after="", actor=actor, reason=reason)
+
+
+_FIELDS = ("suspended_at", "suspended_because", "suspended_until_paid")
 
 
 def _locked(team: Team) -> BillingDetails:
