@@ -98,8 +98,9 @@ def test_it_shows_how_a_budget_stands_and_sets_levels(scenery: Scenery, as_owner
     as_owner.post(add, {"kind": "runway", "level": "6"})
     assert "less than 6 h left" in seen(as_owner, ALERTS)
     for level, because in (("101", "from 1 to 100"), ("x", "whole number"), ("80", "already")):
-        told = as_owner.post(add, {"kind": "used", "level": level}, follow=True).content.decode()
-        assert because in told
+        refused = as_owner.post(add, {"kind": "used", "level": level})
+        told = refused.content.decode()
+        assert (refused.status_code, because in told, f'value="{level}"' in told) == (422, True, True)
     level = AlertLevel.objects.get(kind="runway", level=6)
     as_owner.post(f"/alerts/{level.pk}/remove/")
     assert "less than 6 h left" not in seen(as_owner, ALERTS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django import forms
-from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,33 +11,24 @@ from django.views.decorators.http import require_POST
 from apps.billing.alerts.levels import AlertRefused, add_level, remove_level
 from apps.billing.alerts.models import AlertKind, AlertLevel
 from apps.billing.alerts.standing import readings_of
+from apps.billing.budgets.models import Budget
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership
-from apps.teams.models import Role
+from apps.teams.models import Role, Team
 from apps.teams.reach import owned_teams
 
 
 class LevelForm(forms.Form):
-    kind = forms.ChoiceField(choices=AlertKind.choices, label="When")
+    kind = forms.ChoiceField(
+        choices=[(AlertKind.USED, "percent used reach"), (AlertKind.RUNWAY, "hours left fall below")],
+        label="When",
+    )
     level = forms.IntegerField(min_value=1, max_value=2**31 - 1, label="Percent or hours")
 
 
 @login_required
 def alerts(request: HttpRequest, slug: str) -> HttpResponse:
-    team = choose_team(request, slug)
-    mine = membership(request, team)
-    budgets = team.budgets.order_by("id")
-    readings = readings_of(budgets)
-    context = {
-        "team": team,
-        "mine": mine,
-        "is_owner": mine.role == Role.OWNER,
-        "sheets": [
-            (each, readings[each.pk].standing, each.alert_levels.all())
-            for each in budgets.prefetch_related("alert_levels")
-        ],
-    }
-    return render(request, "billing/alerts.html", context)
+    return _page(request, choose_team(request, slug))
 
 
 @login_required
@@ -47,16 +37,14 @@ def add_alert(request: HttpRequest, slug: str, budget_id: int) -> HttpResponse:
     team = get_object_or_404(owned_teams(request), slug=slug)
     budget = get_object_or_404(team.budgets, pk=budget_id)
     form = LevelForm(request.POST)
-    if not form.is_valid():
-        name, told = next(iter(form.errors.items()))
-        messages.error(request, f"{form.fields[name].label}: {told[0]}")
-        return redirect("billing:alerts", slug=slug)
-    said = form.cleaned_data
-    try:
-        add_level(budget=budget, kind=said["kind"], level=said["level"], actor=_actor(request))
-    except AlertRefused as error:
-        messages.error(request, str(error))
-    return redirect("billing:alerts", slug=slug)
+    if form.is_valid():
+        said = form.cleaned_data
+        try:
+            add_level(budget=budget, kind=said["kind"], level=said["level"], actor=_actor(request))
+            return redirect("billing:alerts", slug=slug)
+        except AlertRefused as error:
+            form.add_error("level", str(error))
+    return _page(request, team, form=form, asked=budget)
 
 
 @login_required
@@ -66,6 +54,30 @@ def remove_alert(request: HttpRequest, pk: int) -> HttpResponse:
     level = get_object_or_404(rows, pk=pk, budget__team__in=owned_teams(request))
     remove_level(level, actor=_actor(request))
     return redirect("billing:alerts", slug=level.budget.team.slug)
+
+
+def _page(
+    request: HttpRequest, team: Team, *, form: LevelForm | None = None, asked: Budget | None = None
+) -> HttpResponse:
+    """With a form that was refused, beside the budget it was for."""
+    mine = membership(request, team)
+    budgets = team.budgets.order_by("id")
+    readings = readings_of(budgets)
+    context = {
+        "team": team,
+        "mine": mine,
+        "is_owner": mine.role == Role.OWNER,
+        "sheets": [
+            (
+                each,
+                readings[each.pk].standing,
+                each.alert_levels.all(),
+                form if each == asked else LevelForm(),
+            )
+            for each in budgets.prefetch_related("alert_levels")
+        ],
+    }
+    return render(request, "billing/alerts.html", context, status=200 if form is None else 422)
 
 
 def _actor(request: HttpRequest) -> Actor:

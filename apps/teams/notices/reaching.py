@@ -56,8 +56,8 @@ def must_be_reachable(url: httpx.URL, address: Ip, *, networks: Collection[Netwo
     if any(inner in network for network in networks if network.version == inner.version):
         return
     if not is_public(inner):
-        where = f"{url.host} is {address}" if url.host != str(address) else str(address)
-        raise ValueError(f"{where}, which is not an address of the public internet")
+        where = f"{url.host} leads to {address}, which" if url.host != str(address) else str(address)
+        raise ValueError(f"{where} is not an address of the public internet")
     _must_be_for_webhooks(url)
 
 
