@@ -16,7 +16,9 @@ from apps.billing.budgets.ending import choose_end
 from apps.billing.budgets.runway import runway_in, with_rates
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.forms import FORMS, as_file
+from apps.billing.invoicing.paper import due_in_words
 from apps.billing.invoicing.paying_in import payment_of
+from apps.billing.invoicing.sums import sums_of
 from apps.billing.ledger.movements import movements_of
 from apps.billing.models import Budget, CreditNote, Invoice
 from apps.billing.treasury.signers import treasury_address
@@ -42,6 +44,8 @@ def invoice(request: HttpRequest, pk: str) -> HttpResponse:
         "credit_notes": found.credit_notes.all(),
         "forms": FORMS,
         "payment": payment_of(found),
+        "sums": sums_of(found),
+        "due": due_in_words(found),
     }
     return render(request, "billing/invoice.html", context)
 
@@ -101,6 +105,7 @@ def _page(request: HttpRequest, team: Team) -> HttpResponse:
         "team": team,
         "mine": mine,
         "budgets": [(budget, runway_in(budget)) for budget in budgets],
+        "has_credit": any(budget.credit_limit_glm for budget in budgets),
         "invoices": team.invoices.all()[:50],
         "movements": movements_of(budgets, limit=15),
         "deposit_address": treasury_address(),

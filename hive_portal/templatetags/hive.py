@@ -13,12 +13,17 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.billing.budgets.runway import AT_THIS_RATE, NEAR, Runway, instant_in_words
+from apps.billing.invoicing.models import Invoice
+from apps.billing.invoicing.paper import prices_in_words
+from apps.billing.invoicing.sheet import clock
 from apps.nodes.sizes import memory
 from apps.teams.tones import tone
 
 register = template.Library()
 register.filter(tone)
 register.filter(memory)
+register.filter(clock)
+register.filter(prices_in_words)
 
 _DIGITS = 4
 
@@ -26,6 +31,15 @@ _DIGITS = 4
 @register.simple_tag
 def badge(state: str, words: str = "") -> SafeString:
     return format_html('<span class="badge {}">{}</span>', tone(state), words or state.replace("_", " "))
+
+
+@register.simple_tag
+def invoice_badge(invoice: Invoice) -> SafeString:
+    """Amber as long as something is to pay."""
+    tones = {"issued": "busy", "overdue": "bad"}
+    return format_html(
+        '<span class="badge {}">{}</span>', tones.get(invoice.state, "good"), invoice.get_state_display()
+    )
 
 
 @register.simple_tag

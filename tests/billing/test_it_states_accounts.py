@@ -96,7 +96,9 @@ def test_it_writes_csv(moved, budget, now):
     assert len(lines) == 3 + 5
 
 
-@pytest.mark.parametrize(("month", "status"), [("", 200), ("2026-02", 200), ("2026-13", 404), ("2999-01", 404)])
+@pytest.mark.parametrize(
+    ("month", "status"), [("", 200), ("2026-02", 200), ("2026-13", 404), ("2999-01", 404)]
+)
 def test_it_shows_a_month(moved, team, owner, client, month, status):
     client.force_login(owner)
     answer = client.get(reverse("billing:statement", args=[team.slug]), {"month": month} if month else {})

@@ -14,7 +14,8 @@ from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.paper import as_pdf
 from apps.billing.invoicing.paying import paid_otherwise
 from apps.billing.invoicing.paying_in import payment_of
-from apps.billing.invoicing.sheet import Group, size, span
+from apps.billing.invoicing.sheet import Group, clock, size
+from apps.billing.invoicing.sums import sums_of
 from apps.billing.models import BillingDetails
 from apps.teams.audit import Actor
 from apps.teams.models import Team
@@ -76,7 +77,8 @@ def test_it_puts_lines_under_their_deployment():
 
 
 def test_it_says_only_the_prices_that_there_are():
-    assert paper._price(PRICE | {"start_glm": "0", "egress_gib_glm": "0"}) == "0.0072/h + 0.0036/CPU h"
+    price = PRICE | {"start_glm": "0", "egress_gib_glm": "0"}
+    assert paper.prices_in_words(price) == "0.0072/h + 0.0036/CPU h"
 
 
 def test_it_asks_for_what_is_due_to_the_last_digit(settings):
@@ -106,13 +108,19 @@ def test_it_tells_bytes(count, told):
     assert size(count) == told
 
 
-def test_it_tells_spans():
-    assert (span("0"), span("3661.999"), span("2592000")) == ("0:00:00", "1:01:01", "720:00:00")
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [("0", "0:00:00"), ("0.508", "0:00:00.508"), ("3661.9990", "1:01:01.999"), ("2592000", "720:00:00")],
+)
+def test_it_tells_every_millisecond_that_is_billed(seconds, told):
+    """Whoever multiplies them by the prices gets the cost of the line."""
+    assert clock(seconds) == told
+    assert told in paper._row(LINE | {"cpu_s": seconds})
 
 
 def must_add_up(told: Invoice) -> None:
     """From the total down to what is still to pay."""
-    _, total, *less, to_pay = [row for row in paper._invoice_sums(told) if row.label != "VAT 19 %"]
+    _, total, *less, to_pay = [row for row in sums_of(told) if row.label != "VAT 19 %"]
     assert Decimal(total.amount) + sum(Decimal(row.amount.replace("−", "-")) for row in less) == Decimal(
         to_pay.amount
     )

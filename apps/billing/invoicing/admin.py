@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 from django.urls import reverse
+from unfold.decorators import display
 
 from apps.billing.admin_parts import glm_column
 from apps.billing.invoicing.crediting import credit
@@ -26,7 +27,7 @@ class CreditNotes(Rows):
 class InvoiceAdmin(Shown):
     """The paper never changes: it is corrected by credit notes."""
 
-    list_display = ("number", "team", "total_glm", "state_label", "due", "reason", "period_end", "issued_at")
+    list_display = ("number", "team", "total_glm", "state_label", "due", "why", "period_end", "issued_at")
     list_filter = ("state", "team")
     search_fields = ("number", "team__slug")
     list_select_related = ("team",)
@@ -35,6 +36,10 @@ class InvoiceAdmin(Shown):
     actions = ("collect", "paid", "credit_all")
 
     due = glm_column("Due", lambda invoice: invoice.due_glm)
+
+    @display(description="State", label={"issued": "warning", "overdue": "danger", "paid": "success"})
+    def state_label(self, invoice: Invoice) -> tuple[str, str]:
+        return invoice.state, invoice.get_state_display()
 
     def view_on_site(self, invoice: Invoice) -> str:
         return reverse("billing:invoice", args=[invoice.pk])

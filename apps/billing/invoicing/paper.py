@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -10,15 +10,16 @@ from typing import Any
 from apps.billing.chain.networks import network_of
 from apps.billing.invoicing.models import CreditNote, Invoice, InvoiceState
 from apps.billing.invoicing.paying_in import payment_of
-from apps.billing.invoicing.sheet import Column, Group, Sheet, Sum, day, instant, size, span
+from apps.billing.invoicing.sheet import Column, Group, Sheet, clock, day, instant, size
+from apps.billing.invoicing.sums import credited, sums_of
 from apps.billing.wallets.payment_requests import PaymentRequest
 from apps.money import ZERO, plain
 
 COLUMNS = (
-    Column("Service", 49, "LEFT"),
-    Column("Node", 34, "LEFT"),
-    Column("Time", 17),
-    Column("CPU", 15),
+    Column("Service", 42, "LEFT"),
+    Column("Node", 31, "LEFT"),
+    Column("Time", 22),
+    Column("CPU", 20),
     Column("Traffic", 16),
     Column("GLM", 43),
 )
@@ -36,7 +37,7 @@ def _invoice(invoice: Invoice) -> Sheet:
     sheet.parties(customer=invoice.customer, title="Bill to", facts=_invoice_facts(invoice))
     sheet.figure(label="To pay", amount=f"{plain(invoice.due_glm)} GLM", words=_standing_in_a_word(invoice))
     sheet.table_of(COLUMNS, _rows(invoice.lines))
-    sums, payment = _invoice_sums(invoice), payment_of(invoice)
+    sums, payment = sums_of(invoice), payment_of(invoice)
     notes = [invoice.note, "" if payment else _standing(invoice)]
     height_mm = SUM_MM * (len(sums) + 2) + NOTE_MM * len([*filter(None, notes)])
     with sheet.together(height_mm + (PAYMENT_MM if payment else 0)):
@@ -53,7 +54,7 @@ def _credit_note(note: CreditNote) -> Sheet:
     sheet.notes([f"Credited of invoice {note.invoice.number}: {note.reason}"])
     sheet.ln(4)
     with sheet.together(12 * SUM_MM):
-        sheet.sums(_credit_sums(note))
+        sheet.sums(credited(note))
         sheet.notes(["What was paid of it went back to the team's budget; what was not is no longer due."])
         sheet.notes([note.invoice.note])
     return sheet
@@ -86,9 +87,9 @@ def _rows(lines: Sequence[dict[str, Any]]) -> Iterator[Sequence[str] | Group]:
 def _row(line: dict[str, Any]) -> Sequence[str]:
     return (
         _service(line),
-        f"{line['node_name']}\n{line['node'][:10]}…{line['node'][-6:]}",
-        span(line["running_s"]),
-        span(line["cpu_s"]),
+        f"{line['node_name']}\n{line['node'][:8]}…{line['node'][-4:]}",
+        clock(line["running_s"]),
+        clock(line["cpu_s"]),
         size(line["egress_bytes"]),
         line["cost_glm"],
     )
@@ -96,11 +97,11 @@ def _row(line: dict[str, Any]) -> Sequence[str]:
 
 def _service(line: dict[str, Any]) -> str:
     """As the team calls it, what ran, and at which price."""
-    told = [line.get("replica") or line.get("service"), line["what"], _price(line["price"])]
+    told = [line.get("replica") or line.get("service"), line["what"], prices_in_words(line["price"])]
     return "\n".join(filter(None, told))
 
 
-def _price(price: dict[str, str]) -> str:
+def prices_in_words(price: dict[str, str]) -> str:
     """Exact: an hour is 3600 times a second."""
     hour = {name: plain(Decimal(price[f"{name}_glm"]) * 3600) for name in ("second", "cpu_second")}
     parts = [
@@ -115,11 +116,15 @@ def _price(price: dict[str, str]) -> str:
 # -- what is said -----------------------------------------------------------------------------------------
 
 
+def due_in_words(invoice: Invoice) -> str:
+    return day(invoice.due_at) if invoice.tax_glm or invoice.credit_glm else "prepaid"
+
+
 def _invoice_facts(invoice: Invoice) -> list[tuple[str, str]]:
     return [
         ("Date", day(invoice.issued_at)),
         ("Period", f"{instant(invoice.period_start)} to\n{instant(invoice.period_end)} UTC"),
-        ("Due", day(invoice.due_at) if invoice.tax_glm or invoice.credit_glm else "prepaid"),
+        ("Due", due_in_words(invoice)),
         ("Team", str(invoice.customer.get("team", invoice.team.slug))),
     ]
 
@@ -130,32 +135,6 @@ def _credit_facts(note: CreditNote) -> list[tuple[str, str]]:
         ("For invoice", f"{note.invoice.number}\nof {day(note.invoice.issued_at)}"),
         ("Team", str(note.invoice.customer.get("team", note.invoice.team.slug))),
     ]
-
-
-def _invoice_sums(invoice: Invoice) -> list[Sum]:
-    rows = [Sum("Used", plain(invoice.net_glm)), *_tax_rows(invoice.taxes)]
-    rows += [
-        Sum("Total", plain(invoice.total_glm), is_bold=True),
-        Sum("Prepaid", f"−{plain(invoice.net_glm - invoice.credit_glm)}"),
-    ]
-    if invoice.paid_glm:
-        rows.append(Sum("Paid since", f"−{plain(invoice.paid_glm)}"))
-    # What was credited while it was due; what was credited after it was paid went back to the budget.
-    if waived_glm := invoice.tax_glm + invoice.credit_glm - invoice.paid_glm - invoice.due_glm:
-        rows.append(Sum("Credited", f"−{plain(waived_glm)}"))
-    return [*rows, Sum("To pay", plain(invoice.due_glm), is_bold=True)]
-
-
-def _credit_sums(note: CreditNote) -> list[Sum]:
-    return [
-        Sum("Credited", plain(note.net_glm)),
-        *_tax_rows(note.taxes),
-        Sum("Total", plain(note.total_glm), is_bold=True),
-    ]
-
-
-def _tax_rows(taxes: Iterable[dict[str, str]]) -> list[Sum]:
-    return [Sum(f"{tax['name']} {tax['percent']} %", tax["amount_glm"]) for tax in taxes]
 
 
 def _standing_in_a_word(invoice: Invoice) -> str:
@@ -169,7 +148,7 @@ def _standing(invoice: Invoice) -> str:
     if invoice.is_terminal:
         return f"Paid on {day(invoice.state_since)}. There is nothing left to pay."
     return (
-        f"Please have {plain(invoice.due_glm)} GLM available in the team's main budget by"
+        f"Please have {plain(invoice.due_glm)} GLM of your own in the team's main budget by"
         f" {day(invoice.due_at)}: it is taken from there as soon as it is there."
     )
 

@@ -17,20 +17,15 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, TextEmphasis, XPos, YPos
 from fpdf.fonts import FontFace
 
+from apps.billing.invoicing.sums import Sum
+from apps.money import plain
+
 FONTS = Path(__file__).parent / "fonts"
 INK, MUTED, LINE, WASH, HONEY = (27, 24, 20), (115, 108, 99), (222, 216, 207), (250, 246, 238), (214, 143, 20)
 MARGIN_MM, WIDTH_MM = 18, 174
 BOTTOM_MM = 24
 QUIET_ZONE = 4
 """Empty modules around a QR code, without which scanners don't find it (ISO/IEC 18004)."""
-
-
-class Sum(NamedTuple):
-    """A row below a table."""
-
-    label: str
-    amount: str
-    is_bold: bool = False
 
 
 class Group(NamedTuple):
@@ -162,8 +157,8 @@ class Sheet(FPDF):
             for row in rows:
                 if isinstance(row, Group):
                     heading = table.row(style=bold)
-                    heading.cell(row.name, colspan=len(columns) - 1)
-                    heading.cell(row.amount)
+                    heading.cell(row.name, colspan=len(columns) - 2)
+                    heading.cell(row.amount, colspan=2)
                 else:
                     table.row(row)
         self.ln(4)
@@ -249,10 +244,11 @@ def instant(at: datetime) -> str:
     return f"{at.day} {at:%b %Y %H:%M:%S}"
 
 
-def span(seconds: str) -> str:
-    """h:mm:ss."""
-    whole = int(Decimal(seconds))
-    return f"{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
+def clock(seconds: str | Decimal) -> str:
+    """h:mm:ss, with as much of the last second as is billed: 0:00:06.779."""
+    whole, rest = divmod(Decimal(seconds), 1)
+    minutes, second = divmod(int(whole), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{second:02}{plain(rest).removeprefix('0')}"
 
 
 def size(count: int) -> str:

@@ -42,7 +42,7 @@ class StatementSerializer(serializers.Serializer[Any]):
     budget = serializers.IntegerField(help_text="Its id, which the addresses of files want.")
     name = serializers.CharField()
     start = serializers.DateTimeField()
-    end = serializers.DateTimeField(help_text="Not included.")
+    end = serializers.DateTimeField(help_text="Not included. Now, while the month runs.")
     opening_glm = Glm()
     came_in_glm = Glm()
     went_out_glm = Glm()
@@ -83,7 +83,7 @@ class StatementViewSet(TeamScoped[Budget]):
 
 
 def _stated(budget: Budget, month: Month) -> Statement:
-    return statement_of(budget, start=month.start, end=month.end)
+    return statement_of(budget, start=month.start, end=month.until)
 
 
 def _month(request: Request) -> Month:

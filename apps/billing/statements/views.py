@@ -17,7 +17,7 @@ def statement(request: HttpRequest, slug: str) -> HttpResponse:
     """`?month=2026-05`, else this month; `?as=pdf`, `csv` or `json` for a file."""
     team = choose_team(request, slug)
     month = _asked(request)
-    statements = statements_of(team, start=month.start, end=month.end)
+    statements = statements_of(team, start=month.start, end=month.until)
     form = request.GET.get("as", "")
     if form in FORMS and statements:
         return as_file(team, statements, month=month, form=form)
