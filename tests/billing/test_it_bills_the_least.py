@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from agent.protocol import Price
-from apps.billing.metering.bill import Reported, Watched, bill
+from apps.billing.metering.bill import STOPS_WITHIN_MS, Reported, Watched, bill
 
 PRICE = Price(
     start_glm=Decimal("0.0001"),
@@ -72,6 +72,23 @@ def test_it_blames_nobody_for_one_period_of_the_kernels_quota(cpu_ms, is_a_fault
     result = billed(Reported(MINUTE, cpu_ms))
     assert result.cpu_ms == 30_000
     assert bool(result.reduced_because) is is_a_fault
+
+
+@pytest.mark.parametrize(
+    ("running_ms", "late_ms", "is_overclaim"),
+    [
+        (41_000, 20_000, False),
+        (60_000, 20_000, False),
+        (60_001, 20_000, True),
+        (60_000, STOPS_WITHIN_MS, False),
+        (60_000, STOPS_WITHIN_MS + 1, True),
+        (41_000, 0, True),
+    ],
+)
+def test_it_blames_nobody_for_the_time_it_takes_to_stop(running_ms, late_ms, is_overclaim):
+    result = billed(Reported(running_ms, 0), leased_ms=40_000, late_ms=late_ms)
+    assert (result.running_ms, result.is_overclaim) == (40_000, is_overclaim)
+    assert "the lease covers 40.000 s" in result.reduced_because
 
 
 def test_it_bills_nothing_without_a_lease():

@@ -114,7 +114,17 @@ def test_it_bills_nothing_from_before_the_lease(rate, meter, agreement):
 
 def test_it_bills_nothing_after_the_lease(rate, meter, hold, agreement):
     Hold.objects.filter(pk=hold.pk).update(deadline_at=agreement.approved_at + timedelta(seconds=90))
-    assert [each.billed_running_ms for each in rate(meter.report(), meter.report())] == [MINUTE_MS, 30_000]
+    records = rate(meter.report(), meter.report())
+    assert [each.billed_running_ms for each in records] == [MINUTE_MS, 30_000]
+    assert records[1].reduced_because == "60.000 s reported, the lease covers 30.000 s"
+    assert not MeteringFault.objects.exists(), "it takes its time to stop"
+
+
+def test_it_tells_of_what_goes_on_long_after_the_lease(rate, meter, hold, agreement):
+    Hold.objects.filter(pk=hold.pk).update(deadline_at=agreement.approved_at + timedelta(seconds=90))
+    records = rate(*(meter.report() for _ in range(12)))
+    assert sum(each.billed_running_ms for each in records) == 90_000
+    assert MeteringFault.objects.get().sequence == 12, "over ten minutes after its lease"
 
 
 def test_it_bills_no_time_in_which_the_queen_did_not_hear(rate, meter, listened, agreement):

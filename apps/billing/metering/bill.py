@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-from agent.protocol import Price
+from agent.protocol import LONGEST_GRACE_S, Price
 
 
 class Reported(NamedTuple):
@@ -28,8 +28,13 @@ class Watched(NamedTuple):
     heard_ms: int
     cpu_threads: Decimal
     edge_bytes: int = 0
+    late_ms: int = 0
+    """From the end of the lease to that of the interval."""
 
 
+STOPS_WITHIN_MS = LONGEST_GRACE_S * 1000
+"""A Bee stops by itself when a lease ends, and what runs then gets its grace period to go in order. That is
+not billed, and nobody's fault."""
 QUOTA_PERIOD_MS = 100
 """Kernels grant CPU time by periods of so long (CFS bandwidth control), so an honest count may be ahead of
 what is rented by one. It is not billed, and nobody's fault."""
@@ -43,6 +48,8 @@ class Billed(NamedTuple):
     egress_bytes: int
     cost_glm: Decimal
     reduced_because: str = ""
+    is_overclaim: bool = False
+    """Whether it is reduced for more than an honest Bee reports."""
 
 
 def bill(
@@ -68,7 +75,9 @@ def bill(
         egress_bytes=egress,
         first=first and running_ms > 0,
     )
-    return Billed(running_ms, cpu_ms, egress, cost, _why(reported, running_ms, limit, cpu_ms, share_ms))
+    why = _why(reported, running_ms, limit, cpu_ms, share_ms)
+    is_overclaim = bool(why) and not _stopped_late(reported, running_ms, watched)
+    return Billed(running_ms, cpu_ms, egress, cost, why, is_overclaim)
 
 
 def _why(reported: Reported, running_ms: int, limit: str, cpu_ms: int, share_ms: int) -> str:
@@ -77,6 +86,12 @@ def _why(reported: Reported, running_ms: int, limit: str, cpu_ms: int, share_ms:
     if cpu_ms + QUOTA_PERIOD_MS < share_ms:
         return f"{_seconds(share_ms)} CPU seconds reported, {_seconds(cpu_ms)} were rented"
     return ""
+
+
+def _stopped_late(reported: Reported, running_ms: int, watched: Watched) -> bool:
+    """Whether all that it reported beyond what is billed is what it ran on for after its lease."""
+    beyond_ms = reported.running_ms - running_ms
+    return running_ms == watched.leased_ms and 0 < beyond_ms <= watched.late_ms <= STOPS_WITHIN_MS
 
 
 def _seconds(ms: int) -> Decimal:

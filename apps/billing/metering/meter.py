@@ -41,6 +41,7 @@ class Rated(NamedTuple):
     cost_glm: Decimal
     reduced_because: str
     shortage: str
+    is_overclaim: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +84,7 @@ class Meter:
             paid,
             billed.reduced_because,
             shortage,
+            billed.is_overclaim,
         )
 
     def _watched(self, report: Report) -> Watched:
@@ -96,6 +98,7 @@ class Meter:
             heard_ms=self.heard_ms(start_ms, end_ms),
             cpu_threads=self.cpu_threads,
             edge_bytes=self.edge_bytes,
+            late_ms=max(end_ms - self.leased_until_ms, 0),
         )
 
     def _funded(self, cost_glm: Decimal) -> tuple[Decimal, str]:

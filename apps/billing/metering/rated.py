@@ -129,7 +129,7 @@ def write(results: Mapping[uuid.UUID, Sequence[Rated]], *, meters: Mapping[uuid.
 
 
 def _columns(every: Sequence[Rated]) -> list[str]:
-    reports, running_ms, cpu_ms, egress_bytes, costs, reduced, shortages = zip(*every, strict=True)
+    reports, running_ms, cpu_ms, egress_bytes, costs, reduced, shortages, _ = zip(*every, strict=True)
     whys = ["; ".join(filter(None, pair)) for pair in zip(reduced, shortages, strict=True)]
     ids = [report.pk for report in reports]
     return [array(each) for each in (ids, running_ms, cpu_ms, egress_bytes, costs, whys)]

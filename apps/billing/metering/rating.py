@@ -162,7 +162,7 @@ def lease(hold: Hold, agreement: Agreement) -> Span:
 
 
 def _faults(result: Rated) -> Iterator[Fault]:
-    if result.reduced_because:
+    if result.is_overclaim:
         yield Fault(MeteringFaultKind.OVERCLAIM, result.report.sequence, result.reduced_because)
     if result.shortage:
         yield Fault(MeteringFaultKind.UNFUNDED, result.report.sequence, result.shortage)
