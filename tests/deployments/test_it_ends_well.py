@@ -346,7 +346,7 @@ def test_all_of_it_is_stopped_in_order_before_its_first_lease_runs_out(
     cap, first = cap_of(running), min(one.lease_until for one in active(running))
     assert (cap.state, states(running)) == (CapState.ENDING, ["healthy"] * 3)
     assert cap.deadline_at == first - timedelta(seconds=10)
-    past_deadline(running)
+    pass_time(running, LEASE / 2 - seconds(9))
     carry_out_ends()
     hive.turn(3)
     running = Deployment.objects.get(pk=running.pk)
@@ -406,8 +406,9 @@ def test_the_least_important_go_so_that_the_rest_lasts(hive: Hive, deploy: Deplo
 
 def _all_came_back(deployment: Deployment) -> None:
     """Its Bee stopped it, and the last of its usage was rated long ago."""
-    gone = Assignment.objects.get(replica__service__deployment=deployment, state="released")
-    assignments.ended(gone, actor=TESTER, reason="stopped")
+    gone = Assignment.objects.exclude(state="active").get(replica__service__deployment=deployment)
+    if gone.state == "released":  # else its Bee has said so by now
+        assignments.ended(gone, actor=TESTER, reason="stopped")
     Agreement.objects.filter(pk=gone.agreement_id).update(ended_at=timezone.now() - timedelta(days=1))
     assert free_ended_holds() == 1
 
@@ -420,6 +421,96 @@ def test_when_nothing_can_stay_all_of_it_is_stopped(running: Deployment, hive: H
     carry_out_ends()
     running.refresh_from_db()
     assert (running.wanted, cap_of(running).state) == ("stopped", CapState.ENDED)
+
+
+# -- what is funded ---------------------------------------------------------------------------------------
+
+
+def lose_one(running: Deployment, hive: Hive, *, leaves: str, at_end: str) -> None:
+    """One of three is lost, and its cap leaves so many leases for another: too few; the two are renewed."""
+    one_lease = active(running)[0].agreement.price_per_hour_glm / 4
+    cap_at(running, f"{one_lease * Decimal(leaves):.18f}", at_end=at_end)
+    hive.lose(active(running)[0].node_id)
+    hive.turn(2)
+    assert states(running) == ["pending", "healthy", "healthy"]
+    pass_time(running, LEASE * 0.4)
+    assert renew_leases() == 2
+
+
+@pytest.mark.parametrize(
+    ("at_end", "state"),
+    [(AtEnd.STOP, CapState.ENDING), (AtEnd.ASK, CapState.ASKED), (AtEnd.SCALE_DOWN, CapState.ENDING)],
+)
+def test_what_is_funded_goes_on_though_another_lease_is_not(
+    running: Deployment, hive: Hive, at_end: AtEnd, state: CapState
+) -> None:
+    lose_one(running, hive, leaves="0.9", at_end=at_end)
+    for _ in range(2):
+        past_deadline(running)
+        carry_out_ends()
+    cap, first = cap_of(running), min(one.lease_until for one in active(running))
+    running.refresh_from_db()
+    assert (running.wanted, running.services.get().replicas_wanted) == ("running", 3)
+    assert cap.state == state and cap.deadline_at is not None
+    assert cap.deadline_at >= first - seconds(10), "an end that leases were renewed beyond is none"
+    it_came_back(running)
+    carry_out_ends()
+    assert cap_of(running).state == CapState.FUNDED
+    hive.turn(2)
+    assert states(running) == ["healthy"] * 3
+
+
+def it_came_back(deployment: Deployment) -> None:
+    """What was held where the Bee was lost: nobody waits for its last usage any more."""
+    gone = Hold.objects.exclude(agreement__assignment__state="active").get(cap=deployment.cap_id)
+    Agreement.objects.filter(pk=gone.agreement_id).update(ended_at=timezone.now() - timedelta(days=1))
+    assert free_ended_holds() == 1
+
+
+def test_what_runs_is_stopped_when_its_own_leases_can_not_be_renewed(running: Deployment, hive: Hive) -> None:
+    lose_one(running, hive, leaves="0.9", at_end=AtEnd.STOP)
+    it_came_back(running)
+    cap_at(running, "0", at_end=AtEnd.STOP)
+    pass_time(running, LEASE - seconds(9))
+    carry_out_ends()
+    running.refresh_from_db()
+    assert (running.wanted, cap_of(running).state) == ("stopped", CapState.ENDED)
+
+
+def test_what_comes_back_is_waited_for_where_nothing_runs(hive: Hive, deploy: Deploy) -> None:
+    deployment = deploy(COMPOSE.replace("replicas: 3", "replicas: 1"))
+    hive.turn(2)
+    cap_at(deployment, "0", at_end=AtEnd.STOP)
+    hive.lose(active(deployment)[0].node_id)
+    hive.turn(2)
+    carry_out_ends()
+    deployment.refresh_from_db()
+    assert (deployment.wanted, cap_of(deployment).state) == ("running", CapState.ENDING)
+    it_came_back(deployment)
+    carry_out_ends()
+    hive.turn(2)
+    assert (states(deployment), cap_of(deployment).state) == (["healthy"], CapState.FUNDED)
+
+
+# -- who is told ------------------------------------------------------------------------------------------
+
+
+def test_each_end_is_told_of_and_so_is_the_stop(running: Deployment, team: Team) -> None:
+    cap_at(running, "0", at_end=AtEnd.STOP)
+    need_money(running)
+    raise_cap(running, "1")
+    carry_out_ends()
+    assert renew_leases() == 3
+    cap_at(running, "0", at_end=AtEnd.STOP)
+    need_money(running)
+    pass_time(running, LEASE / 2 - seconds(9))
+    carry_out_ends()
+    told = Notice.objects.filter(team=team).order_by("created_at")
+    assert [one.kind for one in told] == ["budget.ended", "budget.ended", "budget.stopped"]
+    stopped = told[2]
+    assert stopped.subject == "hello: it was stopped for want of money"
+    assert stopped.text.startswith("its money has ended: hello may take")
+    assert Decimal(stopped.data["needed_glm"]) > 0
 
 
 # -- what else ends ---------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from django.utils import timezone
 from apps.billing.budgets.capping import room_glm
 from apps.billing.models import AtEnd, BudgetCap, CapState
 from apps.deployments import applying
-from apps.deployments.ends.lacking import Lack, coming_back_glm, lacks_of, let_go
-from apps.deployments.ends.moving import MONEY, SHORT, begin_anew, ends_at, move_short
+from apps.deployments.ends.lacking import Lack, coming_back_glm, lacks_of, let_go, needed_by
+from apps.deployments.ends.moving import MONEY, SHORT, answer_by, begin_anew, ends_at, move_short
+from apps.deployments.ends.telling import tell_stopped
 from apps.deployments.live import announce
 from apps.deployments.models import Deployment, Wanted
 from apps.deployments.replicas import Assignment, AssignmentState
@@ -53,15 +54,14 @@ def _carry_out(pk: UUID) -> None:
     cap = BudgetCap.objects.select_related("budget__team", "budget__available").get(pk=deployment.cap_id)
     now = timezone.now()
     lacks = lacks_of(deployment, now=now)
-    needed_glm, has_glm = sum((lack.needed_glm for lack in lacks), ZERO), room_glm(cap)
-    if needed_glm <= has_glm:
+    if needed_by(lacks) <= room_glm(cap):
         _go_on(deployment, now=now)
     elif (cap.state == CapState.ASKED) != (cap.choice == AtEnd.ASK):  # the team has chosen otherwise since
         move_short(deployment, cap, lacks, cap.reason, now=now)
     elif cap.choice == AtEnd.SCALE_DOWN:
         _scale_down(deployment, cap, lacks, now=now)
-    elif cap.deadline_at is not None and cap.deadline_at <= now:
-        _stop(deployment, cap)
+    else:
+        _stop_in_time(deployment, cap, lacks, now=now)
 
 
 def _go_on(deployment: Deployment, *, now: datetime) -> None:
@@ -76,10 +76,28 @@ def _go_on(deployment: Deployment, *, now: datetime) -> None:
     announce(deployment.pk)
 
 
+def _stop_in_time(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, now: datetime) -> None:
+    """For want of a lease of what runs; what only waits ends nothing that is funded.
+
+    Leases are renewed meanwhile, so the end is where the first of them runs out by now.
+    """
+    running = [lack for lack in lacks if lack.runs]
+    lasts = needed_by(running or lacks) <= room_glm(cap) + coming_back_glm(deployment)
+    deadline_at = cap.deadline_at if cap.state == CapState.ASKED else ends_at(running, now=now)
+    if deadline_at is None or deadline_at <= now:
+        if not lasts:
+            return _stop(deployment, cap)
+        deadline_at = answer_by(now) if cap.state == CapState.ASKED else now + PATIENCE
+    if deadline_at != cap.deadline_at:
+        _until(cap, deadline_at)
+
+
 def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, now: datetime) -> None:
-    """What comes back from those that have gone counts, until it is too late to wait for it."""
-    is_late = cap.deadline_at is not None and cap.deadline_at <= now
-    coming_glm = ZERO if is_late else coming_back_glm(deployment, lacks)
+    """What comes back from those that have gone counts, until it is too late for what runs to wait for it."""
+    ends = ends_at(lacks, now=now)
+    is_late = ends <= now and (cap.deadline_at is None or cap.deadline_at <= now)
+    is_too_late = is_late and any(lack.runs for lack in lacks)
+    coming_glm = ZERO if is_too_late else coming_back_glm(deployment)
     gone = let_go(lacks, room_glm=room_glm(cap) + coming_glm)
     if len(gone) == len(lacks):
         return _stop(deployment, cap)
@@ -87,7 +105,13 @@ def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, no
     if gone:
         _let_go(deployment, gone, why=cap.reason)
     if gone or is_late:
-        BudgetCap.objects.filter(pk=cap.pk).update(deadline_at=max(ends_at(stay, now=now), now + PATIENCE))
+        _until(cap, max(ends_at(stay, now=now), now + PATIENCE))
+    elif cap.deadline_at is None or cap.deadline_at < ends:  # leases were renewed
+        _until(cap, ends)
+
+
+def _until(cap: BudgetCap, deadline_at: datetime) -> None:
+    BudgetCap.objects.filter(pk=cap.pk, state=cap.state).update(deadline_at=deadline_at)
 
 
 def _let_go(deployment: Deployment, gone: Collection[Lack], *, why: str) -> None:
@@ -105,3 +129,4 @@ def _stop(deployment: Deployment, cap: BudgetCap) -> None:
     )
     reason = f"{answer}: {cap.reason}; {plain(cap.needed_glm)} GLM would have been needed"
     applying.stop(deployment, actor=MONEY, reason=reason[:400])
+    tell_stopped(deployment, cap, why=reason)

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery, Sum
 
 from apps.billing.models import Hold, HoldState
 from apps.deployments import funding
@@ -47,7 +47,7 @@ def let_go(lacks: Collection[Lack], *, room_glm: Decimal) -> list[Lack]:
     Of one priority the highest number goes first. What is held for those that go comes back to the others.
     """
     gone: list[Lack] = []
-    needed = sum((lack.needed_glm for lack in lacks), ZERO)
+    needed = needed_by(lacks)
     for lack in sorted(lacks, key=lambda lack: (lack.priority, -lack.index, lack.service)):
         if needed <= room_glm:
             break
@@ -73,11 +73,19 @@ def lacks_of(deployment: Deployment, *, now: datetime) -> list[Lack]:
     ]
 
 
-def coming_back_glm(deployment: Deployment, lacks: Collection[Lack]) -> Decimal:
+def coming_back_glm(deployment: Deployment) -> Decimal:
     """Held under its cap for what runs no more: free when the last usage of that is rated."""
+    wanted = Replica.objects.filter(
+        service__deployment=deployment, index__lte=F("service__replicas_wanted"), hold__isnull=False
+    )
     held = Hold.objects.filter(cap=deployment.cap_id, state=HoldState.HELD)
-    left = sum((hold.left_glm for hold in held), ZERO)
-    return max(left - sum((lack.left_glm for lack in lacks), ZERO), ZERO)
+    gone = held.exclude(pk__in=wanted.values("hold"))
+    return gone.aggregate(all=Sum(F("amount") - F("posted")))["all"] or ZERO
+
+
+def needed_by(lacks: Iterable[Lack]) -> Decimal:
+    """For one more lease of each of them, in GLM."""
+    return sum((lack.needed_glm for lack in lacks), ZERO)
 
 
 def _running(ids: list[UUID]) -> dict[UUID, Assignment]:

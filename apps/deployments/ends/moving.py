@@ -18,11 +18,10 @@ from apps.billing.invoicing.suspending import TeamSuspended
 from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import AtEnd, BudgetCap, CapState
 from apps.deployments import funding
-from apps.deployments.ends.lacking import Lack, lacks_of
+from apps.deployments.ends.lacking import Lack, lacks_of, needed_by
 from apps.deployments.ends.telling import tell
 from apps.deployments.live import announce
 from apps.deployments.models import Deployment
-from apps.money import ZERO
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
 
@@ -52,17 +51,21 @@ def move_short(
 ) -> None:
     """To what its team's choice asks for, and tell the owners."""
     state, deadline_at = _way(cap, lacks, now=now)
-    needed_glm = sum((lack.needed_glm for lack in lacks), ZERO)
     with suppress(StaleState):  # another worker was faster
-        cap.move_to(state, actor=MONEY, reason=why, deadline_at=deadline_at, needed_glm=needed_glm)
-        tell(deployment, cap, why=why, now=now)
+        cap.move_to(state, actor=MONEY, reason=why, deadline_at=deadline_at, needed_glm=needed_by(lacks))
+        tell(deployment, cap, why=why)
         announce(deployment.pk)
 
 
 def _way(cap: BudgetCap, lacks: Collection[Lack], *, now: datetime) -> tuple[CapState, datetime]:
     if cap.choice == AtEnd.ASK:
-        return CapState.ASKED, now + timedelta(seconds=settings.HIVE_ASK_BUDGET_S)
+        return CapState.ASKED, answer_by(now)
     return CapState.ENDING, ends_at(lacks, now=now)
+
+
+def answer_by(now: datetime) -> datetime:
+    """So long owners have to say what shall become of it."""
+    return now + timedelta(seconds=settings.HIVE_ASK_BUDGET_S)
 
 
 def ends_at(lacks: Collection[Lack], *, now: datetime) -> datetime:

@@ -6,7 +6,7 @@ from apps.billing.models import AtEnd, BudgetCap, CapState
 from apps.money import plain
 
 FOLLOWS = {
-    AtEnd.STOP: "it is stopped at {at} unless somebody pays in",
+    AtEnd.STOP: "it is stopped at {at}, unless its leases are renewed or somebody pays in",
     AtEnd.SCALE_DOWN: "its least important replicas are let go",
     AtEnd.ASK: "its owners are asked, and it waits for them until {at}",
 }
