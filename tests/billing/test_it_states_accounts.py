@@ -1,5 +1,7 @@
 """A statement tells all that moved a budget's money in a period, and adds up."""
 
+import csv
+import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -107,6 +109,23 @@ def test_it_shows_a_month(moved, team, owner, client, month, status):
         now = datetime.now(UTC)
         assert f"{now:%B %Y}" in answer.content.decode()
         assert "Used" in answer.content.decode()
+
+
+def test_it_shows_no_month_that_has_none_before_it(moved, team, owner, client):
+    client.force_login(owner)
+    page = reverse("billing:statement", args=[team.slug])
+    assert client.get(page, {"month": "0001-01"}).status_code == 404
+    assert client.get(page, {"month": "1970-01"}).status_code == 200
+
+
+def test_its_csv_holds_no_formulas(moved, budget, now, monkeypatch):
+    monkeypatch.setattr("apps.billing.invoicing.naming._namers", [])
+    name_by(lambda pks: {pk: Purpose("=HYPERLINK(1)", "web", "web-1") for pk in pks})
+    budget.name = "@main"
+    rows = as_csv([statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))])
+    cells = [cell for row in csv.reader(io.StringIO(rows.decode("utf-8-sig"))) for cell in (row[0], row[3])]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not [cell for cell in cells if cell[:1] in ("=", "@")]
 
 
 def test_it_hands_a_month_out_as_csv(moved, team, owner, client):

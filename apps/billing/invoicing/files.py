@@ -40,7 +40,7 @@ def as_csv(paper: Invoice | CreditNote) -> bytes:
     writer = csv.writer(out)
     writer.writerow(("number", "kind", *COLUMNS))
     for line in _lines(paper):
-        writer.writerow((paper.number, line.pop("kind"), *(_cell(line.get(name, "")) for name in COLUMNS)))
+        writer.writerow((paper.number, line.pop("kind"), *(cell(line.get(name, "")) for name in COLUMNS)))
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -55,7 +55,7 @@ def _lines(paper: Invoice | CreditNote) -> Iterator[dict[str, object]]:
     yield {"kind": "total", "cost_glm": plain(paper.total_glm)}
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """Names come from other people: none of them becomes a formula in somebody's spreadsheet."""
     text = str(value)
     return "'" + text if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

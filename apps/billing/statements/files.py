@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from apps.billing.invoicing.files import cell
 from apps.billing.statements.statement import Statement
 from apps.money import plain
 
@@ -51,12 +52,13 @@ def as_csv(statements: Sequence[Statement]) -> bytes:
     writer = csv.writer(out)
     writer.writerow(("budget", "at", "kind", "about", "amount_glm", "balance_glm"))
     for told in map(document_of, statements):
-        name = told["name"]
+        name = cell(told["name"])
         writer.writerow((name, told["start"], "opening", "", "", told["opening_glm"]))
         for entry in told["entries"]:
-            writer.writerow((name, *(entry[column] for column in _COLUMNS)))
+            about = cell(entry["about"])
+            writer.writerow(
+                (name, entry["at"], entry["kind"], about, entry["amount_glm"], entry["balance_glm"])
+            )
         writer.writerow((name, told["end"], "closing", "", "", told["closing_glm"]))
     return out.getvalue().encode("utf-8-sig")
 
-
-_COLUMNS = ("at", "kind", "about", "amount_glm", "balance_glm")

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
+EARLIEST_YEAR = 1970
+"""Nothing moved before; the calendar's first month has none before it."""
+
 
 class Month(NamedTuple):
     """UTC; `end` is when the next one begins."""
@@ -37,6 +40,8 @@ def month_from(text: str) -> Month:
     now = timezone.now()
     try:
         found = datetime.strptime(text, "%Y-%m") if text else now
+        if found.year < EARLIEST_YEAR:
+            raise ValueError(text)
         month = month_of(now.replace(year=found.year, month=found.month, day=1))
     except (ValueError, OverflowError):
         raise ValueError(f'"{text[:40]}": expected a month such as {now:%Y-%m}') from None
