@@ -127,6 +127,16 @@ def test_a_mail_server_that_is_away_is_tried_again(team, owner, settings):
     assert (len(mail.outbox), Delivery.objects.get().state) == (1, "delivered")
 
 
+def test_without_a_mail_server_it_says_so(team, owner, settings, capsys):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    tell(team)
+    deliver_notices()
+    delivery = Delivery.objects.get()
+    assert delivery.state == "delivered"
+    assert delivery.reason == "written to the log: no mail server is set (HIVE_SMTP_HOST)"
+    assert owner.email in capsys.readouterr().out
+
+
 def test_a_worker_that_dies_while_it_sends_loses_nothing(team, owner, monkeypatch):
     tell(team)
     now = timezone.now()

@@ -10,6 +10,7 @@ from functools import cache
 from ssl import SSLContext
 
 import httpx
+from django.conf import settings
 from django.core.mail import send_mail
 
 from apps.teams.notices.models import MOST_LETTERS
@@ -22,6 +23,9 @@ MAIL_TIME_S = 60.0
 """For all of a mail: the server's name, its greetings, each of which has EMAIL_TIMEOUT, and its answer."""
 MOST_ADDRESSES = 3
 """Tried of a host that has many."""
+
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
+TAKEN, WRITTEN = "taken by the mail server", "written to the log: no mail server is set (HIVE_SMTP_HOST)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,7 @@ async def _mail(mail: Mail) -> Answer:
     except (OSError, ValueError) as error:  # SMTPException is an OSError, BadHeaderError a ValueError
         why = f" within {MAIL_TIME_S:g} s" if limit.expired() else f": {error}"
         return Answer(is_taken=False, text=f"the mail server did not take it{why}")
-    return Answer(is_taken=True, text="taken by the mail server")
+    return Answer(is_taken=True, text=WRITTEN if settings.EMAIL_BACKEND == CONSOLE else TAKEN)
 
 
 async def _call(call: Call) -> Answer:
