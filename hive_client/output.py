@@ -105,6 +105,12 @@ def glm(amount: Decimal | None, *, context: Context = _SIX_DIGITS) -> str:
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
+def every_digit(amount: Decimal) -> str:
+    """Where figures are to add up: no exponent, no zeros at the end."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
 def glm_down(amount: Decimal) -> str:
     """What may be spent: never shown as more than it is."""
     return glm(amount, context=_SIX_DIGITS_DOWN)

@@ -10,7 +10,7 @@ import click
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns import Statement, StatementEntry
-from hive_client.output import JSON, clean, glm, output_option, print_json, print_table
+from hive_client.output import JSON, clean, every_digit, output_option, print_json, print_table
 
 COLUMNS = ("When", "What", "For", "glm", "balance glm")
 FORMS: dict[str, Literal["csv", "pdf"]] = {".csv": "csv", ".pdf": "pdf"}
@@ -37,7 +37,7 @@ FORMS: dict[str, Literal["csv", "pdf"]] = {".csv": "csv", ".pdf": "pdf"}
 def statement(month: str, budget: str, save: Path | None, output: str) -> None:
     """Show all that moved a budget's money in a month, between its opening and its closing balance.
 
-    Money held for leases is part of the balance. The JSON output has every digit.
+    Money held for leases is part of the balance. Every figure has all its digits, so that they add up.
     """
     if save and save.suffix not in FORMS:
         raise click.UsageError(f'--save: expected a FILE that ends in .pdf or .csv, got "{save}"')
@@ -55,14 +55,13 @@ def statement(month: str, budget: str, save: Path | None, output: str) -> None:
 
 
 def _told(found: Statement) -> None:
-    click.echo(
-        f"{found.start:%B %Y}, budget {clean(found.name)}: opening balance {glm(found.opening_glm)} GLM"
-    )
+    opening = f"opening balance {every_digit(found.opening_glm)} GLM"
+    click.echo(f"{found.start:%B %Y}, budget {clean(found.name)}: {opening}")
     print_table(COLUMNS, [_row(entry) for entry in found.entries], empty="Nothing moved.")
-    moved = f"{glm(found.came_in_glm)} GLM came in, {glm(found.went_out_glm)} GLM went out"
-    click.echo(f"{moved}; closing balance {glm(found.closing_glm)} GLM")
+    moved = f"{every_digit(found.came_in_glm)} GLM came in, {every_digit(found.went_out_glm)} GLM went out"
+    click.echo(f"{moved}; closing balance {every_digit(found.closing_glm)} GLM")
 
 
 def _row(entry: StatementEntry) -> tuple[str, ...]:
-    amounts = glm(entry.amount_glm), glm(entry.balance_glm)
+    amounts = every_digit(entry.amount_glm), every_digit(entry.balance_glm)
     return f"{entry.at:%Y-%m-%d %H:%M}", entry.label, entry.about, *amounts

@@ -32,9 +32,15 @@ def test_it_tells_a_month(hive: Run, double: DoubleOfTheHive) -> None:
     double.answers("GET", "statements/", page(statement(), statement(name="other", budget=8)))
     first, _, row, last = hive("statement", "--month", "2026-05").stdout.splitlines()
     assert first == "May 2026, budget main: opening balance 10 GLM"
-    assert row.split() == ["2026-05-07", "12:00", "Used", "hive/hello:1", "-0.000352", "9.99965"]
-    assert last == "0 GLM came in, 0.000352 GLM went out; closing balance 9.99965 GLM"
+    assert row.split() == ["2026-05-07", "12:00", "Used", "hive/hello:1", "-0.000352", "9.999648"]
+    assert last == "0 GLM came in, 0.000352 GLM went out; closing balance 9.999648 GLM"
     assert ("month", "2026-05") in double.params[-1]
+
+
+def test_it_rounds_no_balance(hive: Run, double: DoubleOfTheHive) -> None:
+    double.answers("GET", "statements/", page(statement(opening_glm="100", closing_glm="9.99999579")))
+    told = hive("statement").stdout
+    assert "opening balance 100 GLM" in told and told.endswith("closing balance 9.99999579 GLM\n")
 
 
 def test_it_writes_every_digit_as_json(hive: Run, double: DoubleOfTheHive) -> None:
