@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from hive_client.commands.addresses import Address
 from hive_client.errors import HiveError
 from hive_client.examples import examples
 from hive_client.output import JSON, clean, glm, output_option, print_json
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     ),
 )
 @click.argument("file", type=click.File("rb"))
-@click.option("--issuer", metavar="ADDRESS", help="Whose signature it must bear.")
+@click.option("--issuer", metavar="ADDRESS", type=Address(), help="Whose signature it must bear.")
 @click.option(
     "--earlier-key",
     "earlier_keys",
     metavar="ADDRESS",
+    type=Address(),
     multiple=True,
     help="Of the issuer's key before, which signed agreements that are still billed. May be given again.",
 )
@@ -40,8 +42,8 @@ def verify_invoice(file: IO[bytes], issuer: str | None, earlier_keys: tuple[str,
     taxes; and the issuer's signature over the whole. The first thing that is wrong is named with its place in
     FILE, and the exit status is then 1.
     """
-    proven = _prove(file, earlier_keys=[each.lower() for each in earlier_keys])
-    if issuer and proven.issuer != issuer.lower():
+    proven = _prove(file, earlier_keys=list(earlier_keys))
+    if issuer and proven.issuer != issuer:
         raise HiveError(f"{file.name}: signed by {proven.issuer}, not by {issuer}", code="not_as_signed")
     if output == JSON:
         print_json(proven)

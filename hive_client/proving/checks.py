@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -16,6 +17,7 @@ from hive_client.proving.usage import Chain
 
 FORMAT = "golem-hive-invoice/1"
 _EXACT = Context(prec=78)
+_SIGNATURE = re.compile(r"0x[0-9a-f]{130}")
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,13 @@ def _check_signature(document: Document, paper: dict[str, Any], signature: str) 
         )
     except ValueError as error:
         raise document.wrong(("invoice", "issuer"), str(error)) from None
-    canonical = signature == signature.lower() and signature.startswith("0x") and len(signature) == 132
-    if not canonical or not typed_data.is_signed_by(message, signature, issuer):
-        raise document.wrong(("invoice",), f"not all of it is what {issuer} signed")
+    if not _SIGNATURE.fullmatch(signature):
+        raise document.wrong(
+            ("signature",), "no signature: expected 0x and 130 hexadecimal digits, lower case"
+        )
+    if not typed_data.is_signed_by(message, signature, issuer):
+        # Nobody can tell which of the two was changed.
+        raise document.wrong(("invoice",), f"not all of it is what {issuer} signed, or not with /signature")
 
 
 def _sum(rows: list[dict[str, Any]], name: str) -> Decimal:

@@ -226,6 +226,15 @@ def test_it_finds_what_only_the_issuer_vouches_for(export):
     refused(changed(export, invoice=invoice), at="/invoice", because="not all of it is what")
 
 
+def test_it_finds_another_signature_of_the_issuer(export):
+    signature = json.loads(export)["signature"]
+    refused(changed(export, signature=signature.upper()), at="/signature", because="130 hexadecimal digits")
+    refused(changed(export, signature=signature[:-2]), at="/signature", because="130 hexadecimal digits")
+    digit = "0" if signature[40] != "0" else "1"
+    other = signature[:40] + digit + signature[41:]
+    refused(changed(export, signature=other), at="/invoice", because=r"signed, or not with /signature")
+
+
 def test_it_finds_another_agreements_signature(export, agreement):
     agreements = json.loads(export)["agreements"]
     message = typed_data.agreement(agreement.terms, chain_id=31337)
@@ -330,6 +339,9 @@ def test_it_is_a_command_that_asks_no_hive(export, tmp_path):
     assert (told.exit_code, "is right: 1 agreements and 5 usage reports" in told.stdout) == (0, True)
     told = CliRunner().invoke(main, ["verify-invoice", str(file), "--issuer", "0x" + "ab" * 20])
     assert (told.exit_code, "signed by" in told.stderr) == (1, True)
+    for option in ("--issuer", "--earlier-key"):
+        told = CliRunner().invoke(main, ["verify-invoice", str(file), option, "zzz"])
+        assert (told.exit_code, "expected an address, 0x and 40" in told.stderr) == (2, True)
     file.write_bytes(export.replace(b'"cpu_ms": 6000', b'"cpu_ms": 6001', 1))
     told = CliRunner().invoke(main, ["verify-invoice", str(file)])
     assert told.exit_code == 1
