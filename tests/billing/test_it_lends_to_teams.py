@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from apps.billing.budgets.holding import place_hold
 from apps.billing.budgets.lending import set_credit_limit
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.files import as_csv
+from apps.billing.invoicing.owing import beyond_later_usage_glm
 from apps.billing.invoicing.paper import as_pdf
 from apps.billing.invoicing.paying import collect_due, mark_overdue, paid_otherwise
 from apps.billing.invoicing.reminding import LEVELS, lift_paid, remind_due
@@ -26,6 +29,7 @@ from apps.billing.models import AccountKind, BillingDetails, Budget, Hold, Invoi
 from apps.teams.audit import Actor
 from apps.teams.models import AuditLine, Team
 from apps.teams.states import StateError
+from tests.cast import posted_usage
 
 pytestmark = pytest.mark.django_db
 
@@ -231,6 +235,40 @@ def test_what_came_in_pays_the_oldest_though_nobody_noted_it_before_the_next_inv
     collect_due()
     assert due(first) == (InvoiceState.PAID, 0)
     assert due(second) == (InvoiceState.ISSUED, later_glm)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_used_while_it_is_reckoned_is_not_taken_for_paid(
+    on_credit: Budget, team: Team, agreement: Any, now: datetime
+) -> None:
+    first, sequences = draw_up(team, now), count(3)
+
+    def use_more(execute: Any, sql: str, *args: Any) -> Any:
+        answer = execute(sql, *args)
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(use, on_credit, agreement, next(sequences)).result()
+        return answer
+
+    with connection.execute_wrapper(use_more):
+        owed_glm = beyond_later_usage_glm(first)
+    assert owed_glm == USED
+    assert on_credit.owed_glm > USED, "more was used meanwhile"
+
+
+def use(budget: Budget, agreement: Any, sequence: int) -> None:
+    """0.1 GLM, on a connection of its own."""
+    try:
+        with transaction.atomic():
+            posted_usage(agreement, sequence=sequence)
+            transfer(
+                key=f"test:used:{sequence}",
+                kind="counter",
+                debit=budget.available,
+                credit=house_account(AccountKind.FEES),
+                amount_glm=Decimal("0.1"),
+            )
+    finally:
+        connection.close()
 
 
 def test_an_invoice_over_nothing_asks_for_nothing(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from django.db.models import Q, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from apps.billing.budgets.models import Budget
 from apps.billing.invoicing.models import Invoice
@@ -27,22 +28,29 @@ def beyond_later_usage_glm(invoice: Invoice) -> Decimal:
 
     A team without credit owes nothing, so nothing is added up for it.
     """
-    balance_glm, lent_glm = _stands_at(invoice.team)
-    return -balance_glm - (_used_after(invoice) if lent_glm or balance_glm < 0 else ZERO)
-
-
-def _stands_at(team: Team) -> tuple[Decimal, Decimal]:
-    """What it has on all its budgets, what is held included, and how much it may owe on them."""
-    sums = Budget.objects.filter(team=team).aggregate(
-        free=Sum("available__guarded_balance"),
-        kept=Sum("held__guarded_balance"),
-        lent=Sum("available__credit_limit_glm"),
+    balance_glm, lent_glm = (
+        Budget.objects.filter(team=invoice.team)
+        .aggregate(balance=Coalesce(_BALANCE, ZERO), lent=Coalesce(Sum("available__credit_limit_glm"), ZERO))
+        .values()
     )
-    return (sums["free"] or ZERO) + (sums["kept"] or ZERO), sums["lent"] or ZERO
+    return _owed_for(invoice) if lent_glm or balance_glm < 0 else -balance_glm
 
 
-def _used_after(invoice: Invoice) -> Decimal:
+_BALANCE = Sum(F("available__guarded_balance") + F("held__guarded_balance"))
+"""On all budgets of a team, what is held included."""
+
+
+def _owed_for(invoice: Invoice) -> Decimal:
+    """Both sums in one statement: what is used between two would be taken for paid."""
+    budgets = Budget.objects.filter(team=OuterRef("pk")).order_by().values("team")
+    after = _used_after(invoice).order_by().values("agreement__team")
+    balance = Subquery(budgets.annotate(all=_BALANCE).values("all"))
+    used = Subquery(after.annotate(all=Sum("cost_glm")).values("all"))
+    team = Team.objects.filter(pk=invoice.team_id)
+    return team.values_list(-Coalesce(balance, ZERO) - Coalesce(used, ZERO), flat=True).get()
+
+
+def _used_after(invoice: Invoice) -> QuerySet[UsageRecord]:
     """Posted, and on a later invoice or on none yet."""
     later = UsageRecord.objects.filter(agreement__team=invoice.team_id, state=UsageState.POSTED)
-    after = later.filter(Q(invoice=None) | Q(invoice__issued_at__gt=invoice.issued_at))
-    return after.aggregate(all=Sum("cost_glm"))["all"] or ZERO
+    return later.filter(Q(invoice=None) | Q(invoice__issued_at__gt=invoice.issued_at))
