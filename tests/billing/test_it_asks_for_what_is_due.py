@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.urls import reverse
 from django.utils import timezone
 
@@ -117,6 +118,14 @@ def test_it_writes_to_the_address_the_team_gave(overdue, now, mailoutbox):
     remind_due(now=now + timedelta(minutes=1))
     deliver_notices()
     assert mailoutbox[0].to == ["books@bakery.example"]
+
+
+def test_it_writes_to_no_account_that_is_closed(overdue, team, owner, now, mailoutbox):
+    get_user_model().objects.filter(pk=owner.pk).update(is_active=False)
+    remind_due(now=now + timedelta(minutes=1))
+    deliver_notices()
+    assert mailoutbox == []
+    assert "told nobody: no address is known" in AuditLine.objects.filter(after="reminder 1").get().reason
 
 
 def test_it_tells_programs_what_is_due(overdue, team, now):

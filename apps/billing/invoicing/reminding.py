@@ -124,7 +124,8 @@ def _text(invoice: Invoice) -> str:
 
 
 def _addresses(team: Team) -> list[str]:
+    """Where the team wants its invoices; else of its owners, those as well who want no other mails."""
     if email := details_of(team).email:
         return [email]
-    owners = team.users.filter(memberships__team=team, memberships__role=Role.OWNER)
-    return [each for each in owners.values_list("email", flat=True) if each]
+    owners = team.members.filter(role=Role.OWNER, user__is_active=True).order_by("pk")
+    return [each for each in owners.values_list("user__email", flat=True) if each]
