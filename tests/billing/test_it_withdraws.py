@@ -215,6 +215,25 @@ def test_it_gives_nothing_out_while_something_is_owed(budget, team):
     assert Payment.objects.count() == 0
 
 
+def test_it_leaves_what_taxes_are_invoiced(budget, team):
+    """They are not overdue, and wait: the rest of the money was held when the invoice was drawn up."""
+    asked, now = ask(budget, "9.5"), timezone.now()
+    Invoice.objects.create(
+        number="HIVE-2026-000001",
+        team=team,
+        period_start=now - timedelta(days=30),
+        period_end=now,
+        tax_glm=Decimal(1),
+        total_glm=Decimal(1),
+        lines=[],
+        deadline_at=now + timedelta(days=14),
+    )
+    for refuse in (lambda: confirm(asked), lambda: ask(budget, "9.1")):
+        with pytest.raises(WithdrawalRefused, match=r"1 GLM of taxes are invoiced .* 9 GLM can be withdrawn"):
+            refuse()
+    assert confirm(ask(budget, "9")).state == WithdrawalState.CONFIRMED
+
+
 def test_it_is_confirmed_once(anvil, budget):
     asked = ask(budget)
     stale = Withdrawal.objects.select_related("budget__available", "proof").get()

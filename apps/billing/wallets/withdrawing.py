@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from apps.billing.budgets.models import Budget
 from apps.billing.chain.client import ChainRefused, ChainUnreachable, chain
-from apps.billing.invoicing.models import Invoice, InvoiceState
+from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceState
 from apps.billing.invoicing.suspending import must_not_be_suspended
 from apps.billing.ledger.posting import InsufficientFunds, exact
 from apps.billing.treasury.large import person
@@ -56,6 +56,7 @@ def request_withdrawal(*, budget: Budget, address: str, amount_glm: Decimal, act
         raise WithdrawalRefused(f"at least {least} GLM can be withdrawn: the Hive bears the gas")
     _must_fit_the_day(budget.team, amount_glm)
     _must_be_paid_in(budget, amount_glm)
+    _must_leave_taxes(budget, amount_glm)
     asked = Withdrawal.objects.create(
         budget=budget,
         proof=proof,
@@ -93,6 +94,7 @@ def _pay(withdrawal: Withdrawal, ready: Readiness, *, actor: Actor) -> None:
     if not Withdrawal.objects.filter(pk=withdrawal.pk, state=WithdrawalState.REQUESTED).exists():
         raise StaleState("somebody else moved it first")
     _must_be_settled(withdrawal.budget.team, withdrawal.amount)
+    _must_leave_taxes(withdrawal.budget, withdrawal.amount)
     _must_fit_the_day(withdrawal.budget.team, withdrawal.amount)
     now = timezone.now()
     if withdrawal.deadline_at is not None and withdrawal.deadline_at < now:
@@ -139,6 +141,16 @@ def _must_be_settled(team: Team, amount_glm: Decimal) -> None:
     owing = Invoice.objects.filter(team=team, state=InvoiceState.OVERDUE).order_by("issued_at").first()
     if owing is not None:
         raise WithdrawalRefused(f"invoice {owing.number} is overdue: pay it first")
+
+
+def _must_leave_taxes(budget: Budget, amount_glm: Decimal) -> None:
+    """Those that are not due yet, too: an invoice waits for what is held now to be free."""
+    unpaid = Invoice.objects.filter(team=budget.team_id, state__in=UNPAID)
+    taxes_glm = sum((min(each.due_glm, each.tax_glm - each.credited_tax_glm) for each in unpaid), ZERO)
+    left_glm = max(budget.balance_glm - taxes_glm, ZERO)
+    if taxes_glm and amount_glm > left_glm:
+        told = f"{plain(taxes_glm)} GLM of taxes are invoiced and not paid yet"
+        raise WithdrawalRefused(f"{told}: {plain(left_glm)} GLM can be withdrawn")
 
 
 def _must_fit_the_day(team: Team, amount_glm: Decimal) -> None:
