@@ -61,4 +61,3 @@ def as_csv(statements: Sequence[Statement]) -> bytes:
             )
         writer.writerow((name, told["end"], "closing", "", "", told["closing_glm"]))
     return out.getvalue().encode("utf-8-sig")
-
