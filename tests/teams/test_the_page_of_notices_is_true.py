@@ -18,9 +18,13 @@ TO_OTHERS = {"treasury", "dispute", "proof", "chain", "payment", "approval"}
 
 
 def kinds_in_code() -> set[str]:
-    """Words such as `invoice.overdue` that are given as a kind."""
-    words = r'(?:kind=|KIND = )f?"([a-z_]+\.[a-z_{}.]+)"'
-    found = {kind for path in APPS.rglob("*.py") for kind in re.findall(words, path.read_text())}
+    """Words such as `invoice.overdue` that are given as a kind, by a constant or in place."""
+    word = r'f?"([a-z_]+\.[a-z_{}.]+)"'
+    found: set[str] = set()
+    for text in (path.read_text() for path in APPS.rglob("*.py")):
+        found |= set(re.findall(rf"kind={word}", text))
+        for name in {"KIND", *re.findall(r"kind=([A-Z_]+)\b", text)}:
+            found |= set(re.findall(rf"\b{name} = {word}", text))
     levels = {f"budget.{kind}" for kind, _ in USUAL} if "budget.{level.kind}" in found else set()
     return {kind for kind in found if "{" not in kind} | levels
 
