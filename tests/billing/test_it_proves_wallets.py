@@ -115,6 +115,20 @@ def test_it_proves_what_an_operator_registered(asked, team):
     assert Wallet.objects.get().is_proven
 
 
+def test_a_proof_goes_before_what_was_only_registered(team, other_team):
+    wallet = register_wallet(other_team, ADDRESS)
+    asked = ask_for_proof(team=team, address=ADDRESS)
+    assert Wallet.objects.get().team == other_team, "asking alone takes nothing"
+    assert hand_in(asked) == wallet
+    wallet = Wallet.objects.get()
+    assert (wallet.team, wallet.budget.team, wallet.is_proven) == (team, team, True)
+    assert AuditLine.objects.get(team=other_team, noun="wallet").after == "taken over"
+    with pytest.raises(WalletTaken):
+        register_wallet(other_team, ADDRESS)
+    with pytest.raises(WalletTaken):
+        ask_for_proof(team=other_team, address=ADDRESS)
+
+
 def test_it_forgets_messages_that_nobody_signed(asked, team, monkeypatch):
     in_an_hour = timezone.now() + timedelta(hours=1)
     monkeypatch.setattr("apps.billing.wallets.proving.timezone.now", lambda: in_an_hour)

@@ -53,7 +53,7 @@ def register_wallet(team: Team, address: str) -> Wallet:
 def ask_for_proof(*, team: Team, address: str) -> WalletProof:
     """Write the message that the address is to sign within `VALID`. Raises NotAnAddress, WalletTaken."""
     address, now = address_of(address), timezone.now().replace(microsecond=0)
-    if Wallet.objects.filter(address=address).exclude(team=team).exists():
+    if Wallet.objects.filter(address=address, proofs__isnull=False).exclude(team=team).exists():
         raise WalletTaken(f"{address} is another team's wallet: prove one of your own")
     WalletProof.objects.filter(team=team, signature="", expires_at__lt=now).delete()
     portal = settings.HIVE_PORTAL_URL
@@ -88,10 +88,22 @@ def prove_wallet(*, team: Team, nonce: str, signature: str, actor: Actor) -> Wal
     if proof.expires_at < now:
         raise WalletUnproven(f"the message expired at {proof.expires_at:%H:%M:%S} UTC: ask for another one")
     _must_be_signed(proof, signature)
-    wallet = register_wallet(team, proof.address)
+    wallet = _taken_over(team, proof.address, actor=actor) or register_wallet(team, proof.address)
     proof.signature, proof.proven_at, proof.wallet = signature.strip(), now, wallet
     proof.save(update_fields=["signature", "proven_at", "wallet"])
     AuditLine.write(wallet, before="", after="proven", actor=actor, reason=f"signed message {nonce}")
+    return wallet
+
+
+def _taken_over(team: Team, address: str, *, actor: Actor) -> Wallet | None:
+    """A proof goes before what was only registered for another team: what is paid in now is this one's."""
+    wallet = Wallet.objects.select_for_update().filter(address=address).exclude(team=team).first()
+    if wallet is None or wallet.is_proven:
+        return None
+    reason = "another team has proven that it is its own"
+    AuditLine.write(wallet, before="registered", after="taken over", actor=actor, reason=reason)
+    wallet.team, wallet.budget = team, open_budget(team)
+    wallet.save(update_fields=["team", "budget"])
     return wallet
 
 
