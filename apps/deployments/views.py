@@ -16,6 +16,8 @@ from django.views.decorators.http import require_POST
 from apps.billing.budgets.capping import change_cap, counted_now, words_of
 from apps.billing.models import AtEnd, CapPeriod
 from apps.deployments import applying
+from apps.deployments.ends.causes import short_of
+from apps.deployments.ends.wording import why_short
 from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
@@ -217,6 +219,8 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
         "sheet": sheet,
         "cap": sheet.deployment.cap,
         "cap_used_glm": counted_now(sheet.deployment.cap),
+        "why_short": why_short(sheet.deployment.cap),
+        "short_of": short_of(sheet.deployment.cap),
         "runway": sheet.runway,
         "traffic": traffic_of(deployment),
         "events": timeline_of(deployment),

@@ -108,5 +108,5 @@ def _cap(row: Deployment) -> tuple[str, ...]:
         cap.per if cap.limit_glm is not None else "-",
         cap.at_end,
         when(cap.deadline_at) if is_short else "-",
-        f"{cap.reason}; {glm(cap.needed_glm)} GLM are needed" if is_short else cap.reason,
+        row.reason if is_short else cap.reason,
     )

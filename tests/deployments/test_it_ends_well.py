@@ -10,14 +10,16 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from apps.billing.budgets.capping import CapReached, change_cap
+from apps.billing.budgets.capping import CapReached, change_cap, room_glm
 from apps.billing.budgets.holding import free_ended_holds, place_hold, release_hold
 from apps.billing.models import AtEnd, Budget, BudgetCap, CapPeriod, CapState, Hold
 from apps.deployments import assignments
 from apps.deployments.applying import PlanRefused, apply_plan, scale, start, stop
 from apps.deployments.ends.carrying_out import carry_out_ends
+from apps.deployments.ends.causes import ShortOf, cause, short_of
 from apps.deployments.ends.lacking import Lack, let_go
 from apps.deployments.ends.moving import ends_at
+from apps.deployments.ends.wording import money_of
 from apps.deployments.leases import renew_leases
 from apps.deployments.manifest import ManifestError, parse_manifest
 from apps.deployments.models import Assignment, Deployment
@@ -25,6 +27,7 @@ from apps.deployments.planning import draw_up_plan
 from apps.deployments.plans.effect import Effect
 from apps.deployments.status import status_of
 from apps.market.models import Agreement
+from apps.money import plain
 from apps.teams.models import AuditLine, Team, User
 from apps.teams.notices.models import Notice
 from tests.deployments.conftest import COMPOSE, TESTER, Hive, active, replicas, seconds, states
@@ -215,7 +218,7 @@ def test_what_fits_the_budget_and_not_the_cap_is_not_affordable() -> None:
 @pytest.mark.parametrize(
     ("said", "words"),
     [
-        ("budget: -5", "x-hive.budget.glm: expected a price above 0, got -5"),
+        ("budget: -5", "x-hive.budget.glm: expected an amount of GLM above 0, got -5"),
         ("budget: many", 'x-hive.budget.glm: expected an amount of GLM such as "50", got "many"'),
         ("budget: .nan", "x-hive.budget.glm: expected an amount of GLM"),
         ("budget: 0.0000000000000000001", "x-hive.budget.glm: expected at most 18 digits"),
@@ -292,6 +295,52 @@ def test_paying_in_is_an_answer_too(running: Deployment, hive: Hive, budget: Bud
     carry_out_ends()
     assert cap_of(running).state == CapState.FUNDED
     assert renew_leases() == 3
+
+
+def test_what_is_asked_for_is_what_is_missing_by_now(running: Deployment, hive: Hive) -> None:
+    """While leases last it is what they lack; once they have run out it is all of the next ones."""
+    cap_at(running, "0")
+    need_money(running)
+    carry_out_ends()
+    first_glm = cap_of(running).needed_glm
+    run_out(running, hive)
+    carry_out_ends()
+    cap = cap_of(running)
+    assert cap.needed_glm > first_glm
+    raise_cap(running, str(cap.needed_glm - room_glm(cap)))
+    carry_out_ends()
+    assert cap_of(running).state == CapState.FUNDED
+
+
+def test_it_says_what_helps(running: Deployment, budget: Budget) -> None:
+    cap_at(running, "0")
+    need_money(running)
+    cap = cap_of(running)
+    assert short_of(cap) == ShortOf.CAP
+    assert money_of(cap).startswith("its money has ended: hello may take")
+    assert "unless its cap is raised" in money_of(cap)
+    notice = Notice.objects.get(kind="budget.ended")
+    assert ("Pay in" in notice.text, "Raise its cap" in notice.text) == (False, True)
+    assert notice.data["needed_glm"] == plain(cap.needed_glm)
+    change_cap(cap, limit_glm=None, per=cap.per, at_end="", actor=TESTER)
+    assert short_of(cap) is None
+    place_hold(
+        budget=budget,
+        reference="x",
+        amount_glm=budget.available_glm,
+        until=timezone.now() + timedelta(days=1),
+    )
+    assert short_of(cap_of(running)) == ShortOf.BUDGET
+    assert "has 0 GLM available; one more lease of all of it takes" in money_of(cap_of(running))
+
+
+@pytest.mark.parametrize(
+    ("left", "available", "expected"),
+    [("5", "9", None), ("1", "9", ShortOf.CAP), (None, "1", ShortOf.BUDGET), ("1", "1", ShortOf.BOTH)],
+)
+def test_whose_room_is_too_small(left: str | None, available: str, expected: ShortOf | None) -> None:
+    left_glm = None if left is None else Decimal(left)
+    assert cause(needed_glm=Decimal(5), cap_left_glm=left_glm, available_glm=Decimal(available)) == expected
 
 
 def test_too_little_is_no_answer(running: Deployment) -> None:

@@ -21,7 +21,7 @@ def level(value: Any) -> int:
 
 
 def _glm(value: Any) -> Decimal:
-    return values.price_glm(value, what='an amount of GLM such as "50"')
+    return values.price_glm(value, what='an amount of GLM such as "50"', noun="an amount of GLM")
 
 
 def _per(value: Any) -> str:

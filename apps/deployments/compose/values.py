@@ -187,10 +187,10 @@ def price_per_hour_glm(value: Any) -> Decimal:
     return price_glm(value, what='GLM per hour such as "0.05"')
 
 
-def price_glm(value: Any, what: str = 'GLM such as "0.05"') -> Decimal:
+def price_glm(value: Any, what: str = 'GLM such as "0.05"', noun: str = "a price") -> Decimal:
     price = decimal(value, what=what)
     if not 0 < price < 10**9:
-        raise expected("a price above 0", value)
+        raise expected(f"{noun} above 0", value)
     exponent = price.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -18:
         raise expected("at most 18 digits after the point", value)

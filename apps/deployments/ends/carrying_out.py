@@ -21,10 +21,11 @@ from apps.deployments import applying
 from apps.deployments.ends.lacking import Lack, coming_back_glm, lacks_of, let_go, needed_by
 from apps.deployments.ends.moving import MONEY, SHORT, answer_by, begin_anew, ends_at, move_short
 from apps.deployments.ends.telling import tell_stopped
+from apps.deployments.ends.wording import why_short
 from apps.deployments.live import announce
 from apps.deployments.models import Deployment, Wanted
 from apps.deployments.replicas import Assignment, AssignmentState
-from apps.money import ZERO, plain
+from apps.money import ZERO
 
 log = logging.getLogger("hive.deployments")
 
@@ -54,6 +55,7 @@ def _carry_out(pk: UUID) -> None:
     cap = BudgetCap.objects.select_related("budget__team", "budget__available").get(pk=deployment.cap_id)
     now = timezone.now()
     lacks = lacks_of(deployment, now=now)
+    _note_needed(deployment, cap, lacks)
     if needed_by(lacks) <= room_glm(cap):
         _go_on(deployment, now=now)
     elif (cap.state == CapState.ASKED) != (cap.choice == AtEnd.ASK):  # the team has chosen otherwise since
@@ -62,6 +64,14 @@ def _carry_out(pk: UUID) -> None:
         _scale_down(deployment, cap, lacks, now=now)
     else:
         _stop_in_time(deployment, cap, lacks, now=now)
+
+
+def _note_needed(deployment: Deployment, cap: BudgetCap, lacks: list[Lack]) -> None:
+    """Whoever is asked is told what is missing by now: once leases have run out, all of the next ones."""
+    if (needed_glm := needed_by(lacks)) != cap.needed_glm:
+        BudgetCap.objects.filter(pk=cap.pk, state=cap.state).update(needed_glm=needed_glm)
+        cap.needed_glm = needed_glm
+        announce(deployment.pk)
 
 
 def _go_on(deployment: Deployment, *, now: datetime) -> None:
@@ -103,7 +113,7 @@ def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, no
         return _stop(deployment, cap)
     stay = [lack for lack in lacks if lack not in gone]
     if gone:
-        _let_go(deployment, gone, why=cap.reason)
+        _let_go(deployment, gone, why=why_short(cap))
     if gone or is_late:
         _until(cap, max(ends_at(stay, now=now), now + PATIENCE))
     elif cap.deadline_at is None or cap.deadline_at < ends:  # leases were renewed
@@ -127,6 +137,6 @@ def _stop(deployment: Deployment, cap: BudgetCap) -> None:
         if cap.state == CapState.ASKED
         else "its money has ended"
     )
-    reason = f"{answer}: {cap.reason}; {plain(cap.needed_glm)} GLM would have been needed"
+    reason = f"{answer}: {why_short(cap)}"
     applying.stop(deployment, actor=MONEY, reason=reason[:400])
     tell_stopped(deployment, cap, why=reason)

@@ -7,19 +7,23 @@ from django.urls import reverse
 
 from apps.billing.budgets.capping import room_glm
 from apps.billing.models import AtEnd, BudgetCap
+from apps.deployments.ends.causes import ShortOf, short_of
+from apps.deployments.ends.wording import remedy, what_ends, why_short
 from apps.deployments.models import Deployment
 from apps.money import plain
 from apps.teams.notices.notifying import notify
 
 KIND = "budget.ended"
-STOPPED = "budget.stopped"
+STOPPED_KIND = "budget.stopped"
 
 WHAT_FOLLOWS = {
     AtEnd.STOP: (
         "All of it is stopped before a lease runs out that can't be renewed, at {deadline} at the earliest,"
-        " unless somebody pays in."
+        " unless {remedy}."
     ),
-    AtEnd.SCALE_DOWN: "Its least important replicas are let go, so that the money lasts for the others.",
+    AtEnd.SCALE_DOWN: (
+        "Its least important replicas are let go, so that the money lasts for the others, unless {remedy}."
+    ),
     AtEnd.ASK: (
         "What shall become of it? It runs as far as it is funded and then waits for you until {deadline}."
         " Once the money is there it goes on by itself; without an answer it is stopped then."
@@ -31,22 +35,21 @@ def tell(deployment: Deployment, cap: BudgetCap, *, why: str) -> None:
     """The team's owners and webhooks, once each time that it runs short."""
     deadline = f"{cap.deadline_at:%Y-%m-%d %H:%M} UTC" if cap.deadline_at else "once"
     page, billing = _pages(deployment)
-    has, needs = plain(room_glm(cap)), plain(cap.needed_glm)
+    follows = WHAT_FOLLOWS[cap.choice].format(deadline=deadline, remedy=remedy(cap))
     notify(
         team=deployment.team,
         kind=KIND,
-        subject=f"{deployment.name}: its money has ended",
+        subject=f"{deployment.name}: {what_ends(cap)}",
         text=(
-            f"{why}.\n\nFor one more lease of all that it runs it needs {needs} GLM; there are {has} GLM.\n"
-            f"{WHAT_FOLLOWS[cap.choice].format(deadline=deadline)}\n\n"
-            f"Pay in:                     {billing}\nRaise its cap, or stop it:  {page}\n"
+            f"{why_short(cap)}.\n\n{follows}\n\n{_pay_in(cap, billing)}Raise its cap, or stop it:  {page}\n"
         ),
         data={
             "deployment": deployment.name,
             "at_end": str(cap.choice),
             "state": cap.state,
-            "needed_glm": cap.needed_glm,
-            "left_glm": room_glm(cap),
+            "needed_glm": plain(cap.needed_glm),
+            "left_glm": plain(room_glm(cap)),
+            "short_of": short_of(cap),
             "deadline_at": cap.deadline_at.isoformat() if cap.deadline_at else None,
             "why": why,
             "page": page,
@@ -60,21 +63,27 @@ def tell_stopped(deployment: Deployment, cap: BudgetCap, *, why: str) -> None:
     page, billing = _pages(deployment)
     notify(
         team=deployment.team,
-        kind=STOPPED,
+        kind=STOPPED_KIND,
         subject=f"{deployment.name}: it was stopped for want of money",
         text=(
             f"{why}.\n\nAll of it was stopped. Once there is money, start it again.\n\n"
-            f"Pay in:                          {billing}\nRaise its cap, or start it again:  {page}\n"
+            f"{_pay_in(cap, billing)}Raise its cap, or start it again:  {page}\n"
         ),
         data={
             "deployment": deployment.name,
-            "needed_glm": cap.needed_glm,
-            "left_glm": room_glm(cap),
+            "needed_glm": plain(cap.needed_glm),
+            "left_glm": plain(room_glm(cap)),
+            "short_of": short_of(cap),
             "why": why,
             "page": page,
         },
-        key=_key(STOPPED, cap),
+        key=_key(STOPPED_KIND, cap),
     )
+
+
+def _pay_in(cap: BudgetCap, billing: str) -> str:
+    """Where only the cap is short that would not help."""
+    return "" if short_of(cap) == ShortOf.CAP else f"Pay in:  {billing}\n"
 
 
 def _pages(deployment: Deployment) -> tuple[str, str]:
