@@ -54,19 +54,22 @@ def hive(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
 @contextmanager
 def serving(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[str]]:
     process = serve(environ, port)
+    try:
+        _wait_until_ready(process)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _wait_until_ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
         lines.append(line)
         if line.startswith("Ctrl-C"):
-            break
-    else:
-        pytest.fail("".join(lines))
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+            return
+    pytest.fail("".join(lines))
 
 
 def status(port: int, path: str = "/") -> int:
