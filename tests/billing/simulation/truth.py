@@ -26,16 +26,20 @@ from apps.billing.models import (
     Invoice,
     Payment,
     PaymentState,
+    Transaction,
+    TransactionState,
     UsageRecord,
     UsageState,
     Withdrawal,
     WithdrawalState,
 )
+from apps.billing.treasury.gas import coin_account
 from apps.money import ZERO, from_wei, plain
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
 from apps.teams.audit import AuditLine
 from hive_client.proving import Wrong, prove
+from hive_portal.stack.glm import PLENTY_OF_GAS_WEI
 from tests.billing.chain_of_tests import Anvil
 from tests.billing.simulation.bees import Contract
 
@@ -53,6 +57,9 @@ def differences(anvil: Anvil, contracts: list[Contract]) -> list[str]:
         _usage(contracts),
         _papers(),
         _rest(),
+        coin(anvil),
+        _caps(),
+        _proofs(),
     )
     return [told for part in parts for told in part]
 
@@ -164,6 +171,18 @@ def _rest() -> Iterator[str]:
     for account in Account.objects.filter(kind__in=[AccountKind.HELD, AccountKind.IN_FLIGHT]):
         if left := balance(account):
             yield f"{account}: {plain(left)} GLM are left"
+
+
+def coin(anvil: Anvil) -> Iterator[str]:
+    """No transaction is left open, and the books have its gas: all of the coin that the treasury lacks."""
+    for sent in Transaction.objects.exclude(state__in=[TransactionState.FINAL, TransactionState.FAILED]):
+        yield f"{sent.get_kind_display()}, {sent}, is {sent.state}: {sent.reason}"
+    for sent in Transaction.objects.filter(gas_coin=None):
+        yield f"{sent.get_kind_display()}, {sent}: its gas was never booked"
+    left = int(str(anvil.ask("eth_getBalance", queen_address(), "latest")), 16)
+    spent, booked = from_wei(PLENTY_OF_GAS_WEI - left), -balance(coin_account(AccountKind.GAS))
+    if spent != booked:
+        yield f"the treasury spent {plain(spent)} of its coin, {plain(booked)} are booked"
 
 
 def _caps() -> Iterator[str]:

@@ -9,13 +9,14 @@ from difflib import unified_diff
 from itertools import accumulate, islice
 from pathlib import Path
 
+from apps.billing.models import Transaction
 from apps.money import plain
 from tests.billing.chain_of_tests import Anvil
 from tests.billing.simulation.books import books
 from tests.billing.simulation.databases import copy_of
 from tests.billing.simulation.errand import Errand
 from tests.billing.simulation.killing import in_child, leaves_a_trace
-from tests.billing.simulation.truth import Moved, differences
+from tests.billing.simulation.truth import Moved, coin, differences
 
 
 @contextmanager
@@ -29,10 +30,15 @@ def undone(anvil: Anvil) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is in the books, and what the chain itself says left the treasury, by recipient."""
+    """What is in the books, and what the chain itself says left the treasury, by recipient.
+
+    `standing`: the states that transactions are in, each with whether its gas is booked. How many carry the
+    same payments, and what they cost, may differ; that one is left behind may not.
+    """
 
     books: str
     paid: dict[str, str]
+    standing: frozenset[tuple[str, bool]]
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Walk:
             return ""
         for later in range(number + 1, len(self.stages)):
             self._play(later)
-        return _difference(expected[-1].outcome, self._outcome())
+        return _difference(expected[-1].outcome, self._outcome()) or "\n".join(coin(self.anvil))
 
     def _play(self, number: int) -> Played:
         self._begin(number)
@@ -100,8 +106,11 @@ class Walk:
 
     def _outcome(self) -> Outcome:
         went = Moved(self.anvil).went
+        sent = Transaction.objects.values_list("state", "gas_coin")
         return Outcome(
-            books(with_times=False, with_gas=False), {to: plain(amount) for to, amount in went.items()}
+            books=books(with_times=False, with_gas=False),
+            paid={to: plain(amount) for to, amount in went.items()},
+            standing=frozenset((state, gas is not None) for state, gas in sent),
         )
 
 
@@ -109,5 +118,7 @@ def _difference(expected: Outcome, found: Outcome) -> str:
     """The first lines of it."""
     if found.paid != expected.paid:
         return f"{found.paid} was paid, not {expected.paid}"
+    if found.standing != expected.standing:
+        return f"transactions are {sorted(found.standing)}, not {sorted(expected.standing)}"
     lines = unified_diff(expected.books.splitlines(), found.books.splitlines(), n=0, lineterm="")
     return "\n".join(islice(lines, 3, 12))
