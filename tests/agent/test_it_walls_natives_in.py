@@ -35,7 +35,7 @@ seen = {
     "root": sorted(os.listdir("/")),
     "keystore": tries(lambda: open(os.environ["KEYSTORE"]).read()),
     "home": tries(lambda: os.listdir(os.environ["BEE"])),
-    "work": tries(lambda: os.listdir(os.environ["BEE"] + "/work/process")),
+    "work": tries(lambda: os.listdir(os.path.join(os.environ["BEE"], "work", "process"))),
     "shadow": tries(lambda: open("/etc/shadow").read()),
     "users": [line.split(":")[0] for line in open("/etc/passwd")],
     "writes": {

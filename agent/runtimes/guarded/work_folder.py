@@ -1,6 +1,6 @@
 """What lies between an agent and a guard: one folder per replica, which outlives the agent.
 
-<home>/work/<runtime>/<assignment id>/
+work/<runtime>/<assignment id>/ below the agent's home
     spec.json   for the guard: command, variables, walls, limits
     lease       end of the lease on the boot clock, written anew with each renewal
     grace       how long a stop may take, written before the guard is told to stop
