@@ -13,6 +13,7 @@ from hive_client.nouns import Statement, StatementEntry
 from hive_client.output import JSON, clean, every_digit, output_option, print_json, print_table
 
 COLUMNS = ("When", "What", "For", "glm", "balance glm")
+TRANSACTION = "Transaction"
 FORMS: dict[str, Literal["csv", "pdf"]] = {".csv": "csv", ".pdf": "pdf"}
 
 
@@ -57,11 +58,16 @@ def statement(month: str, budget: str, save: Path | None, output: str) -> None:
 def _told(found: Statement) -> None:
     opening = f"opening balance {every_digit(found.opening_glm)} GLM"
     click.echo(f"{found.start:%B %Y}, budget {clean(found.name)}: {opening}")
-    print_table(COLUMNS, [_row(entry) for entry in found.entries], empty="Nothing moved.")
+    with_hash = any(entry.tx_hash for entry in found.entries)
+    columns = (*COLUMNS, TRANSACTION) if with_hash else COLUMNS
+    rows = [_row(entry, with_hash=with_hash) for entry in found.entries]
+    print_table(columns, rows, empty="Nothing moved.")
     moved = f"{every_digit(found.came_in_glm)} GLM came in, {every_digit(found.went_out_glm)} GLM went out"
-    click.echo(f"{moved}; closing balance {every_digit(found.closing_glm)} GLM")
+    label = found.closing_label[:1].lower() + found.closing_label[1:]
+    click.echo(f"{moved}; {label} {every_digit(found.closing_glm)} GLM")
 
 
-def _row(entry: StatementEntry) -> tuple[str, ...]:
+def _row(entry: StatementEntry, *, with_hash: bool) -> tuple[str, ...]:
     amounts = every_digit(entry.amount_glm), every_digit(entry.balance_glm)
-    return f"{entry.at:%Y-%m-%d %H:%M}", entry.label, entry.about, *amounts
+    told = f"{entry.at:%Y-%m-%d %H:%M}", entry.label, entry.about, *amounts
+    return (*told, entry.tx_hash) if with_hash else told

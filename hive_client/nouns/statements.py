@@ -19,6 +19,12 @@ class StatementEntry:
     amount_glm: Decimal
     balance_glm: Decimal
     """After it."""
+    reference: str = ""
+    """As the ledger has it."""
+    address: str = ""
+    """The wallet it came from or went to; empty where there is none."""
+    tx_hash: str = ""
+    """The chain's transaction; empty where there is none, or none yet."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,9 @@ class Statement:
     came_in_glm: Decimal
     went_out_glm: Decimal
     closing_glm: Decimal
+    closing_label: str = "Closing balance"
+    """For people; while the month runs it is a balance so far, and says when that was."""
+    is_over: bool = True
     entries: list[StatementEntry] = field(default_factory=list)
 
 

@@ -17,6 +17,8 @@ def test_it_states_each_budget(budget: Budget, owner: User, as_: As) -> None:
     assert (told["opening_glm"], told["came_in_glm"], told["closing_glm"]) == ("0", "10", "10")
     [entry] = told["entries"]
     assert (entry["label"], Decimal(entry["balance_glm"])) == ("Paid in", 10)
+    assert {"reference", "address", "tx_hash"} <= entry.keys()
+    assert (told["is_over"], told["closing_label"][:18]) == (False, "Balance so far at ")
 
 
 def test_it_goes_back_in_time(budget: Budget, owner: User, as_: As) -> None:

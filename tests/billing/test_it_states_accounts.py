@@ -18,7 +18,6 @@ from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails
 from apps.billing.statements.files import as_csv, document_of
 from apps.billing.statements.months import month_from
-from apps.billing.statements.paper import closing_in_words
 from apps.billing.statements.statement import statement_of, statements_of
 from apps.teams.audit import Actor
 
@@ -92,10 +91,11 @@ def test_it_refuses_a_period_that_ends_before_it_starts(budget, now):
 
 
 def test_it_writes_csv(moved, budget, now):
-    rows = as_csv([statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(hours=1))])
-    lines = rows.decode("utf-8-sig").splitlines()
-    assert [line.split(",")[2] for line in (lines[1], lines[-1])] == ["opening", "closing"]
-    assert len(lines) == 3 + 5
+    told = statement_of(budget, start=now - timedelta(hours=1), end=now + timedelta(days=32))
+    rows = list(csv.DictReader(io.StringIO(as_csv([told]).decode("utf-8-sig"))))
+    assert [row["kind"] for row in (rows[0], rows[-1])] == ["opening", "closing"]
+    assert len(rows) == 2 + 5
+    assert {row["reference"] for row in rows if row["kind"] == "usage"} == {told.entries[1].reference}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_it_hands_a_month_out_as_csv(moved, team, owner, client):
     client.force_login(owner)
     answer = client.get(reverse("billing:statement", args=[team.slug]), {"as": "csv"})
     assert answer["Content-Type"].startswith("text/csv")
-    assert "closing" in answer.content.decode("utf-8-sig")
+    assert ",so far,Balance so far at " in answer.content.decode("utf-8-sig")
 
 
 @pytest.mark.parametrize(("form", "begins"), [("pdf", b"%PDF-"), ("json", b"[\n")])
@@ -205,10 +205,17 @@ def test_a_month_that_runs_is_told_until_now(moved, budget, team, owner, client)
     assert before <= datetime.fromisoformat(document["end"]) <= datetime.now(UTC)
 
 
-def test_its_paper_closes_no_month_that_runs(moved, budget):
-    running, over = month_from(""), month_from("2024-02")
-    words = [closing_in_words(statement_of(budget, start=m.start, end=m.until)) for m in (running, over)]
-    assert words == ["Balance so far", "Closing balance"]
+def test_nothing_closes_before_its_month_is_over(moved, budget):
+    running, over = [
+        statement_of(budget, start=month.start, end=month.until)
+        for month in (month_from(""), month_from("2024-02"))
+    ]
+    assert (over.closing_name, over.closing_label) == ("Closing balance", "Closing balance")
+    assert (running.closing_name, running.is_over) == ("Balance so far", False)
+    assert running.closing_label == f"Balance so far at {running.end:%Y-%m-%d %H:%M:%S} UTC"
+    assert document_of(running)["closing_label"] == running.closing_label
+    *_, last = csv.DictReader(io.StringIO(as_csv([running]).decode("utf-8-sig")))
+    assert (last["kind"], last["about"]) == ("so far", running.closing_label)
 
 
 def test_its_tiles_never_round_a_balance_up(moved, team, owner, client):

@@ -37,6 +37,27 @@ def test_it_tells_a_month(hive: Run, double: DoubleOfTheHive) -> None:
     assert ("month", "2026-05") in double.params[-1]
 
 
+def test_it_closes_no_month_that_runs(hive: Run, double: DoubleOfTheHive) -> None:
+    running = statement(closing_label="Balance so far at 2026-05-07 12:00:01 UTC", is_over=False)
+    double.answers("GET", "statements/", page(running))
+    told = hive("statement").stdout
+    assert told.endswith("went out; balance so far at 2026-05-07 12:00:01 UTC 9.999648 GLM\n")
+    assert "closing" not in told
+
+
+def test_it_names_transactions_where_there_are_some(hive: Run, double: DoubleOfTheHive) -> None:
+    assert "TRANSACTION" not in told_of(hive, double, statement())
+    [entry] = statement()["entries"]
+    entry |= {"label": "Withdrawn", "about": "Withdrawal to 0x1234…abcd", "tx_hash": "0x" + "5e" * 32}
+    told = told_of(hive, double, statement(entries=[entry]))
+    assert "TRANSACTION" in told and "Withdrawal to 0x1234…abcd" in told and "0x" + "5e" * 32 in told
+
+
+def told_of(hive: Run, double: DoubleOfTheHive, stated: dict[str, Any]) -> str:
+    double.answers("GET", "statements/", page(stated))
+    return hive("statement").stdout
+
+
 def test_it_rounds_no_balance(hive: Run, double: DoubleOfTheHive) -> None:
     double.answers("GET", "statements/", page(statement(opening_glm="100", closing_glm="9.99999579")))
     told = hive("statement").stdout

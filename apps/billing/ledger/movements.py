@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db.models import Max, OuterRef, Q, Subquery, Sum, UUIDField
 from django.db.models.functions import Cast, Substr, TruncHour
 
+from apps.billing.ledger.references import Behind, Told, behind
 from apps.billing.models import Budget, Hold, Transfer, TransferKind
 
 WITHIN = (TransferKind.HOLD, TransferKind.RELEASE)
@@ -36,6 +37,8 @@ class Movement:
     what: str
     about: str
     amount_glm: Decimal
+    tx_hash: str = ""
+    """The chain's transaction, where there is one."""
 
 
 def movements_of(budgets: Iterable[Budget], *, limit: int) -> list[Movement]:
@@ -64,10 +67,12 @@ def _others(accounts: set[UUID], *, limit: int) -> list[Movement]:
     outward = touching.exclude(kind__in=[*WITHIN, TransferKind.USAGE])
     # What undoes a hold or a release stays within the budget as well.
     outward = outward.exclude(debit__in=accounts, credit__in=accounts)
-    return [_movement(each, accounts) for each in outward[:limit]]
+    shown = list(outward[:limit])
+    stories = behind(Told(each.key, each.reference) for each in shown)
+    return [_movement(each, stories[each.key], accounts) for each in shown]
 
 
-def _movement(transfer: Transfer, accounts: set[UUID]) -> Movement:
+def _movement(transfer: Transfer, story: Behind, accounts: set[UUID]) -> Movement:
     sign = 1 if transfer.credit_id in accounts else -1
     what = WORDS.get(transfer.kind) or transfer.get_kind_display()
-    return Movement(transfer.at, what, transfer.reference, sign * transfer.amount)
+    return Movement(transfer.at, what, story.words, sign * transfer.amount, story.tx_hash)

@@ -29,7 +29,14 @@ class EntrySerializer(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     kind = serializers.CharField()
     label = serializers.CharField(help_text="The kind, for people.")  # type: ignore[assignment]  # a field
-    about = serializers.CharField()
+    about = serializers.CharField(help_text="What it was for, or from whom or to whom, for people.")
+    reference = serializers.CharField(help_text="The same as the ledger has it, for programs.")
+    address = serializers.CharField(
+        help_text="The wallet it came from or went to; empty where there is none."
+    )
+    tx_hash = serializers.CharField(
+        help_text="The chain's transaction; empty where there is none, or none yet."
+    )
     amount_glm = Glm(help_text="Above zero for what came in, below for what went out.")
     balance_glm = Glm(help_text="After it.")
 
@@ -47,6 +54,10 @@ class StatementSerializer(serializers.Serializer[Any]):
     came_in_glm = Glm()
     went_out_glm = Glm()
     closing_glm = Glm()
+    closing_label = serializers.CharField(
+        help_text="For people. Nothing is closed while the month runs: it is a balance so far."
+    )
+    is_over = serializers.BooleanField(help_text="Whether the month is.")
     entries = EntrySerializer(many=True)
 
 

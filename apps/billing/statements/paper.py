@@ -9,7 +9,6 @@ from django.utils import timezone
 from apps.billing.invoicing import taxing
 from apps.billing.invoicing.sheet import Column, Group, Sheet, day, instant
 from apps.billing.invoicing.sums import Sum
-from apps.billing.statements.months import month_of
 from apps.billing.statements.statement import Statement
 from apps.money import plain
 from apps.teams.models import Team
@@ -49,16 +48,10 @@ def _state(sheet: Sheet, statement: Statement, team: Team, issuer: dict[str, obj
     customer = taxing.customer(taxing.details_of(team))
     sheet.parties(customer=customer, title="Account of", facts=_facts(statement))
     closing = f"{plain(statement.closing_glm)} GLM"
-    sheet.figure(label=closing_in_words(statement), amount=closing, words=f"on {instant(statement.end)} UTC")
+    sheet.figure(label=statement.closing_name, amount=closing, words=f"at {instant(statement.end)} UTC")
     sheet.table_of(COLUMNS, _rows(statement))
     with sheet.together(SUMS_MM):
         sheet.sums(_sums(statement))
-
-
-def closing_in_words(statement: Statement) -> str:
-    """Nothing is closed before its month is over."""
-    whole = month_of(statement.start).end == statement.end
-    return "Closing balance" if whole else "Balance so far"
 
 
 def _facts(statement: Statement) -> list[tuple[str, str]]:
@@ -74,8 +67,9 @@ def _rows(statement: Statement) -> Iterator[Sequence[str] | Group]:
     for entry in statement.entries:
         amount = plain(entry.amount_glm).replace("-", "−")
         sign = "+" if entry.amount_glm > 0 else ""
-        yield instant(entry.at), entry.label, entry.about, f"{sign}{amount}", plain(entry.balance_glm)
-    yield Group(closing_in_words(statement), plain(statement.closing_glm))
+        about = "\n".join(filter(None, (entry.about, entry.tx_hash)))
+        yield instant(entry.at), entry.label, about, f"{sign}{amount}", plain(entry.balance_glm)
+    yield Group(statement.closing_label, plain(statement.closing_glm))
 
 
 def _sums(statement: Statement) -> list[Sum]:
@@ -83,5 +77,5 @@ def _sums(statement: Statement) -> list[Sum]:
         Sum("Opening balance", plain(statement.opening_glm)),
         Sum("Came in", f"+{plain(statement.came_in_glm)}"),
         Sum("Went out", f"−{plain(statement.went_out_glm)}"),
-        Sum(closing_in_words(statement), plain(statement.closing_glm), is_bold=True),
+        Sum(statement.closing_name, plain(statement.closing_glm), is_bold=True),
     ]

@@ -21,6 +21,8 @@ from apps.billing.invoicing.naming import Purpose, purposes_of
 from apps.billing.ledger.accounts import Transfer, TransferKind
 from apps.billing.ledger.instant import one_instant
 from apps.billing.ledger.movements import WORDS
+from apps.billing.ledger.references import Told, behind
+from apps.billing.statements.months import month_of
 from apps.money import ZERO
 from apps.teams.models import Team
 
@@ -37,6 +39,12 @@ class Entry:
     amount_glm: Decimal
     balance_glm: Decimal
     """After it."""
+    reference: str
+    """As the ledger has it, for programs."""
+    address: str = ""
+    """The wallet on the other side, where there is one."""
+    tx_hash: str = ""
+    """The chain's transaction, where there is one."""
 
     @property
     def label(self) -> str:
@@ -55,6 +63,22 @@ class Statement:
     opening_glm: Decimal
     closing_glm: Decimal
     entries: list[Entry]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its month is: nothing is closed before."""
+        return month_of(self.start).end <= self.end
+
+    @property
+    def closing_name(self) -> str:
+        return "Closing balance" if self.is_over else "Balance so far"
+
+    @property
+    def closing_label(self) -> str:
+        """With the instant where nothing else says it."""
+        return (
+            self.closing_name if self.is_over else f"{self.closing_name} at {self.end:%Y-%m-%d %H:%M:%S} UTC"
+        )
 
     @property
     def came_in_glm(self) -> Decimal:
@@ -125,7 +149,13 @@ def _used(period: QuerySet[Transfer]) -> Iterator[dict[str, Any]]:
     about = _about({row["reference"] for row in rows})
     for row in rows:
         words = about.get(row["reference"], row["reference"])
-        yield {"at": row["last"], "kind": TransferKind.USAGE, "about": words, "amount_glm": -row["all"]}
+        yield {
+            "at": row["last"],
+            "kind": TransferKind.USAGE,
+            "about": words,
+            "amount_glm": -row["all"],
+            "reference": row["reference"],
+        }
 
 
 def _about(references: Iterable[str]) -> dict[str, str]:
@@ -143,14 +173,23 @@ def _words(purpose: Purpose, image: str, agreement: UUID) -> str:
 
 
 def _others(period: QuerySet[Transfer], budget: Budget) -> Iterator[dict[str, Any]]:
-    rows = period.exclude(kind=TransferKind.USAGE, reference__startswith=_HOLD)
-    for row in rows.values("at", "kind", "reference", "amount", into=F("credit")):
+    rows = list(
+        period.exclude(kind=TransferKind.USAGE, reference__startswith=_HOLD).values(
+            "at", "kind", "key", "reference", "amount", into=F("credit")
+        )
+    )
+    stories = behind(Told(row["key"], row["reference"]) for row in rows)
+    for row in rows:
         sign = 1 if row["into"] in (budget.available_id, budget.held_id) else -1
+        words, address, tx_hash = stories[row["key"]]
         yield {
             "at": row["at"],
             "kind": row["kind"],
-            "about": row["reference"],
+            "about": words,
             "amount_glm": sign * row["amount"],
+            "reference": row["reference"],
+            "address": address,
+            "tx_hash": tx_hash,
         }
 
 
