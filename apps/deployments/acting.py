@@ -74,33 +74,48 @@ def _reserve(replica: Replica, now: datetime, quoting: Quoting) -> None:
     if price_per_hour_glm is None:  # nothing is held while nobody offers
         return _wait(replica, Step(action=Action.WAIT, reason=reason, retry_s=BROKE_RETRY_S), now)
     lease = funding.lease_of(replica.runs)
+    cost_glm = funding.cost_glm(price_per_hour_glm=price_per_hour_glm, span=lease)
+    needed_glm = max(cost_glm, funding.unpaid_glm(replica, now=now))
     try:
         with transaction.atomic():
             hold = place_hold(
                 budget=budget,
-                reference=reference_of(replica),
-                amount_glm=funding.cost_glm(price_per_hour_glm=price_per_hour_glm, span=lease),
+                reference=replica.reference,
+                amount_glm=needed_glm,
                 until=now + lease,
                 key=keyed.limited_key(deployment),
                 per_hour_glm=price_per_hour_glm,
                 cap=deployment.cap,
             )
     except InsufficientFunds as error:
-        return _wait_for_money(replica, error, now)
+        return _wait_for_money(replica, error, needed_glm, now)
     asked = {"hold": hold, "demand": _demand(replica, need), "planned_offer": None}
     _move(replica, ReplicaState.NEGOTIATING, reason or "looking for a bee", now, **asked)
 
 
-def _wait_for_money(replica: Replica, error: InsufficientFunds, now: datetime) -> None:
+def _wait_for_money(replica: Replica, error: InsufficientFunds, needed_glm: Decimal, now: datetime) -> None:
     """One that had run, or whose owners are asked already, waits for an answer; a new one fails in time."""
     deployment = replica.service.deployment
-    if replica.generation > 1:
-        run_short(deployment, error, now=now)
-    if answer_by := waits_until(deployment):
+    answer_by = _ask_for_money(replica, error, needed_glm, now)
+    if answer_by:
         Replica.objects.filter(pk=replica.pk).update(deadline_at=max(answer_by, now) + ANSWER_GRACE)
     retry_s = ASKED_RETRY_S if answer_by else BROKE_RETRY_S
     shortage = funding.shortage(deployment.budget, error)
     _wait(replica, Step(action=Action.WAIT, reason=shortage, retry_s=retry_s), now)
+
+
+def _ask_for_money(
+    replica: Replica, error: InsufficientFunds, needed_glm: Decimal, now: datetime
+) -> datetime | None:
+    """Until when it waits for an answer; None when nobody is asked, for it is new and ends nothing."""
+    Replica.objects.filter(pk=replica.pk).update(refused_glm=needed_glm)
+    if _has_run(replica):
+        run_short(replica.service.deployment, error, now=now)
+    return waits_until(replica.service.deployment)
+
+
+def _has_run(replica: Replica) -> bool:
+    return replica.assignments.exists()
 
 
 def _expected_price(replica: Replica, need: Need, quoting: Quoting) -> tuple[Decimal | None, str]:
@@ -117,7 +132,7 @@ def _demand(replica: Replica, need: Need) -> Demand:
     assert replica.deadline_at is not None  # the table's constraint: it is pending
     return open_demand(
         team=replica.service.deployment.team,
-        reference=reference_of(replica),
+        reference=replica.reference,
         image=replica.runs.image,
         need=need,
         give_up_at=replica.deadline_at,
@@ -132,16 +147,31 @@ def _place(replica: Replica, step: Step, now: datetime) -> None:
         return _replace(replica, Step(action=Action.REPLACE, reason="its agreement ended at once"), now)
     if why_not := keyed.why_not_on(replica, agreement.node_id):
         return _replace(replica, Step(action=Action.REPLACE, reason=why_not), now)
-    budget, until = replica.service.deployment.budget, now + funding.lease_of(replica.runs)
+    until = funding.first_lease_until(agreement, lease=funding.lease_of(replica.runs), now=now)
     try:
         with transaction.atomic():
             hold = fund(replica.hold, agreement, until=until)
     except InsufficientFunds as error:
-        again = try_again(replica.attempts, funding.shortage(budget, error))
-        return ACTS[again.action](replica, again, now)
+        return _not_paid(replica, agreement, error, now)
     assignments.assign(replica, agreement, lease_until=hold.deadline_at or until)
     reason = f"waiting for {agreement.node} to start {agreement.image}"
-    _move(replica, ReplicaState.STARTING, reason, now, deadline_at=placement_deadline(now))
+    _move(replica, ReplicaState.STARTING, reason, now, deadline_at=placement_deadline(now), refused_glm=None)
+
+
+def _not_paid(replica: Replica, agreement: Agreement, error: InsufficientFunds, now: datetime) -> None:
+    """It came out dearer than what was held for it: as in `_wait_for_money`, but the Bee is let go.
+
+    That is no failure of a replica whose owners are asked, however long they take.
+    """
+    deployment = replica.service.deployment
+    shortage = funding.shortage(deployment.budget, error)
+    if not _has_run(replica) and waits_until(deployment) is None:
+        again = try_again(replica.attempts, shortage)
+        return ACTS[again.action](replica, again, now)
+    let_go(replica, reason=shortage)
+    begin(replica, reason=shortage, now=now, attempts=None, after_s=ASKED_RETRY_S)
+    needed_glm = funding.lease_glm(agreement, lease=funding.lease_of(replica.runs))
+    _ask_for_money(replica, error, needed_glm, now)
 
 
 def fund(hold: Hold, agreement: Agreement, *, until: datetime) -> Hold:
@@ -250,11 +280,6 @@ ACTS: dict[Action, Callable[[Replica, Step, datetime], None]] = {
     Action.REVIVE: _revive,
 }
 """All but RESERVE, which has to know the market as well."""
-
-
-def reference_of(replica: Replica) -> str:
-    """Under which market and billing know this generation."""
-    return f"replica:{replica.pk}:{replica.generation}"
 
 
 def _move(replica: Replica, state: str, reason: str, now: datetime, **changes: Any) -> None:

@@ -20,12 +20,14 @@ from apps.billing.invoicing.suspending import TeamSuspended
 from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.models import Budget, Hold, UsageRecord, UsageState
 from apps.deployments.manifest import ServiceSpec
-from apps.deployments.replicas import Assignment
+from apps.deployments.replicas import Assignment, Replica
 from apps.market.models import Agreement
 from apps.money import plain, round_glm
 
 LEAST_GLM = Decimal(1).scaleb(-18)
 """A hold of nothing can't be made; a free offer holds this."""
+HEEDED = timedelta(minutes=10)
+"""So long what a Bee asked is held against what the market quotes; later it may have become cheaper."""
 
 
 def lease_of(spec: ServiceSpec) -> timedelta:
@@ -36,6 +38,31 @@ def cost_glm(*, price_per_hour_glm: Decimal, span: timedelta, start_glm: Decimal
     """The most this span can cost without egress: rate x time, and the start price with the first lease."""
     hours = Decimal(str(max(span.total_seconds(), 0.0))) / 3600
     return max(round_glm(start_glm + price_per_hour_glm * hours), LEAST_GLM)
+
+
+def lease_glm(agreement: Agreement, *, lease: timedelta) -> Decimal:
+    """What the first lease under this agreement costs at most."""
+    return cost_glm(
+        price_per_hour_glm=agreement.price_per_hour_glm, span=lease, start_glm=agreement.start_glm
+    )
+
+
+def first_lease_until(agreement: Agreement, *, lease: timedelta, now: datetime) -> datetime:
+    """It runs from the moment that both have signed, so that what was held for a lease pays just that.
+
+    Unless half of it has passed by now: then it is longer, and costs more.
+    """
+    return max((agreement.approved_at or agreement.valid_from) + lease, now + lease / 2)
+
+
+def unpaid_glm(replica: Replica, *, now: datetime) -> Decimal:
+    """What the Bee that was just found for it would have cost, where money lacked for that; else 0.
+
+    So much is held before the next is asked: else it would be asked and let go again and again.
+    """
+    recent = Agreement.objects.filter(approved_at__gt=now - HEEDED, assignment=None)
+    agreement = recent.filter(demand__reference=replica.reference_of(replica.generation - 1)).first()
+    return lease_glm(agreement, lease=lease_of(replica.runs)) if agreement else Decimal(0)
 
 
 def missing_glm(*, agreement: Agreement, hold: Hold, until: datetime) -> Decimal:

@@ -88,6 +88,10 @@ class Replica(Stateful):
         null=True, blank=True, help_text="What the applied plan said it would cost, until it first runs well."
     )
 
+    refused_glm = GlmField(
+        null=True, blank=True, help_text="What its next lease needed when money last lacked for it."
+    )
+
     class Meta:
         ordering = ("service", "index")
         constraints = (
@@ -107,6 +111,14 @@ class Replica(Stateful):
     @property
     def name(self) -> str:
         return f"{self.service.name}-{self.index}"
+
+    @property
+    def reference(self) -> str:
+        """Under which market and billing know this generation."""
+        return self.reference_of(self.generation)
+
+    def reference_of(self, generation: int) -> str:
+        return f"replica:{self.pk}:{generation}"
 
     @property
     def runs(self) -> ServiceSpec:

@@ -105,14 +105,15 @@ def _lack(replica: Replica, assignment: Assignment, missing_glm: Decimal) -> Lac
 
 
 def _waits(replica: Replica, price_per_hour_glm: Decimal | None) -> Lack:
-    """It needs what it cost where it ran last; where that is not known, what it may cost at most."""
+    """It needs what it was refused last, or cost where it ran; failing both, what it may cost at most."""
     spec = replica.service.wants
     price = price_per_hour_glm or replica.planned_per_hour_glm or spec.max_price_per_hour_glm or ZERO
+    cost_glm = funding.cost_glm(price_per_hour_glm=price, span=funding.lease_of(spec))
     return Lack(
         service=replica.service.name,
         index=replica.index,
         priority=spec.priority,
-        needed_glm=funding.cost_glm(price_per_hour_glm=price, span=funding.lease_of(spec)),
+        needed_glm=cost_glm if replica.refused_glm is None else replica.refused_glm,
     )
 
 
