@@ -115,13 +115,17 @@ def _paid(invoice: Invoice, *, actor: Actor, reason: str) -> None:
 
 def mark_overdue() -> int:
     """Invoices of which something is due, and whose due date has passed. Returns how many."""
-    now = timezone.now()
-    late = Invoice.objects.filter(SOMETHING_DUE, state=InvoiceState.ISSUED, deadline_at__lte=now)
-    for invoice in (found := list(late.select_related("team")[:1000])):
-        invoice.move_to(
-            InvoiceState.OVERDUE,
-            actor=COLLECTING,
-            reason=f"{plain(invoice.due_glm)} GLM were due on {invoice.due_at:%Y-%m-%d}",
-            deadline_at=now,  # the first reminder goes out at once
-        )
-    return len(found)
+    late = Invoice.objects.filter(SOMETHING_DUE, state=InvoiceState.ISSUED, deadline_at__lte=timezone.now())
+    return sum(map(_overdue, list(late.select_related("team")[:1000])))
+
+
+def _overdue(invoice: Invoice) -> bool:
+    """One that can't be moved holds up no other."""
+    told = f"{plain(invoice.due_glm)} GLM were due on {invoice.due_at:%Y-%m-%d}"
+    try:
+        # Its deadline is now: the first reminder goes out at once.
+        invoice.move_to(InvoiceState.OVERDUE, actor=COLLECTING, reason=told, deadline_at=timezone.now())
+    except Exception:
+        log.exception("invoice %s can't be marked as overdue; it is tried again", invoice.pk)
+        return False
+    return True

@@ -6,6 +6,7 @@ until it arrives, by mail and to the team's webhooks.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from apps.teams.audit import AuditLine
 from apps.teams.models import Role, Team
 from apps.teams.notices.notifying import notify
 
+log = logging.getLogger("hive.billing")
+
 LEVELS = ("A reminder", "A second reminder", "The last reminder")
 
 
@@ -30,16 +33,32 @@ def remind_due(*, now: datetime | None = None) -> int:
     """Take the next step with each overdue invoice whose step is due. Returns how many steps were taken."""
     now = now or timezone.now()
     due = Invoice.objects.filter(state=InvoiceState.OVERDUE, deadline_at__lte=now)
-    return sum(_step(pk, now=now) for pk in due.values_list("pk", flat=True)[:500])
+    return sum(_tried(pk, now=now) for pk in due.values_list("pk", flat=True)[:500])
 
 
 def lift_paid() -> int:
     """Lift what `remind_due` suspended, of teams of which nothing is overdue any more. Returns how many."""
     suspended = Team.objects.filter(billing_details__suspended_until_paid=True)
-    free = list(suspended.exclude(invoices__state=InvoiceState.OVERDUE))
-    for team in free:
+    return sum(map(_lifted, suspended.exclude(invoices__state=InvoiceState.OVERDUE)))
+
+
+def _tried(pk: UUID, *, now: datetime) -> bool:
+    """One team that can't be reminded holds up no other."""
+    try:
+        return _step(pk, now=now)
+    except Exception:
+        log.exception("of invoice %s nobody can be reminded; it is tried again", pk)
+        return False
+
+
+def _lifted(team: Team) -> bool:
+    """Nor does one whose suspension can't be lifted."""
+    try:
         lift(team, actor=COLLECTING, reason="nothing is overdue any more")
-    return len(free)
+    except Exception:
+        log.exception("the suspension of team %s can't be lifted; it is tried again", team)
+        return False
+    return True
 
 
 @transaction.atomic
