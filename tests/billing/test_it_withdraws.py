@@ -13,11 +13,13 @@ from apps.billing.budgets.lending import set_credit_limit
 from apps.billing.chain.client import Chain, ChainUnreachable
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
+from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.suspending import TeamSuspended, lift, suspend
 from apps.billing.ledger.movements import movements_of
 from apps.billing.ledger.posting import InsufficientFunds, balance, check_ledger, house_account, ledger_sum
 from apps.billing.models import (
     AccountKind,
+    BillingDetails,
     Invoice,
     Payment,
     PaymentState,
@@ -42,6 +44,7 @@ from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 from tests.billing.payments_of_tests import signed
 from tests.billing.test_it_returns_stray_deposits import Killed, kill_at
 from tests.billing.wallets_of_tests import OLGA, OTHER, WALLET, proven
+from tests.cast import posted_usage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
 
@@ -232,6 +235,22 @@ def test_it_leaves_what_taxes_are_invoiced(budget, team):
         with pytest.raises(WithdrawalRefused, match=r"1 GLM of taxes are invoiced .* 9 GLM can be withdrawn"):
             refuse()
     assert confirm(ask(budget, "9")).state == WithdrawalState.CONFIRMED
+
+
+def test_it_keeps_back_the_taxes_that_the_running_month_will_have(budget, team, agreement):
+    """0.19 GLM on 1 GLM that was used: what the month's invoice will ask for."""
+    BillingDetails.objects.create(team=team, taxes=[{"name": "VAT", "percent": "19"}])
+    asked = ask(budget, "9.9")
+    for sequence in range(1, 11):
+        posted_usage(agreement, sequence=sequence)
+    told = r"0\.19 GLM of taxes will be on 1 GLM that were used .*: 9\.81 GLM can be withdrawn"
+    for refuse in (lambda: confirm(asked), lambda: ask(budget, "9.82")):
+        with pytest.raises(WithdrawalRefused, match=told):
+            refuse()
+    assert (Payment.objects.count(), budget.available_glm) == (0, 10)
+    assert confirm(ask(budget, "9.81")).state == WithdrawalState.CONFIRMED
+    invoice = draw_up_invoice(team=team, actor=OLGA, until=timezone.now())
+    assert (invoice.tax_glm, invoice.due_glm, budget.available_glm) == (Decimal("0.19"), 0, 0)
 
 
 def test_it_is_confirmed_once(anvil, budget):

@@ -16,10 +16,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from apps.billing.invoicing.keeping import kept_for_taxes
 from apps.billing.models import WalletProof, Withdrawal
 from apps.billing.treasury.signers import treasury_address
 from apps.billing.wallets.payment_requests import request_payment
 from apps.billing.wallets.proving import ask_for_proof, prove_wallet
+from apps.billing.wallets.withdrawing import can_be_withdrawn
 from apps.money import ZERO
 from apps.teams.audit import Actor
 from apps.teams.choice import choose_team, membership
@@ -85,7 +87,8 @@ def _context(request: HttpRequest, team: Team) -> dict[str, Any]:
         "chain_id": settings.HIVE_CHAIN_ID,
         "confirmations": settings.HIVE_CONFIRMATIONS,
         "withdrawals": _withdrawals(team),
-        "own_glm": sum((max(budget.balance_glm, ZERO) for budget in team.budgets.filter(name="main")), ZERO),
+        "kept": (kept := kept_for_taxes(team)),
+        "own_glm": sum((can_be_withdrawn(each, kept) for each in team.budgets.filter(name="main")), ZERO),
         "least_glm": settings.HIVE_WITHDRAWAL_MIN_GLM,
         "most_glm": settings.HIVE_WITHDRAWAL_LIMIT_PER_DAY_GLM,
     }

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from apps.billing.budgets.models import Budget
 from apps.billing.chain.client import ChainRefused, ChainUnreachable, chain
-from apps.billing.invoicing.models import UNPAID, Invoice, InvoiceState
+from apps.billing.invoicing.keeping import Kept, kept_for_taxes
+from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.suspending import must_not_be_suspended
 from apps.billing.ledger.posting import InsufficientFunds, exact
 from apps.billing.treasury.large import person
@@ -144,13 +145,15 @@ def _must_be_settled(team: Team, amount_glm: Decimal) -> None:
 
 
 def _must_leave_taxes(budget: Budget, amount_glm: Decimal) -> None:
-    """Those that are not due yet, too: an invoice waits for what is held now to be free."""
-    unpaid = Invoice.objects.filter(team=budget.team_id, state__in=UNPAID)
-    taxes_glm = sum((min(each.due_glm, each.tax_glm - each.credited_tax_glm) for each in unpaid), ZERO)
-    left_glm = max(budget.balance_glm - taxes_glm, ZERO)
-    if taxes_glm and amount_glm > left_glm:
-        told = f"{plain(taxes_glm)} GLM of taxes are invoiced and not paid yet"
-        raise WithdrawalRefused(f"{told}: {plain(left_glm)} GLM can be withdrawn")
+    kept = kept_for_taxes(budget.team)
+    left_glm = can_be_withdrawn(budget, kept)
+    if kept.total_glm and amount_glm > left_glm:
+        raise WithdrawalRefused(f"{kept}: {plain(left_glm)} GLM can be withdrawn")
+
+
+def can_be_withdrawn(budget: Budget, kept: Kept) -> Decimal:
+    """Whatever the day's limit: what is paid in and neither held, nor used, nor kept back. In GLM."""
+    return max(budget.balance_glm - kept.total_glm, ZERO)
 
 
 def _must_fit_the_day(team: Team, amount_glm: Decimal) -> None:
