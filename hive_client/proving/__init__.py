@@ -1,4 +1,4 @@
-"""Recomputing an exported invoice offline, to the last digit: `prove`.
+"""Recomputing an exported invoice offline, to the last digit: `prove`; several beside each other: `Together`.
 
 The export is JSON: {"format", "invoice", "agreements", "signature"}. `invoice` is all that stands on the
 paper; `agreements` has for each of its lines, in their order, the terms, both signatures over them (EIP-712),
@@ -11,5 +11,6 @@ Needs the libraries of the extra `verify`.
 
 from hive_client.proving.checks import Proven, prove
 from hive_client.proving.located import Wrong
+from hive_client.proving.together import Together
 
-__all__ = ["Proven", "Wrong", "prove"]
+__all__ = ["Proven", "Together", "Wrong", "prove"]

@@ -40,7 +40,11 @@ def prove(data: bytes, *, earlier_keys: Collection[str] = ()) -> Proven:
 
     `earlier_keys`: addresses, in lower case, with whose keys the issuer signed agreements before.
     """
-    document = Document(data)
+    return check(Document(data), earlier_keys=earlier_keys)
+
+
+def check(document: Document, *, earlier_keys: Collection[str] = ()) -> Proven:
+    """As `prove`, of a file that was read."""
     root = _shaped(document)
     paper, agreements = root["invoice"], root["agreements"]
     chain_id = paper["issuer"]["chain_id"]

@@ -52,13 +52,16 @@ class Document:
             raise self._here((), "expected the end of the file")
 
     def wrong(self, path: Path, why: str) -> Wrong:
-        """At the value that the path names, or as near as there is something."""
+        return Wrong(path, self.offset(path), why)
+
+    def offset(self, path: Path) -> int:
+        """In bytes: where the value begins that the path names, or as near as there is something."""
         position, node = self._begins, self.root
         for step in path:
             if not isinstance(node, (Object, Array)) or step not in node.at:
                 break
             position, node = node.at[step], node[step]  # type: ignore[index]  # the steps are its own
-        return Wrong(path, self._bytes(position), why)
+        return self._bytes(position)
 
     # -- reading ------------------------------------------------------------------------------------------
 

@@ -17,13 +17,13 @@ from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import BillingDetails, EdgeTraffic, UsageRecord
 from apps.money import plain
-from apps.nodes.queen import queen_key
 from apps.teams.audit import Actor
 from apps.teams.models import Team
 from hive_client.cli import main
 from hive_client.proving import Wrong, prove
 from hive_client.proving.located import Document
 from tests.billing.conftest import MINUTE_MS
+from tests.billing.forging import changed, signed_again
 from tests.cast import key_of_bee
 
 pytestmark = pytest.mark.django_db
@@ -57,10 +57,6 @@ def refused(data: bytes, *, at: str, because: str) -> None:
     with pytest.raises(Wrong, match=because) as wrong:
         prove(data)
     assert wrong.value.path == at
-
-
-def changed(export: bytes, **parts) -> bytes:
-    return json.dumps(json.loads(export) | parts, ensure_ascii=False).encode()
 
 
 def test_it_recomputes_what_was_invoiced(export):
@@ -240,20 +236,6 @@ def test_it_finds_another_agreements_signature(export, agreement):
     message = typed_data.agreement(agreement.terms, chain_id=31337)
     agreements[0]["provider_signature"] = typed_data.sign(message, key_of_bee(7))
     refused(changed(export, agreements=agreements), at="/agreements/0/provider_signature", because="not what")
-
-
-def signed_again(export: bytes, *, key=None, **invoice) -> bytes:
-    """As a dishonest issuer would: what stands on it is another, and signed."""
-    document = json.loads(export)
-    body = document["invoice"] | invoice
-    message = typed_data.invoice(
-        number=body["number"],
-        issuer=body["issuer"]["key"],
-        body=body,
-        total_glm=Decimal(body["total_glm"]),
-        chain_id=31337,
-    )
-    return changed(export, invoice=body, signature=typed_data.sign(message, key or queen_key()))
 
 
 def test_it_finds_usage_that_is_billed_twice(export):
