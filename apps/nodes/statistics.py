@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import Max, Min
 from django.utils import timezone
 
 from agent.protocol import Observed
+from apps.nodes.averaging import beginning, forget, not_averaged
 from apps.nodes.measured import Span, Statistic
 
 KEPT = {
@@ -63,32 +63,18 @@ def roll_up() -> int:
     now = timezone.now()
     written = _average(Span.HEARTBEAT, Span.FIVE_MINUTES, now=now)
     written += _average(Span.FIVE_MINUTES, Span.HOUR, now=now)
-    for span, kept in KEPT.items():
-        Statistic.objects.filter(span_s=span, at__lt=now - kept).delete()
+    forget(Statistic.objects.all(), KEPT, now=now)
     return written
 
 
 def _average(fine: Span, coarse: Span, *, now: datetime) -> int:
-    since, until = _beginning(fine, coarse), _floor(now - _SETTLES, coarse)
+    since = not_averaged(Statistic.objects.all(), fine_s=fine, coarse_s=coarse)
+    until = beginning(now - _SETTLES, coarse)
     if since is None or since >= until:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(_AVERAGE, {"fine": fine, "coarse": coarse, "since": since, "until": until})
         return cursor.rowcount
-
-
-def _beginning(fine: Span, coarse: Span) -> datetime | None:
-    """The first span that was not averaged yet; None when there is nothing to average."""
-    newest = Statistic.objects.filter(span_s=coarse).aggregate(at=Max("at"))["at"]
-    if newest is not None:
-        return newest + timedelta(seconds=coarse)
-    oldest = Statistic.objects.filter(span_s=fine).aggregate(at=Min("at"))["at"]
-    return oldest and _floor(oldest, coarse)
-
-
-def _floor(at: datetime, span: Span) -> datetime:
-    seconds = int(at.timestamp())
-    return at.replace(microsecond=0) - timedelta(seconds=seconds % span)
 
 
 _RECORD = """

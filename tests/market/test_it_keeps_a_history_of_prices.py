@@ -16,10 +16,11 @@ from eth_account.signers.local import LocalAccount
 from agent.protocol import Price
 from apps.market.history.asked import asked_series
 from apps.market.history.changes import price_changes
-from apps.market.history.noting import beginning, note_prices, roll_up
+from apps.market.history.noting import note_prices, roll_up
 from apps.market.history.points import ALL, PriceSpan
 from apps.market.history.series import PriceRange, price_series
 from apps.market.models import Agreement, PricePoint
+from apps.nodes.averaging import beginning
 from apps.nodes.models import Node, NodeState, Offer, OfferState
 from tests.cast import PRICE
 

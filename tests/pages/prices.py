@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from apps.market.history.noting import beginning
 from apps.market.history.points import ALL, PriceSpan
 from apps.market.models import CloudPrice, GlmRate, PricePoint
+from apps.nodes.averaging import beginning
 
 
 def paint_prices() -> None:

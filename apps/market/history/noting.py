@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Min
 from django.utils import timezone
 
 from apps.market.board.lots import lets, lots, wanted
 from apps.market.board.rows import Row, rows
 from apps.market.history.points import ALL, KEPT, PricePoint, PriceSpan
+from apps.nodes.averaging import beginning, forget, not_averaged
 
 FINEST = PriceSpan.FIVE_MINUTES
 
@@ -31,14 +31,8 @@ def roll_up() -> int:
     now = timezone.now()
     written = _average(PriceSpan.FIVE_MINUTES, PriceSpan.HOUR, now=now)
     written += _average(PriceSpan.HOUR, PriceSpan.DAY, now=now)
-    for span, kept in KEPT.items():
-        PricePoint.objects.filter(span_s=span, at__lt=now - kept).delete()
+    forget(PricePoint.objects.all(), KEPT, now=now)
     return written
-
-
-def beginning(at: datetime, span: PriceSpan) -> datetime:
-    """Of the span that this instant is in."""
-    return at.replace(microsecond=0) - timedelta(seconds=int(at.timestamp()) % span)
 
 
 def _is_noted(at: datetime) -> bool:
@@ -56,7 +50,8 @@ def _point(row: Row, at: datetime) -> PricePoint:
 
 
 def _average(fine: PriceSpan, coarse: PriceSpan, *, now: datetime) -> int:
-    since, until = _not_averaged(fine, coarse), beginning(now, coarse)
+    since = not_averaged(PricePoint.objects.all(), fine_s=fine, coarse_s=coarse)
+    until = beginning(now, coarse)
     if since is None or since >= until:
         return 0
     with connection.cursor() as cursor:
@@ -66,15 +61,6 @@ def _average(fine: PriceSpan, coarse: PriceSpan, *, now: datetime) -> int:
 
 def _spans(fine: PriceSpan, coarse: PriceSpan) -> dict[str, Any]:
     return {"fine": fine, "coarse": coarse, "width": timedelta(seconds=coarse), "all": ALL}
-
-
-def _not_averaged(fine: PriceSpan, coarse: PriceSpan) -> datetime | None:
-    """The beginning of the first span that was not averaged yet; None when there is nothing to average."""
-    newest = PricePoint.objects.filter(span_s=coarse).aggregate(at=Max("at"))["at"]
-    if newest is not None:
-        return newest + timedelta(seconds=coarse)
-    oldest = PricePoint.objects.filter(span_s=fine).aggregate(at=Min("at"))["at"]
-    return oldest and beginning(oldest, coarse)
 
 
 _AVERAGE = """
