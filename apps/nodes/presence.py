@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,17 +81,7 @@ def links_opened(opened: Collection[Opened]) -> dict[str, str]:
     nodes = _locked([one.node_id for one in opened])
     older = _open_sessions(nodes)
     _end_sessions(older, now=now, reasons=dict.fromkeys(nodes, "replaced by a newer link"))
-    NodeSession.objects.bulk_create(
-        NodeSession(
-            node_id=one.node_id,
-            opened_at=now,
-            last_seen_at=now,
-            channel=one.channel,
-            peer=one.peer,
-            round_trip_ms=one.round_trip_ms,
-        )
-        for one in opened
-    )
+    _begin_sessions(opened, now=now)
     weigh_regions(nodes.values())
     Node.objects.filter(pk__in=nodes).update(last_seen_at=now)
     _come_online([node for node in nodes.values() if node.is_approved], now=now, reason="its link opened")
@@ -259,16 +249,20 @@ def _split_sessions(silent: list[NodeSession], *, now: datetime) -> None:
     NodeSession.objects.filter(pk__in=[session.pk for session in silent]).update(
         closed_at=F("last_seen_at"), close_reason="silent, though its link stayed open"
     )
+    _begin_sessions(silent, now=now)
+
+
+def _begin_sessions(links: Iterable[Opened | NodeSession], *, now: datetime) -> None:
     NodeSession.objects.bulk_create(
         NodeSession(
-            node_id=session.node_id,
+            node_id=link.node_id,
             opened_at=now,
             last_seen_at=now,
-            channel=session.channel,
-            peer=session.peer,
-            round_trip_ms=session.round_trip_ms,
+            channel=link.channel,
+            peer=link.peer,
+            round_trip_ms=link.round_trip_ms,
         )
-        for session in silent
+        for link in links
     )
 
 
