@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -149,13 +148,7 @@ class UsageViewSet(mixins.ListModelMixin, TeamScoped[UsageRecord]):
     queryset = UsageRecord.objects.order_by("-ended_at_ms", "-id")
     serializer_class = UsageSerializer
     team_path = "agreement__team"
-
-    def get_queryset(self) -> QuerySet[UsageRecord]:
-        agreement = self.request.query_params.get("agreement")
-        if not agreement:
-            return super().get_queryset()
-        asked = serializers.UUIDField().run_validation(agreement)
-        return super().get_queryset().filter(agreement=asked)
+    narrowed_by = "agreement"
 
 
 class TaxSerializer(serializers.Serializer[Any]):

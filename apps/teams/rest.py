@@ -43,9 +43,15 @@ class TeamScoped(GenericViewSet[M]):
 
     team_path: ClassVar[str] = "team"
     """How the ORM gets from a row to its team."""
+    narrowed_by: ClassVar[str] = ""
+    """What a row belongs to: `?<its name>=<id>` asks for the rows of that one alone."""
 
     def get_queryset(self) -> QuerySet[M]:
-        return super().get_queryset().filter(**{f"{self.team_path}__in": chosen_teams(self.request)})
+        rows = super().get_queryset().filter(**{f"{self.team_path}__in": chosen_teams(self.request)})
+        asked = self.narrowed_by and self.request.query_params.get(self.narrowed_by)
+        if not asked:
+            return rows
+        return rows.filter(**{self.narrowed_by: serializers.UUIDField().run_validation(asked)})
 
     def get_changeable(self, *, owner: bool = False) -> M:
         """The row the address names, for whoever may change it."""

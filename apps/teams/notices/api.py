@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
@@ -132,12 +131,7 @@ class DeliveryViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScop
     queryset = Delivery.objects.select_related("notice__team", "webhook__team").prefetch_related("attempts")
     serializer_class = DeliverySerializer
     team_path = "notice__team"
-
-    def get_queryset(self) -> QuerySet[Delivery]:
-        webhook = self.request.query_params.get("webhook")
-        if not webhook:
-            return super().get_queryset()
-        return super().get_queryset().filter(webhook=serializers.UUIDField().run_validation(webhook))
+    narrowed_by = "webhook"
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         acting_team(request, owner=True)
