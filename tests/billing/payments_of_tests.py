@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from apps.billing.models import Attempt, Payment, Transaction
+from apps.billing.ledger.posting import house_account, payable_account, transfer
+from apps.billing.models import AccountKind, Attempt, Payment, Transaction, TransferKind
 
 TREASURY = "0x" + "11" * 20
 
@@ -44,3 +45,16 @@ def carried(*, state: str = "signed", block_number: int | None = None, **fields:
     of_transaction = {name: fields.pop(name) for name in names if name in fields}
     transaction = signed(**same, block_number=block_number, **of_transaction)
     return Payment.objects.create(**same, transaction=transaction, **fields)
+
+
+def reserved(payment: Payment) -> Payment:
+    """A payout's money, as if the node had earned it, put in flight as settlement does."""
+    assert payment.node is not None
+    payable, in_flight = payable_account(payment.node), house_account(AccountKind.IN_FLIGHT)
+    treasury = house_account(AccountKind.TREASURY)
+    for key, kind, debit, credit in (
+        (f"earned:{payment.id}", TransferKind.USAGE, treasury, payable),
+        (f"payout:{payment.id}", TransferKind.PAYOUT, payable, in_flight),
+    ):
+        transfer(key=key, kind=kind, debit=debit, credit=credit, amount_glm=payment.amount)
+    return payment

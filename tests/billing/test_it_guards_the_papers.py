@@ -16,7 +16,7 @@ from apps.billing.providers.debit_notes import store_debit_notes
 from apps.teams.audit import Actor
 from apps.teams.guards import transitions_text
 from apps.teams.states import Stateful
-from tests.billing.payments_of_tests import carried
+from tests.billing.payments_of_tests import carried, reserved
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,9 @@ def refused(sql: str, *, because: str) -> None:
 
 @pytest.fixture
 def payment(node, now):
-    return carried(node=node, recipient=node.id, amount=Decimal(1), nonce=7, sender=DEAD, tx_hash="0xhash")
+    return reserved(
+        carried(node=node, recipient=node.id, amount=Decimal(1), nonce=7, sender=DEAD, tx_hash="0xhash")
+    )
 
 
 @pytest.fixture
@@ -132,8 +134,10 @@ def test_it_never_uses_a_nonce_twice(payment):
 
 
 def test_it_never_moves_a_payment_without_a_transaction(node):
-    waiting = Payment.objects.create(
-        node=node, chain_id=1, recipient=node.id, amount=1, deadline_at=timezone.now()
+    waiting = reserved(
+        Payment.objects.create(
+            node=node, chain_id=1, recipient=node.id, amount=Decimal(1), deadline_at=timezone.now()
+        )
     )
     refused("UPDATE billing_payment SET state = 'signed'", because="payment_moves_with_its_transaction")
     assert waiting.tx_hash is None

@@ -16,7 +16,14 @@ from apps.billing.chain.watcher import watch_chain
 from apps.billing.invoicing.drawing import draw_up_invoice
 from apps.billing.invoicing.suspending import TeamSuspended, lift, suspend
 from apps.billing.ledger.movements import movements_of
-from apps.billing.ledger.posting import InsufficientFunds, balance, check_ledger, house_account, ledger_sum
+from apps.billing.ledger.posting import (
+    InsufficientFunds,
+    balance,
+    check_ledger,
+    house_account,
+    ledger_sum,
+    transfer,
+)
 from apps.billing.models import (
     AccountKind,
     BillingDetails,
@@ -24,6 +31,7 @@ from apps.billing.models import (
     Payment,
     PaymentState,
     Transaction,
+    TransferKind,
     WalletProof,
     Withdrawal,
     WithdrawalState,
@@ -375,5 +383,12 @@ def test_the_database_lets_a_payment_pay_one_withdrawal(budget):
     free = Payment.objects.get(pk=paid.payment_id)
     free.id, free.transaction = Payment._meta.pk.get_default(), signed(tx_hash="0xother")
     free.save(force_insert=True)
+    transfer(
+        key=f"payout:{free.pk}",
+        kind=TransferKind.PAYOUT,
+        debit=budget.available,
+        credit=house_account(AccountKind.IN_FLIGHT),
+        amount_glm=free.amount,
+    )
     with pytest.raises(DatabaseError, match="not over this withdrawal"), transaction.atomic():
         Withdrawal.objects.filter(pk=bigger.pk).update(state="confirmed", payment=free)

@@ -520,7 +520,7 @@ def _usage_and_payment(agreement: Agreement) -> None:
         (TransferKind.PAYOUT, payable_account(agreement.node), in_flight),
         (TransferKind.SETTLEMENT, in_flight, treasury),
     ):
-        transfer(key=f"{kind}:1", kind=kind, debit=debit, credit=credit, amount_glm=payment.amount)
+        transfer(key=f"{kind}:{payment.id}", kind=kind, debit=debit, credit=credit, amount_glm=payment.amount)
     DebitNote.objects.create(
         agreement=agreement,
         sequence=1,
@@ -534,17 +534,36 @@ def _usage_and_payment(agreement: Agreement) -> None:
 
 
 def _large_payment() -> None:
-    """It waits: one operator of two has approved it."""
-    waiting = Payment.objects.create(
-        purpose="withdrawal",
-        chain_id=31337,
-        recipient=address_of("somebody's wallet"),
+    """It waits: one operator of two has approved that a stray deposit goes back."""
+    stray = ChainTransfer.objects.create(
+        chain_id=settings.HIVE_CHAIN_ID,
+        tx_hash=hash_of("stray deposit"),
+        log_index=0,
+        block_number=6,
+        block_hash=hash_of("block 6"),
+        sender=address_of("somebody's wallet"),
+        recipient=address_of("queen"),
         amount=Decimal(1200),
+        state="final",
+    )
+    waiting = Payment.objects.create(
+        purpose="return",
+        returns=stray,
+        chain_id=31337,
+        recipient=stray.sender,
+        amount=stray.amount,
         state="waiting",
         approvals_needed=2,
         reason="above 1000 GLM: 2 operators have to approve it",
         deadline_at=timezone.now() + timedelta(hours=24),
     )
+    treasury, suspense = house_account(AccountKind.TREASURY), house_account(AccountKind.SUSPENSE)
+    in_flight = house_account(AccountKind.IN_FLIGHT)
+    for key, kind, debit, credit in (
+        (f"deposit:{stray.pk}", TransferKind.DEPOSIT, treasury, suspense),
+        (f"payout:{waiting.pk}", TransferKind.PAYOUT, suspense, in_flight),
+    ):
+        transfer(key=key, kind=kind, debit=debit, credit=credit, amount_glm=stray.amount)
     ada = User.objects.create_user(username="ada", is_staff=True)
     ada.user_permissions.add(Permission.objects.get(codename="approve_payment"))
     Approval.objects.create(payment=waiting, user=ada, verdict="approved", reason="by ada in the admin")

@@ -11,6 +11,7 @@ from apps.billing.chain.reconciliation import Reconciliation, reconcile
 from apps.billing.ledger.accounts import AccountKind
 from apps.billing.ledger.instant import one_instant
 from apps.billing.ledger.posting import check_ledger, house_account
+from apps.billing.treasury.checking import check_payments, late_payments
 from apps.money import plain
 from apps.teams.audit import Actor, AuditLine
 
@@ -23,8 +24,10 @@ PROVEN, DIFFERENT, UNPROVEN = "proven", "different", "unproven"
 def prove_books() -> list[str]:
     """Prove them and write the result down. Returns what differs, a sentence each."""
     treasury = house_account(AccountKind.TREASURY)  # opened before: an instant sees nobody else's
+    house_account(AccountKind.IN_FLIGHT)
     with one_instant():
-        differences, agreement, trouble = check_ledger(), "the ledger adds up", ""
+        differences, agreement, trouble = check_ledger() + check_payments(), "the ledger adds up", ""
+        late = late_payments()
         if settings.HIVE_GLM_TOKEN:
             try:
                 found = reconcile()
@@ -37,12 +40,14 @@ def prove_books() -> list[str]:
         log.error("the books are wrong: %s", difference)
     if trouble:
         log.warning("the books are not proven: %s", trouble)
+    for payment in late:
+        log.warning("in flight for too long: %s", payment)
     AuditLine.write(
         treasury,
         before="",
         after=DIFFERENT if differences else UNPROVEN if trouble else PROVEN,
         actor=PROOF,
-        reason="; ".join([*differences, trouble] if trouble else differences) or agreement,
+        reason="; ".join([*differences, *([trouble] if trouble else []), *late]) or agreement,
     )
     return differences
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.billing.ledger.posting import LedgerError
 from apps.billing.treasury.approvals import Approval, Verdict
 from apps.billing.treasury.following import fail_payment
-from apps.billing.treasury.large import announce, approve_within, person
+from apps.billing.treasury.large import announce, approve_within, approvers, person
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import SETTLE_WITHIN
 from apps.billing.wallets.withdrawal_models import Withdrawal
@@ -40,7 +40,7 @@ def approve_payment(payment: Payment, *, actor: Actor, reason: str) -> Payment:
     Raises NotTheirs, and StateError for a payment that waits for nobody.
     """
     current = _say(payment, Verdict.APPROVED, actor=actor, reason=reason)
-    names = _approvers(current)
+    names = approvers(current)
     told = f"{len(names)} of {current.approvals_needed}: {reason}"
     AuditLine.write(current, before=current.state, after="approved", actor=actor, reason=told)
     if len(names) >= current.approvals_needed:
@@ -113,14 +113,6 @@ def _why_not(payment: Payment, user: User) -> str:
     if payment.approvals.filter(user=user).exists():
         return "you approved it already: another operator has to as well"
     return ""
-
-
-def _approvers(payment: Payment) -> list[str]:
-    """By name; whoever is no operator any more does not count."""
-    said = payment.approvals.filter(
-        verdict=Verdict.APPROVED, user__is_active=True, user__is_staff=True
-    ).select_related("user")
-    return [str(each.user) for each in said if each.user.has_perm("billing.approve_payment")]
 
 
 @transaction.atomic

@@ -14,8 +14,9 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import transaction
 
-from apps.billing.chain.calls import Call, Line, approve_call, direct_call, indirect_call, transfer_call
+from apps.billing.chain.calls import Call, Line, approve_call
 from apps.billing.chain.client import Chain, ChainRefused
+from apps.billing.treasury.calling import call_over
 from apps.billing.treasury.paying import Readiness, ready_for, ready_with, sign, wait_in_line
 from apps.billing.treasury.sending import push_one
 from apps.billing.treasury.signers import treasury_address
@@ -45,17 +46,6 @@ def make_ready_together(chain: Chain, lines: Sequence[Line]) -> Readiness:
     prices = {kind: chain.gas_of(call_over(kind, lines), sender=treasury) for kind in kinds}
     kind = min(kinds, key=prices.__getitem__)
     return ready_with(chain, call_over(kind, lines), gas_limit=prices[kind], kind=kind)
-
-
-def call_over(kind: str, lines: Sequence[Line]) -> Call:
-    """What is asked of which contract to pay these lines in this way."""
-    match kind:
-        case TransactionKind.DIRECT:
-            return direct_call(settings.HIVE_MULTI_TRANSFER, lines)
-        case TransactionKind.INDIRECT:
-            return indirect_call(settings.HIVE_MULTI_TRANSFER, lines)
-    [line] = lines
-    return transfer_call(settings.HIVE_GLM_TOKEN, recipient=line.recipient, amount_glm=line.amount_glm)
 
 
 # -- the contract's allowance -----------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from apps.billing.ledger.posting import house_account, post_all, undo
 from apps.billing.providers.covering import mark_paid_notes
 from apps.billing.providers.models import DebitNote, DebitNoteState
 from apps.billing.treasury.models import Payment, PaymentState
-from apps.billing.treasury.paying import SETTLE_WITHIN, SETTLEMENT, payout_key
+from apps.billing.treasury.paying import SETTLE_WITHIN, SETTLEMENT
 from apps.billing.treasury.transactions import Transaction, TransactionState
+from apps.billing.treasury.vetting import payout_key
 from apps.billing.wallets.withdrawal_models import Withdrawal, WithdrawalState
 
 
@@ -80,7 +81,8 @@ def fail_transaction(
 def fail_payment(payment: Payment, *, reason: str) -> None:
     """It can never happen any more: the amount is back where it was."""
     payment.move_to(PaymentState.FAILED, actor=SETTLEMENT, reason=reason)
-    undo(Transfer.objects.get(key=payout_key(payment)), key=f"{payout_key(payment)}:undone")
+    if reserved := Transfer.objects.filter(key=payout_key(payment)).first():
+        undo(reserved, key=f"{payout_key(payment)}:undone")
     payment.debit_notes.update(payment=None)
     _move_withdrawals([payment], WithdrawalState.FAILED, reason=f"{reason}: the amount is back in the budget")
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from apps.billing.treasury.approvals import Verdict
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor
@@ -59,6 +60,14 @@ def turned_down(node_ids: Collection[str]) -> set[str]:
     asked = Payment.objects.filter(node__in=node_ids, approvals_needed__gt=0)
     decided = asked.exclude(state=PaymentState.WAITING).order_by("node_id", "-created_at").distinct("node_id")
     return {str(last.node_id) for last in decided if last.state == PaymentState.FAILED}
+
+
+def approvers(payment: Payment) -> list[str]:
+    """Who approved it, by name; whoever is no operator any more does not count."""
+    said = payment.approvals.filter(
+        verdict=Verdict.APPROVED, user__is_active=True, user__is_staff=True
+    ).select_related("user")
+    return [str(each.user) for each in said if each.user.has_perm("billing.approve_payment")]
 
 
 def approve_within() -> timedelta:

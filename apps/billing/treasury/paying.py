@@ -25,6 +25,7 @@ from apps.billing.treasury.large import announce, approval_fields
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.signers import Signed, treasury_address, treasury_signer
 from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind
+from apps.billing.treasury.vetting import payout_key, vet
 from apps.locks import queue_for
 from apps.teams.audit import Actor
 from apps.teams.states import Move, StaleState, move_each
@@ -102,10 +103,6 @@ def reserve(
     return payment
 
 
-def payout_key(payment: Payment) -> str:
-    return f"payout:{payment.id}"
-
-
 def sign_and_store(
     ready: Readiness, *, source: Account, recipient: str, amount_glm: Decimal, **fields: Any
 ) -> Payment:
@@ -128,8 +125,10 @@ def sign_and_store(
 def sign(ready: Readiness, *, call: Call, payments: Sequence[Payment] = ()) -> Transaction:
     """Store the signed transaction that carries these payments, in the caller's, after `wait_in_line`.
 
-    `call` may differ in its amounts from the one that was priced. Raises what the signer raises.
+    `call` may differ in its amounts from the one that was priced. Raises MustNotBeSigned for what is not
+    reserved, or not approved though it is large, and what the signer raises.
     """
+    vet(call, kind=ready.kind, payments=payments)
     now, nonce = timezone.now(), max(ready.next_nonce, _next_nonce(ready.chain))
     signed = treasury_signer().sign(ready.chain.unsigned(call, nonce=nonce, gas=ready.gas))
     made = Transaction.objects.create(

@@ -17,9 +17,11 @@ from django.utils import timezone
 from apps.billing.chain.calls import Fees, most_gas
 from apps.billing.chain.client import Chain, ChainRefused
 from apps.billing.treasury.fees import WEI_PER_GWEI, is_starved, raised
+from apps.billing.treasury.models import Payment
 from apps.billing.treasury.paying import SETTLEMENT, bounds, store_attempt
 from apps.billing.treasury.signers import treasury_signer
 from apps.billing.treasury.transactions import UNSENT, Attempt, Transaction, TransactionState
+from apps.billing.treasury.vetting import vet
 from apps.teams.audit import Actor, AuditLine
 
 log = logging.getLogger("hive.settlement")
@@ -47,7 +49,7 @@ def sign_again(
 ) -> Attempt | None:
     """Store one more attempt after `last`. None when another worker did, or more is beyond the limit.
 
-    Raises what the signer raises.
+    Raises MustNotBeSigned for another call than that of what it pays, and what the signer raises.
     """
     limit = _limit(chain, waiting, last)
     current = Transaction.objects.select_for_update().filter(pk=waiting.pk, state__in=UNSENT).first()
@@ -57,6 +59,7 @@ def sign_again(
     if gas is None:
         _note_limit(current)
         return None
+    vet(current.call, kind=current.kind, payments=_payments(current))
     signed = treasury_signer().sign(chain.unsigned(current.call, nonce=current.nonce, gas=gas))
     made = store_attempt(current, number=last.number + 1, signed=signed, gas=gas)
     told = f"{reason}: {_told(gas.max_fee_wei)} for a unit of gas instead of {_told(last.max_fee_wei)}"
@@ -65,6 +68,10 @@ def sign_again(
     waiting.tx_hash, waiting.reason = made.tx_hash, told
     log.warning("%s: %s", current, told)
     return made
+
+
+def _payments(current: Transaction) -> list[Payment]:
+    return list(current.payments.select_related("returns").order_by("line"))
 
 
 def _limit(chain: Chain, waiting: Transaction, last: Attempt) -> int:

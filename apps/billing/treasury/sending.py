@@ -206,6 +206,7 @@ def _fail_if_overtaken(chain: Chain, waiting: Transaction) -> None:
         return
     if _may_have_happened(waiting, by=final_height) or mined_attempt(chain, waiting):
         return
+    chain.identify()
     fail_transaction(waiting, reason=f"nonce {waiting.nonce} was used by another transaction")
 
 

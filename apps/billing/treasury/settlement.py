@@ -2,6 +2,9 @@
 
 Payments, their entries payable -> in flight and the signed transaction are one database transaction. Whatever
 dies after it, the stored transaction is sent again until a block has it; its nonce lets it happen once.
+
+One worker settles at a time, and it pays at most what it summed before the first payment. A sum that has to
+be approved is reserved whole, in one database transaction: who dies halfway leaves no rest that is small.
 """
 
 from __future__ import annotations
@@ -20,14 +23,16 @@ from apps.billing.chain.calls import Line
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.ledger.accounts import Account, AccountKind
 from apps.billing.providers.models import DebitNote, DebitNoteState
-from apps.billing.treasury.batching import Item, call_over, groups, make_ready_together, may_batch
+from apps.billing.treasury.batching import Item, groups, make_ready_together, may_batch
+from apps.billing.treasury.calling import call_over, lines_of
 from apps.billing.treasury.following import fail_payment
-from apps.billing.treasury.large import announce, turned_down
+from apps.billing.treasury.large import announce, is_large, turned_down
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import make_ready, reserve, sign, wait_in_line
 from apps.billing.treasury.sending import push_one
 from apps.billing.treasury.signers import SignerUnreachable
 from apps.billing.treasury.transactions import Transaction
+from apps.locks import only_one
 from apps.money import ZERO, plain
 
 log = logging.getLogger("hive.settlement")
@@ -37,14 +42,21 @@ def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
     """Pay each node what is payable to it, if it is `minimum_glm` or more. Returns the payments made.
 
     A node that can't be paid (the treasury lacks GLM or gas, the chain does not answer) is left for the next
-    time, with a line in the log.
+    time, with a line in the log; so is everything while another worker settles.
     """
     if not settings.HIVE_GLM_TOKEN:
         return []
-    together, alone = _owed(chain(), minimum_glm=minimum_glm)
+    with only_one("billing.pay_providers") as mine:
+        return _settle(chain(), minimum_glm) if mine else []
+
+
+def _settle(chain: Chain, minimum_glm: Decimal) -> list[Payment]:
+    together, alone = _owed(chain, minimum_glm=minimum_glm)
     due = Due(minimum_glm, sum((_balance(account) for account in [*together, *alone]), ZERO))
     batches = [*groups(together, at_most=settings.HIVE_PAYOUTS_PER_BATCH), *([each] for each in alone)]
-    return list(_until_silent(_pay(chain(), batch, due) for batch in batches))
+    if is_large(due.total_glm, limit_glm=settings.HIVE_APPROVAL_ABOVE_GLM):
+        return _ask_for_all(chain, batches, due)
+    return list(_until_silent(_pay(chain, batch, due) for batch in batches))
 
 
 def _until_silent(parts: Iterator[list[Item]]) -> Iterator[Item]:
@@ -60,7 +72,8 @@ def _until_silent(parts: Iterator[list[Item]]) -> Iterator[Item]:
 class Due:
     """Of one settlement: what is paid at least to each, and what is due to all of them.
 
-    The sum counts for approval: in whatever parts it goes out, it leaves the treasury at once.
+    The sum counts for approval: in whatever parts it goes out, it leaves the treasury at once, and what is
+    earned meanwhile waits for the next one.
     """
 
     minimum_glm: Decimal
@@ -131,31 +144,56 @@ def _could_be_paid(chain: Chain, account: Account) -> bool:
     return True
 
 
-def _sign(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:
-    """Reserve what is payable now, and sign it. Fewer when another worker was faster."""
-    ready = make_ready_together(chain, [Line(str(each.node_id), _balance(each)) for each in batch])
+def _ask_for_all(chain: Chain, batches: Sequence[Sequence[Account]], due: Due) -> list[Payment]:
+    """Reserve all of a settlement that is large, or nothing; operators approve each before it is signed."""
+    payable = [account for batch in batches for account in _payable(chain, batch)]
     with transaction.atomic():
         wait_in_line()
-        owed = {each: amount for each, amount in _now_payable(batch) if ZERO < amount >= due.minimum_glm}
-        total_glm = max(due.total_glm, sum(owed.values(), ZERO))
-        again = turned_down([str(account.node_id) for account in owed])
-        payments = [
-            _reserve(
-                chain, account, amount, total_glm=total_glm, was_turned_down=str(account.node_id) in again
-            )
-            for account, amount in owed.items()
-        ]
-        announce(payments)
+        return _reserve_all(chain, payable, due)
+
+
+def _payable(chain: Chain, batch: Sequence[Account]) -> list[Account]:
+    """Those of the batch that the chain would pay now."""
+    try:
+        make_ready_together(chain, _lines(batch))
+    except ChainUnreachable as trouble:
+        _note_unpaid(batch, trouble)
+        return []
+    except ChainRefused:
+        return [account for account in batch if _could_be_paid(chain, account)]
+    return list(batch)
+
+
+def _sign(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:
+    """Reserve what is payable now, and sign it."""
+    ready = make_ready_together(chain, _lines(batch))
+    with transaction.atomic():
+        wait_in_line()
+        payments = _reserve_all(chain, batch, due)
         if carried := [payment for payment in payments if payment.state == PaymentState.READY]:
-            sign(ready, call=call_over(ready.kind, _lines(carried)), payments=carried)
+            sign(ready, call=call_over(ready.kind, lines_of(carried)), payments=carried)
+    return payments
+
+
+def _reserve_all(chain: Chain, accounts: Sequence[Account], due: Due) -> list[Payment]:
+    """In the caller's transaction; tells operators of what waits for them."""
+    owed = {each: amount for each, amount in _now_payable(accounts) if ZERO < amount >= due.minimum_glm}
+    again = turned_down([str(account.node_id) for account in owed])
+    payments = [
+        _reserve(
+            chain, account, amount, total_glm=due.total_glm, was_turned_down=str(account.node_id) in again
+        )
+        for account, amount in owed.items()
+    ]
+    announce(payments)
     return payments
 
 
 def _now_payable(batch: Sequence[Account]) -> list[tuple[Account, Decimal]]:
-    """Another worker may have paid some since they were read."""
+    """At most what was summed: less where it was paid since, and what was earned since waits for the next."""
     ids = [account.pk for account in batch]
     now = dict(Account.objects.filter(pk__in=ids).values_list("pk", "guarded_balance"))
-    return [(account, now[account.pk] or ZERO) for account in batch]
+    return [(account, min(now[account.pk] or ZERO, _balance(account))) for account in batch]
 
 
 def _reserve(
@@ -176,8 +214,8 @@ def _reserve(
     return payment
 
 
-def _lines(payments: Sequence[Payment]) -> list[Line]:
-    return [Line(payment.recipient, payment.amount) for payment in payments]
+def _lines(batch: Sequence[Account]) -> list[Line]:
+    return [Line(str(account.node_id), _balance(account)) for account in batch]
 
 
 def _balance(account: Account) -> Decimal:
@@ -225,11 +263,11 @@ def _dispatch(chain: Chain, batch: Sequence[Payment]) -> list[Transaction]:
 
 
 def _sign_ready(chain: Chain, batch: Sequence[Payment]) -> Transaction | None:
-    ready = make_ready_together(chain, _lines(batch))
+    ready = make_ready_together(chain, lines_of(batch))
     with transaction.atomic():
         wait_in_line()
         still = list(Payment.objects.filter(pk__in=[each.pk for each in batch], state=PaymentState.READY))
-        return sign(ready, call=call_over(ready.kind, _lines(still)), payments=still) if still else None
+        return sign(ready, call=call_over(ready.kind, lines_of(still)), payments=still) if still else None
 
 
 def _give_up_late(payment: Payment, *, reason: str) -> None:
