@@ -15,6 +15,7 @@ from eth_utils.address import to_checksum_address
 from apps.billing.chain import client as chain
 from apps.billing.chain.calls import UNBOUNDED
 from apps.billing.chain.watcher import watch_chain
+from apps.billing.treasury.fees import WEI_PER_GWEI
 from apps.nodes.queen import queen_address
 from hive_portal.stack import ports
 from hive_portal.stack.chain import _program
@@ -57,6 +58,13 @@ class Anvil:
         """Mine, and let the watcher look."""
         self.mine(blocks)
         watch_chain()
+
+    def ask_for_gas(self, gwei: Decimal) -> None:
+        """So much a unit in the newest block, by which offers are made, and in the next one."""
+        fee_wei = hex(int(gwei * WEI_PER_GWEI))
+        self.ask("anvil_setNextBlockBaseFeePerGas", fee_wei)
+        self.mine(1)
+        self.ask("anvil_setNextBlockBaseFeePerGas", fee_wei)
 
     def batches(self, settings: Settings) -> str:
         """Have the contract that pays many at once, with the treasury's allowance. Its address."""

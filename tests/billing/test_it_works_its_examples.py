@@ -15,6 +15,7 @@ from agent import protocol
 from apps.billing.budgets.capping import CapReached, cap_of, change_cap
 from apps.billing.budgets.holding import place_hold
 from apps.billing.budgets.opening import open_budget
+from apps.billing.chain.client import chain
 from apps.billing.chain.proof import prove_books
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
@@ -31,11 +32,15 @@ from apps.billing.models import (
     Dispute,
     EdgeTraffic,
     Invoice,
+    Transaction,
+    TransactionKind,
     UsageRecord,
 )
 from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.providers.disputing import decide, object_to
 from apps.billing.statements.statement import statement_of
+from apps.billing.treasury.batching import may_batch
+from apps.billing.treasury.gas import check_coin, gas_book
 from apps.billing.treasury.settlement import pay_providers
 from apps.billing.wallets.proving import register_wallet
 from apps.deployments import funding
@@ -45,8 +50,9 @@ from apps.teams.audit import Actor
 from apps.teams.models import Team, User
 from hive_client.proving import prove
 from tests.billing.chain_of_tests import FINALITY, Anvil
-from tests.billing.treasury_of_tests import WALLET
+from tests.billing.treasury_of_tests import WALLET, look_again
 from tests.billing.worked_examples import GIB, Figures, Shop, heard, meter_of, whole_hours_ago
+from tests.cast import key_of_bee
 
 pytestmark = pytest.mark.django_db
 
@@ -93,25 +99,40 @@ Opens = Callable[..., Shop]
 def open_shop(
     team: Team, node: Node, make_offer: Any, make_agreement: Any, bee_key: Any, price: protocol.Price
 ) -> Opens:
-    """`open_shop(budget, at=, lease=, cap=None)`: an agreement at the page's prices, the first lease held."""
+    """`open_shop(budget, at=, lease=, cap=None, on=None)`: at the page's prices, the first lease held.
+
+    `on` is a node and its key, where it is another than `node`.
+    """
     percent = str(Figures("Example 1")("VAT", table=GIVEN))
     threads = Figures("Example 1")("CPU threads rented", table=GIVEN)
     BillingDetails.objects.create(team=team, taxes=[{"name": "VAT", "percent": percent}])
 
-    def opens(budget: Budget, *, at: datetime, lease: timedelta, cap: BudgetCap | None = None) -> Shop:
+    def opens(
+        budget: Budget,
+        *,
+        at: datetime,
+        lease: timedelta,
+        cap: BudgetCap | None = None,
+        on: tuple[Node, Any] = (node, bee_key),
+    ) -> Shop:
         Team.objects.filter(pk=team.pk).update(created_at=at)
+        machine, key = on
         agreement = make_agreement(
-            make_offer(node, price=price), bee_key, valid_from=at, approved_at=at, cpu_threads=threads
+            make_offer(machine, price=price), key, valid_from=at, approved_at=at, cpu_threads=threads
         )
         amount_glm = funding.cost_glm(
             price_per_hour_glm=agreement.price_per_hour_glm, span=lease, start_glm=price.start_glm
         )
         hold = place_hold(
-            budget=budget, reference="replica:1:1", amount_glm=amount_glm, until=at + lease, cap=cap
+            budget=budget,
+            reference=f"replica:{machine.pk}:1",
+            amount_glm=amount_glm,
+            until=at + lease,
+            cap=cap,
         )
         hold.agreement = agreement
         hold.save(update_fields=["agreement"])
-        return Shop(agreement, hold, meter_of(agreement, bee_key), lease)
+        return Shop(agreement, hold, meter_of(agreement, key), lease)
 
     return opens
 
@@ -260,43 +281,116 @@ def test_a_budget_that_ends(second: Figures, team: Team, node: Node, open_shop: 
 # -- 3: the machine's side --------------------------------------------------------------------------------
 
 
+ASKED, BATCH, PROOF = 0, 1, 2
+
+
 @pytest.mark.needs("chain")
 def test_the_machines_side(
-    third: Figures, team: Team, owner: User, node: Node, anvil: Anvil, open_shop: Opens
+    third: Figures,
+    team: Team,
+    owner: User,
+    node: Node,
+    make_node: Any,
+    anvil: Anvil,
+    open_shop: Opens,
+    settings: Any,
 ) -> None:
-    second, [asked, proof] = Figures("Example 2"), [0, 1]
+    second, key = Figures("Example 2"), key_of_bee(2)
+    neighbour = make_node(key)
     wallet = register_wallet(team, WALLET.address)
     anvil.glm.deposit(WALLET, queen_address(), second("paid in", table=GIVEN))
     anvil.grow(FINALITY)
     shop = capped_shop(second, wallet.budget, node, open_shop)
     ten_hours(second, shop)
     shop.end()
+    nightly = open_shop(wallet.budget, at=whole_hours_ago(2), lease=timedelta(hours=1), on=(neighbour, key))
+    heard(neighbour, since=whole_hours_ago(12))
+    nightly.uses(report_of(second, nightly, final=True))
+    nightly.end()
     credit(drawn_up(team), net_glm=second("of what was used", table=CREDITED), actor=CLERK, reason="slow")
 
-    ask = str(third("asked by the final note", table=asked))
-    store_debit_notes(node_id=node.id, notes=[shop.meter.note(ask, final=True)])
+    they_agree(third, shop, owner)
+    earned = str(third("earned by the second machine", table=ASKED))
+    store_debit_notes(node_id=neighbour.id, notes=[nightly.meter.note(earned, final=True)])
+    review_debit_notes()
+
+    allow_batches(third, anvil, settings)
+    payday(third, anvil)
+    assert anvil.glm_of(node.id) == third("paid to the first machine", table=BATCH)
+    assert anvil.glm_of(neighbour.id) == third("paid to the second machine", table=BATCH)
+    assert anvil.glm_of(queen_address()) == third("left in the treasury", table=BATCH)
+    assert {balance(payable_account(each)) for each in (node, neighbour)} == {
+        third("payable after it", table=BATCH)
+    }
+    assert {note.state for note in DebitNote.objects.all()} == {"paid"}
+    the_books_agree(third, wallet.budget)
+
+
+def they_agree(third: Figures, shop: Shop, owner: User) -> None:
+    """On half of what the machine's clock was fast by."""
+    ask = str(third("asked by the final note", table=ASKED))
+    store_debit_notes(node_id=shop.agreement.node_id, notes=[shop.meter.note(ask, final=True)])
     review_debit_notes()
     dispute = Dispute.objects.get()
-    assert dispute.rated_glm == third("rated", table=asked)
-    assert dispute.open_glm == third("difference", table=asked)
+    assert dispute.rated_glm == third("rated", table=ASKED)
+    assert dispute.open_glm == third("difference", table=ASKED)
     object_to(dispute, user=owner, text="It ran all the time: see its journal.")
     operator = User.objects.create_superuser(username="otto", password="otto-password")
-    decide(dispute, user=operator, figure_glm=third("decided", table=asked), text="Half of it each.")
-    assert dispute.granted_glm == third("granted by the Hive", table=asked)
+    decide(dispute, user=operator, figure_glm=third("decided", table=ASKED), text="Half of it each.")
+    assert dispute.granted_glm == third("granted by the Hive", table=ASKED)
 
-    pay_providers(minimum_glm=Decimal(0))
+
+def allow_batches(third: Figures, anvil: Anvil, settings: Any) -> None:
+    """The contract gets its allowance, which the treasury asks for once, and pays for."""
+    settings.HIVE_MULTI_TRANSFER = anvil.glm.deploy_multi_transfer()
+    anvil.ask_for_gas(third("base fee of a unit of gas", table=BATCH))
+    assert not may_batch(chain(), total_glm=Decimal(1)), "not before a block has it"
+    finish(anvil)
+    [allowance] = Transaction.objects.all()
+    costs(third, allowance, "the allowance")
+
+
+def payday(third: Figures, anvil: Anvil) -> None:
+    anvil.ask_for_gas(third("base fee of a unit of gas", table=BATCH))
+    paid = pay_providers(minimum_glm=Decimal(0))
+    finish(anvil)
+    [batch] = Transaction.objects.exclude(kind=TransactionKind.ALLOWANCE)
+    assert {payment.transaction for payment in paid} == {batch}, "one transaction for both"
+    assert len(paid) == third("payments in the batch", table=BATCH)
+    assert sum(payment.amount for payment in paid) == third("paid by the batch", table=BATCH)
+    costs(third, batch, "the batch")
+
+
+def finish(anvil: Anvil) -> None:
+    """Until it is final, and its gas is booked."""
     for _ in range(2):
-        watch_chain()
+        look_again()
         anvil.grow(FINALITY)
-    assert anvil.glm_of(node.id) == third("paid on the chain", table=asked)
-    assert anvil.glm_of(queen_address()) == third("left in the treasury", table=asked)
-    assert balance(payable_account(node)) == third("payable after it", table=asked)
-    assert DebitNote.objects.get().state == "paid"
+    watch_chain()
 
+
+def costs(third: Figures, done: Transaction, name: str) -> None:
+    done.refresh_from_db()
+    receipt = chain().receipt(done.tx_hash)
+    fee_gwei = third("base fee of a unit of gas", table=BATCH) + third("tip of a unit of gas", table=BATCH)
+    units = third(f"units of gas for {name}", table=BATCH)
+    assert receipt is not None
+    assert (receipt.gas_used, receipt.gas_price_wei) == (units, fee_gwei.scaleb(9))
+    assert done.gas_coin == third(f"cost of {name}", table=BATCH) == (units * fee_gwei).scaleb(-9)
+
+
+def the_books_agree(third: Figures, budget: Budget) -> None:
+    """In GLM, and in the chain's coin beside it."""
+    check_coin()
+    book = gas_book()
+    assert book.brought_in_coin == third("brought in for gas", table=BATCH)
+    assert book.spent_coin == third("spent on gas", table=BATCH)
+    assert book.left_coin == third("left for gas", table=BATCH)
+    assert chain().balance_coin(queen_address()) == book.left_coin
     assert prove_books() == []
     found = reconcile()
-    assert found.chain_balance_glm == third("on the chain", table=proof)
-    assert wallet.budget.available_glm == third("owed to the team", table=proof)
-    assert balance(house_account(AccountKind.TAXES)) == third("owed to the tax office", table=proof)
-    assert balance(house_account(AccountKind.FEES)) == third("the Hive's own fees", table=proof)
-    assert found.difference_glm == third("difference", table=proof)
+    assert found.chain_balance_glm == third("on the chain", table=PROOF)
+    assert budget.available_glm == third("owed to the team", table=PROOF)
+    assert balance(house_account(AccountKind.TAXES)) == third("owed to the tax office", table=PROOF)
+    assert balance(house_account(AccountKind.FEES)) == third("the Hive's own fees", table=PROOF)
+    assert found.difference_glm == third("difference", table=PROOF)

@@ -23,7 +23,7 @@ from apps.nodes.models import Listener, Node, NodeSession
 from tests.billing.conftest import Meter, ms
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "billing.md"
-ROW = re.compile(r"^\| (.+?) \| (-?[0-9.]+)(?: GLM| GiB| %)? \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (.+?) \| (-?[0-9.]+)(?: GLM| ETH| GiB| %| gwei)? \|$", re.MULTILINE)
 GIB = 2**30
 
 
