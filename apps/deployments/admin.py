@@ -14,7 +14,7 @@ from apps.teams.audit import Actor
 
 class ServiceRows(Rows):
     model = Service
-    fields = ("name", "replicas_wanted", "host")
+    fields = ("name", "replicas_wanted", "taken", "taken_at", "host")
 
 
 class ReplicaRows(Rows):
@@ -63,7 +63,7 @@ class DeploymentAdmin(Shown):
 
 @register(Service)
 class ServiceAdmin(Shown):
-    list_display = ("__str__", "replicas_wanted", "host")
+    list_display = ("__str__", "replicas_wanted", "taken", "host")
     list_filter = ("deployment__team",)
     search_fields = ("id", "name", "host", "deployment__name")
     list_select_related = ("deployment",)

@@ -104,7 +104,9 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
 class DeploymentViewSet(TeamScoped[Deployment]):
     """What your team runs; by name or id."""
 
-    queryset = Deployment.objects.select_related("team", "created_by", "key", "cap__budget")
+    queryset = Deployment.objects.select_related(
+        "team", "created_by", "key", "cap__budget__available", "cap__budget__team"
+    )
     serializer_class = DeploymentSerializer
     reached_by_keys = True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -11,7 +13,7 @@ from apps.billing.budgets.opening import open_budget
 from apps.deployments import keyed
 from apps.deployments.acting import begin, placement_deadline
 from apps.deployments.compose.file import MAX_REPLICAS
-from apps.deployments.ends.moving import begin_anew, has_ended
+from apps.deployments.ends.moving import begin_anew, forget_needed, has_ended
 from apps.deployments.hosts import host_of
 from apps.deployments.live import announce
 from apps.deployments.manifest import BudgetAsked, Manifest, ServiceSpec
@@ -102,7 +104,7 @@ def _cap(deployment: Deployment, asked: BudgetAsked | None, *, actor: Actor) -> 
 def _sync(deployment: Deployment, manifest: Manifest) -> None:
     """Services as in the manifest; those that left it want no replicas and give their host name back."""
     gone = deployment.services.exclude(name__in=manifest.services)
-    gone.update(replicas_wanted=0, host=None)
+    gone.update(replicas_wanted=0, host=None, **taken_of(0))
     for name, spec in manifest.services.items():
         _sync_service(deployment, name, spec)
 
@@ -118,6 +120,7 @@ def _sync_service(deployment: Deployment, name: str, spec: ServiceSpec) -> None:
                     "spec": spec.model_dump(mode="json"),
                     "replicas_wanted": spec.replicas,
                     "host": host,
+                    **taken_of(0),
                 },
             )
     except (ValueError, IntegrityError) as error:
@@ -149,20 +152,31 @@ def _want(deployment: Deployment, wanted: str, *, actor: Actor, reason: str) -> 
 
 
 @transaction.atomic
-def scale(service: Service, replicas: int, *, actor: Actor, why: str = "") -> None:
+def scale(service: Service, replicas: int, *, actor: Actor, why: str = "", taken: int = 0) -> None:
     """Want so many replicas of a service; `why` is for the audit trail.
+
+    Whoever scales has the last word; only who takes for want of money has `taken` more come back with it.
 
     Raises ValueError for less than 0 and more than `MAX_REPLICAS`.
     """
     if not 0 <= replicas <= MAX_REPLICAS:
         raise ValueError(f"replicas: expected from 0 to {MAX_REPLICAS}, got {replicas}")
     locked = Service.objects.select_for_update().get(pk=service.pk)
-    before, locked.replicas_wanted = locked.replicas_wanted, replicas
-    locked.save(update_fields=["replicas_wanted"])
-    service.replicas_wanted = replicas
+    before = locked.replicas_wanted
+    Service.objects.filter(pk=service.pk).update(replicas_wanted=replicas, **taken_of(taken, actor=actor))
+    service.refresh_from_db(fields=["replicas_wanted", "taken", "taken_at", "taken_by"])
     reason = f"scaled from {before} to {replicas} replicas{why and f', {why}'}"[:500]
     AuditLine.write(service, before=str(before), after=str(replicas), actor=actor, reason=reason)
     settle(service.deployment)
+    if not taken:
+        forget_needed(service.deployment)
+
+
+def taken_of(taken: int, *, actor: Actor | None = None) -> dict[str, Any]:
+    """What a service remembers of replicas that were let go for want of money; of none, nothing."""
+    if not taken:
+        return {"taken": 0, "taken_at": None, "taken_by": ""}
+    return {"taken": taken, "taken_at": timezone.now(), "taken_by": str(actor)[:80]}
 
 
 def try_again(deployment: Deployment, *, reason: str) -> None:

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db.models import Max
 
 from apps.billing.budgets.capping import CapReached
 from apps.billing.budgets.key_limits import KeyExhausted
 from apps.billing.invoicing.suspending import TeamSuspended
 from apps.billing.ledger.posting import InsufficientFunds
-from apps.billing.models import Budget, Hold, UsageRecord, UsageState
+from apps.billing.metering.rated import readings
+from apps.billing.models import Budget, Hold, MeterReading
 from apps.deployments.manifest import ServiceSpec
 from apps.deployments.replicas import Assignment, Replica
 from apps.market.models import Agreement
@@ -67,37 +67,40 @@ def unpaid_glm(replica: Replica, *, now: datetime) -> Decimal:
 
 def missing_glm(*, agreement: Agreement, hold: Hold, until: datetime) -> Decimal:
     """What the hold lacks to pay everything not yet rated and the lease up to `until`."""
-    return _missing(agreement, hold, until=until, rated_to=_rated_to([agreement]).get(agreement.pk))
+    return _missing(agreement, hold, until=until, reading=readings([agreement.pk])[agreement.pk])
 
 
 def missing_of(assignments: Collection[Assignment], *, now: datetime) -> dict[object, Decimal]:
     """The same for many and one more lease of each, by assignment; each with its agreement and its hold."""
-    rated_to = _rated_to([one.agreement for one in assignments])
+    found = readings([one.agreement_id for one in assignments])
     return {
         one.pk: _missing(
             one.agreement,
             one.agreement.hold,
             until=max(now + lease_of(one.replica.runs), one.lease_until),
-            rated_to=rated_to.get(one.agreement_id),
+            reading=found[one.agreement_id],
         )
         for one in assignments
     }
 
 
-def _missing(agreement: Agreement, hold: Hold, *, until: datetime, rated_to: datetime | None) -> Decimal:
+def _missing(agreement: Agreement, hold: Hold, *, until: datetime, reading: MeterReading) -> Decimal:
     needed = cost_glm(
         price_per_hour_glm=agreement.price_per_hour_glm,
-        span=until - (rated_to or agreement.approved_at or agreement.valid_from),
-        start_glm=agreement.start_glm if rated_to is None else Decimal(0),
+        span=until - _rated_to(agreement, reading),
+        start_glm=Decimal(0) if reading.has_run else agreement.start_glm,
     )
     return max(needed - (hold.amount - hold.posted), Decimal(0))
 
 
-def _rated_to(agreements: Collection[Agreement]) -> dict[object, datetime]:
-    """Until when what ran was paid, where anything was."""
-    rated = UsageRecord.objects.filter(agreement__in=agreements, state=UsageState.POSTED).order_by()
-    ends = rated.values("agreement").annotate(last=Max("ended_at_ms")).values_list("agreement", "last")
-    return {pk: datetime.fromtimestamp(ended_at_ms / 1000, tz=UTC) for pk, ended_at_ms in ends if ended_at_ms}
+def _rated_to(agreement: Agreement, reading: MeterReading) -> datetime:
+    """Until when what ran was paid.
+
+    A Bee dates its reports. Where it dates ahead its meter is read as far as the reports had come in, and
+    before both had signed nothing is paid: neither changes what its next lease costs.
+    """
+    begun_at = agreement.approved_at or agreement.valid_from
+    return max(datetime.fromtimestamp(reading.ended_at_ms / 1000, tz=UTC), begun_at)
 
 
 def shortage(budget: Budget, error: InsufficientFunds) -> str:

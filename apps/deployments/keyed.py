@@ -173,6 +173,24 @@ def forbade(assignment: Assignment) -> bool:
     return asks and THE_KEY in assignment.observed_reason
 
 
+def why_not_more(
+    deployment: Deployment, *, added_glm: Decimal, added_per_hour_glm: Decimal, now: datetime
+) -> str:
+    """Why its key does not let it spend so much more now; empty where it does, and where there is none."""
+    policy = policy_for(deployment)
+    if policy is None:
+        return ""
+    spend = spend_of(policy.token_id)
+    after = replace(
+        spend,
+        total_glm=spend.total_glm + added_glm,
+        today_glm=spend.today_glm + added_glm,
+        per_hour_glm=spend.per_hour_glm + added_per_hour_glm,
+    )
+    beyond = why_beyond(policy, after, added_glm=added_glm, added_per_hour_glm=added_per_hour_glm)
+    return policy.refusal(now=now) or str(beyond or "")
+
+
 # -- within -----------------------------------------------------------------------------------------------
 
 _AFFORD = "want fewer or smaller replicas, or ask an owner to raise its limit"
@@ -264,6 +282,7 @@ __all__ = [
     "nodes_for",
     "permit_of",
     "policy_for",
+    "why_not_more",
     "why_not_on",
     "why_not_placed",
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from apps.billing.budgets.capping import cap_of
 from apps.billing.models import Budget, BudgetCap
@@ -168,6 +169,15 @@ class Service(models.Model):
     name = models.CharField(max_length=40)
     spec = models.JSONField(help_text="ServiceSpec of manifest.py.")
     replicas_wanted = models.PositiveIntegerField()
+    taken = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        help_text="Replicas let go for want of money; ends.growing_back tells when they come back.",
+    )
+    taken_at = models.DateTimeField(null=True, blank=True, help_text="When the last of them was let go.")
+    taken_by = models.CharField(
+        max_length=80, blank=True, db_default="", help_text="Who did, as in the audit trail."
+    )
     host = models.CharField(
         max_length=253, null=True, blank=True, unique=True, help_text="Host name at the edge."
     )
@@ -176,6 +186,11 @@ class Service(models.Model):
         ordering = ("name",)
         constraints = (
             models.UniqueConstraint(fields=("deployment", "name"), name="service_once_per_deployment"),
+            models.CheckConstraint(
+                name="service_knows_since_when_it_lacks",
+                condition=Q(taken=0, taken_at=None, taken_by="")
+                | Q(taken__gt=0, taken_at__isnull=False, taken_by__gt=""),
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from celery import shared_task
 from apps.deployments import edge, leases, traffic
 from apps.deployments import reconcile as reconciling
 from apps.deployments.ends.carrying_out import carry_out_ends
+from apps.deployments.ends.growing_back import grow_back
 from apps.deployments.plans import forgetting
 
 
@@ -24,6 +25,7 @@ def reconcile_due() -> None:
 def renew_leases() -> None:
     leases.renew_leases()
     carry_out_ends()
+    grow_back()
 
 
 @shared_task(name="deployments.publish_edge")

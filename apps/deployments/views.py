@@ -17,7 +17,7 @@ from apps.billing.budgets.capping import change_cap, counted_now, words_of
 from apps.billing.models import AtEnd, CapPeriod
 from apps.deployments import applying
 from apps.deployments.ends.causes import short_of
-from apps.deployments.ends.wording import why_short
+from apps.deployments.ends.wording import back_when, gone_of, why_short
 from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
 from apps.deployments.models import Deployment, Plan, Replica, Service
@@ -221,6 +221,9 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
         "cap_used_glm": counted_now(sheet.deployment.cap),
         "why_short": why_short(sheet.deployment.cap),
         "short_of": short_of(sheet.deployment.cap),
+        "gone": gone_of(each.service for each in sheet.services),
+        "gone_at": max(filter(None, (each.service.taken_at for each in sheet.services)), default=None),
+        "back_when": back_when(sheet.deployment.cap),
         "runway": sheet.runway,
         "traffic": traffic_of(deployment),
         "events": timeline_of(deployment),

@@ -34,7 +34,9 @@ def _lines(row: Deployment) -> list[str]:
     lines = [f"{row.name}: {row.status}{row.reason and f', {row.reason}'}"]
     for service in row.services:
         healthy = f"{service.replicas_healthy} of {service.replicas_wanted} healthy"
-        lines.append(f"  {service.name}: {healthy}{(service.url and f', {service.url}') or ''}")
+        gone = f", {service.replicas_taken} let go {when(service.taken_at)} for want of money"
+        url = f", {service.url}" if service.url else ""
+        lines.append(f"  {service.name}: {healthy}{gone if service.replicas_taken else ''}{url}")
     lines.append(f"  costs {glm(row.price_per_hour_glm)} GLM per hour at most")
     if row.runway:
         lines.append(f"  {'its money ' if row.runway.per_hour_glm else ''}{row.runway.in_words}")

@@ -18,6 +18,11 @@ class Service:
     replicas_failed: int = 0
     """Given up: they won't become healthy by waiting."""
     url: str | None = None
+    replicas_taken: int = 0
+    """Let go for want of money: they come back by themselves once they are funded again."""
+    taken_at: datetime | None = None
+    taken_by: str = ""
+    """As in its events."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Cap:
     """None: as much as the budget has."""
     left_glm: Decimal | None = None
     needed_glm: Decimal = Decimal(0)
-    """While it is short: what one more lease of everything takes."""
+    """While it is short: what one more lease of everything takes; while replicas are let go for want of
+    money: what must be there for the next of them to come back."""
     deadline_at: datetime | None = None
     at_end_is_its_own: bool = False
     short_of: str | None = None

@@ -112,6 +112,16 @@ def test_status_tells_how_the_money_stands(
     assert lines[5].startswith("  one more lease takes 0.25 GLM; ") and lines[5].endswith(remedy)
 
 
+def test_status_tells_what_was_let_go(hive: Run, double: DoubleOfTheHive) -> None:
+    gone = {"replicas_taken": 2, "taken_at": "2026-01-01T12:00:00Z", "taken_by": "queen:budgets"}
+    reason = "2 replicas of web let go for want of money: the next comes back by itself"
+    web = deployment()["services"][0] | gone
+    double.answers("GET", "deployments/hello/", (200, deployment(reason=reason, services=[web], cap=cap())))
+    first, second, *_ = hive("status", "hello").stdout.splitlines()
+    assert first == f"hello: healthy, {reason}"
+    assert second.startswith("  web: 3 of 3 healthy, 2 let go ") and "for want of money, http" in second
+
+
 def test_status_tells_why_it_was_stopped_and_what_has_no_cap(hive: Run, double: DoubleOfTheHive) -> None:
     ended = {"wanted": "stopped", "status": "stopped", "reason": "its money has ended: hello may take 50 GLM"}
     nothing = {"per_hour_glm": "0", "in_words": "nothing is spent now"}

@@ -51,9 +51,9 @@ def pass_time(deployment: Deployment, by: timedelta) -> None:
         )
 
 
-def rated(assignment: Assignment, *, cost_glm: str) -> None:
-    """Usage up to now has been rated and paid from the hold."""
-    now_ms = int(timezone.now().timestamp() * 1000)
+def rated(assignment: Assignment, *, cost_glm: str, ahead: timedelta = timedelta()) -> None:
+    """Usage up to now has been rated and paid from the hold; its Bee's clock may be wrong."""
+    now_ms = int((timezone.now() + ahead).timestamp() * 1000)
     UsageRecord.objects.create(
         agreement=assignment.agreement,
         sequence=1,
@@ -63,6 +63,7 @@ def rated(assignment: Assignment, *, cost_glm: str) -> None:
         cpu_ms=1,
         egress_bytes=0,
         state=UsageState.POSTED,
+        billed_running_ms=1,
     )
     hold = assignment.agreement.hold
     type(hold).objects.filter(pk=hold.pk).update(posted=Decimal(cost_glm))
@@ -93,6 +94,22 @@ def test_it_adds_only_what_is_missing(running: Deployment) -> None:
     hold = active(running)[0].agreement.hold
     assert hold.amount - before < one.agreement.price_per_hour_glm / 1000
     assert hold.amount - hold.posted >= one.agreement.price_per_hour_glm / 4 * Decimal("0.999")
+
+
+@pytest.mark.parametrize(
+    ("ahead_h", "leases"),
+    [(0, "1"), (1, "1"), (-1, "1.5")],  # what ran until it is known to be paid is held as well: half a lease
+)
+def test_a_bee_an_hour_off_has_its_lease_held_and_no_more(
+    running: Deployment, ahead_h: int, leases: str
+) -> None:
+    pass_time(running, LEASE / 2)
+    one = active(running)[0]
+    rated(one, cost_glm=str(one.agreement.hold.amount), ahead=timedelta(hours=ahead_h))
+    assert renew_leases() == 3
+    hold = active(running)[0].agreement.hold
+    expected = one.agreement.price_per_hour_glm / 4 * Decimal(leases)
+    assert hold.amount - hold.posted == pytest.approx(expected, rel=Decimal("0.01"))
 
 
 @pytest.mark.django_db

@@ -94,6 +94,21 @@ def test_the_next_plan_takes_over(running: Deployment, deploy: Callable[..., Dep
     assert kept.planned_glm == 2 * PER_HOUR / 3600  # its start price was paid under the plan before
 
 
+@pytest.mark.parametrize("ended_s_ago", [3600, -3600])
+def test_a_bee_an_hour_off_is_counted_all_the_same(running: Deployment, ended_s_ago: float) -> None:
+    used(active(running)[0].agreement, ended_s_ago=ended_s_ago)
+    assert actual_of(plan_of(running)).paid_glm == Decimal("0.1")
+
+
+def test_what_came_in_before_the_next_plan_is_not_its_own_however_it_is_dated(
+    running: Deployment, deploy: Callable[..., Deployment]
+) -> None:
+    agreement, before = active(running)[0].agreement, plan_of(running)
+    used(agreement, ended_s_ago=-3600)
+    deploy(COMPOSE.replace("replicas: 3", "replicas: 4"))
+    assert [actual_of(plan).paid_glm for plan in (before, plan_of(running))] == [Decimal("0.1"), 0]
+
+
 def test_it_asks_three_questions_however_many_replicas(
     running: Deployment, django_assert_num_queries: Callable[..., object]
 ) -> None:

@@ -7,8 +7,6 @@ whatever was missed, and whoever paid in or raised a cap, the next look sees it.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +18,7 @@ from apps.billing.models import AtEnd, BudgetCap, CapState
 from apps.deployments import applying
 from apps.deployments.ends.lacking import Lack, coming_back_glm, lacks_of, let_go, needed_by
 from apps.deployments.ends.moving import MONEY, SHORT, answer_by, begin_anew, ends_at, move_short
+from apps.deployments.ends.taking import take
 from apps.deployments.ends.telling import tell_stopped
 from apps.deployments.ends.wording import why_short
 from apps.deployments.live import announce
@@ -113,7 +112,7 @@ def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, no
         return _stop(deployment, cap)
     stay = [lack for lack in lacks if lack not in gone]
     if gone:
-        _let_go(deployment, gone, why=why_short(cap))
+        take(deployment, gone, why=why_short(cap))
     if gone or is_late:
         _until(cap, max(ends_at(stay, now=now), now + PATIENCE))
     elif cap.deadline_at is None or cap.deadline_at < ends:  # leases were renewed
@@ -122,13 +121,6 @@ def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, no
 
 def _until(cap: BudgetCap, deadline_at: datetime) -> None:
     BudgetCap.objects.filter(pk=cap.pk, state=cap.state).update(deadline_at=deadline_at)
-
-
-def _let_go(deployment: Deployment, gone: Collection[Lack], *, why: str) -> None:
-    fewer = Counter(lack.service for lack in gone)
-    for service in deployment.services.filter(name__in=fewer).order_by("name"):
-        left = service.replicas_wanted - fewer[service.name]
-        applying.scale(service, left, actor=MONEY, why=f"so that the money lasts for the rest: {why}")
 
 
 def _stop(deployment: Deployment, cap: BudgetCap) -> None:

@@ -19,8 +19,11 @@ class ShortOf(models.TextChoices):
 
 def short_of(cap: BudgetCap) -> ShortOf | None:
     """None while it is funded, and once the money is there again."""
-    if cap.state not in {CapState.ENDING, CapState.ASKED}:
-        return None
+    return whose_room(cap) if cap.state in {CapState.ENDING, CapState.ASKED} else None
+
+
+def whose_room(cap: BudgetCap) -> ShortOf | None:
+    """Is too small for what it needs, be that to go on or to take back what was let go."""
     left = None if cap.limit_glm is None else cap.limit_glm - counted_now(cap)
     return cause(needed_glm=cap.needed_glm, cap_left_glm=left, available_glm=cap.budget.available_glm)
 

@@ -41,14 +41,19 @@ class Lack:
         return self.lease_until is not None
 
 
+def importance(lack: Lack) -> tuple[int, int, str]:
+    """The least goes first and comes back last; of one priority the highest number goes first."""
+    return lack.priority, -lack.index, lack.service
+
+
 def let_go(lacks: Collection[Lack], *, room_glm: Decimal) -> list[Lack]:
     """Those without which the others last one more lease, the least important first. Pure.
 
-    Of one priority the highest number goes first. What is held for those that go comes back to the others.
+    What is held for those that go comes back to the others.
     """
     gone: list[Lack] = []
     needed = needed_by(lacks)
-    for lack in sorted(lacks, key=lambda lack: (lack.priority, -lack.index, lack.service)):
+    for lack in sorted(lacks, key=importance):
         if needed <= room_glm:
             break
         gone.append(lack)
@@ -66,11 +71,16 @@ def lacks_of(deployment: Deployment, *, now: datetime) -> list[Lack]:
     running = _running([replica.active for replica in replicas if replica.active])
     missing = funding.missing_of(list(running.values()), now=now)
     waiting = [one for one in replicas if one.pk not in running and one.state in WITHOUT_MONEY]
-    prices = _last_prices(waiting)
     return [
         *(_lack(one, running[one.pk], missing[running[one.pk].pk]) for one in replicas if one.pk in running),
-        *(_waits(one, prices.get(one.pk)) for one in waiting),
+        *lacks_without_money(waiting),
     ]
+
+
+def lacks_without_money(replicas: Collection[Replica]) -> list[Lack]:
+    """Of replicas for which nothing is held: the whole of their next lease."""
+    prices = _last_prices(replicas)
+    return [_waits(one, prices.get(one.pk)) for one in replicas]
 
 
 def coming_back_glm(deployment: Deployment) -> Decimal:

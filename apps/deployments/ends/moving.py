@@ -77,6 +77,13 @@ def ends_at(lacks: Collection[Lack], *, now: datetime) -> datetime:
 def begin_anew(deployment: Deployment, *, actor: Actor, reason: str) -> None:
     """It is applied or started again: whatever became of its money before is over."""
     _move(deployment, CapState.FUNDED, actor=actor, reason=reason)
+    forget_needed(deployment)
+
+
+def forget_needed(deployment: Deployment) -> None:
+    """Nothing that was let go waits for money any more; where something still does it is noted again."""
+    funded = BudgetCap.objects.filter(pk=deployment.cap_id, state=CapState.FUNDED)
+    funded.exclude(needed_glm=0).update(needed_glm=0)
 
 
 def has_ended(deployment: Deployment, *, actor: Actor, reason: str) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.conf import settings
 from django.urls import reverse
 
 from apps.billing.budgets.capping import room_glm
 from apps.billing.models import AtEnd, BudgetCap
 from apps.deployments.ends.causes import ShortOf, short_of
-from apps.deployments.ends.wording import remedy, what_ends, why_short
-from apps.deployments.models import Deployment
+from apps.deployments.ends.wording import gone_of, remedy, what_ends, why_short
+from apps.deployments.models import Deployment, Service
 from apps.money import plain
 from apps.teams.notices.notifying import notify
 
 KIND = "budget.ended"
 STOPPED_KIND = "budget.stopped"
+RESTORED_KIND = "budget.restored"
 
 WHAT_FOLLOWS = {
     AtEnd.STOP: (
@@ -23,6 +26,7 @@ WHAT_FOLLOWS = {
     ),
     AtEnd.SCALE_DOWN: (
         "Its least important replicas are let go, so that the money lasts for the others, unless {remedy}."
+        " They come back by themselves once there is enough for them again."
     ),
     AtEnd.ASK: (
         "What shall become of it? It runs as far as it is funded and then waits for you until {deadline}."
@@ -78,6 +82,28 @@ def tell_stopped(deployment: Deployment, cap: BudgetCap, *, why: str) -> None:
             "page": page,
         },
         key=_key(STOPPED_KIND, cap),
+    )
+
+
+def tell_restored(deployment: Deployment, services: Collection[Service], names: Collection[str]) -> None:
+    """That replicas which were let go for want of money are wanted again; `names` are theirs."""
+    page, _ = _pages(deployment)
+    still = gone_of(services)
+    back = f"{len(names)} replica{'s' if len(names) > 1 else ''} came back with the money"
+    notify(
+        team=deployment.team,
+        kind=RESTORED_KIND,
+        subject=f"{deployment.name}: {back}",
+        text=(
+            f"{', '.join(names)}: let go for want of money, and funded again."
+            f"{still and f' Still let go: {still}.'}\n\nIts page:  {page}\n"
+        ),
+        data={
+            "deployment": deployment.name,
+            "replicas": list(names),
+            "taken": {service.name: service.taken for service in services if service.taken},
+            "page": page,
+        },
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from apps.billing.budgets.capping import counted_now
 from apps.billing.models import AtEnd, BudgetCap, CapState
-from apps.deployments.ends.causes import ShortOf, short_of
+from apps.deployments.ends.causes import ShortOf, short_of, whose_room
+from apps.deployments.models import Service
 from apps.money import ZERO, plain
 
 FOLLOWS = {
@@ -21,6 +24,33 @@ def money_of(cap: BudgetCap) -> str:
     at = f"{cap.deadline_at:%Y-%m-%d %H:%M} UTC" if cap.deadline_at else "once"
     follows = FOLLOWS[AtEnd.ASK if cap.state == CapState.ASKED else cap.choice]
     return f"{what_ends(cap)}: {why_short(cap)}; {follows.format(at=at, remedy=remedy(cap))}"
+
+
+def gone_of(services: Iterable[Service]) -> str:
+    """What was let go of them for want of money: "2 replicas of worker"; empty where nothing was."""
+    gone = [(service.taken, service.name) for service in services if service.taken]
+    return ", ".join(f"{count} replica{'s' if count > 1 else ''} of {name}" for count, name in gone)
+
+
+def taken_of(cap: BudgetCap, services: Iterable[Service]) -> str:
+    """In one sentence; empty where nothing was let go."""
+    gone = gone_of(services)
+    return f"{gone} let go for want of money: {back_when(cap)}" if gone else ""
+
+
+def back_when(cap: BudgetCap) -> str:
+    """When the next of them comes back."""
+    if not cap.needed_glm:
+        return "it is looked at again in a moment"
+    needed, cause = plain(cap.needed_glm), whose_room(cap)
+    if cause is None:
+        return "what else runs on its budget comes first"
+    has = {
+        ShortOf.CAP: f"its cap has {needed} GLM left",
+        ShortOf.BUDGET: f"budget {cap.budget} has {needed} GLM available",
+        ShortOf.BOTH: f"its cap has {needed} GLM left and budget {cap.budget} as much available",
+    }
+    return f"the next comes back by itself once {has[cause]}"
 
 
 def what_ends(cap: BudgetCap) -> str:

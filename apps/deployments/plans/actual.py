@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db.models import Q, Sum
 
+from apps.billing.metering.dating import counts_after, counts_until
 from apps.billing.models import UsageRecord, UsageState
 from apps.deployments.models import Assignment, Plan
 from apps.market.models import Agreement
@@ -83,8 +84,10 @@ def actual_of(plan: Plan) -> Actual:
     if plan.deployment_id is None or plan.applied_at is None:
         raise NotApplied(f"{plan} was not applied: there is nothing to set beside it")
     since, until = plan.applied_at, _superseded_at(plan)
-    made = _agreements(plan, since=since, until=until)
-    usage = _usage([each.pk for agreed in made.values() for each in agreed], since=since, until=until)
+    kept = [UUID(one["agreement_id"]) for one in plan.placements if one.get("stays")]
+    made = _agreements(plan, kept, since=since, until=until)
+    begun = {each.pk for agreed in made.values() for each in agreed}.difference(kept)
+    usage = _usage(begun=begun, kept=kept, since=since, until=until)
     return Actual(
         since=since,
         until=until,
@@ -97,9 +100,10 @@ def _superseded_at(plan: Plan) -> datetime | None:
     return later.order_by("applied_at").values_list("applied_at", flat=True).first()
 
 
-def _agreements(plan: Plan, *, since: datetime, until: datetime | None) -> Mapping[str, list[Agreement]]:
+def _agreements(
+    plan: Plan, kept: Collection[UUID], *, since: datetime, until: datetime | None
+) -> Mapping[str, list[Agreement]]:
     """Those that each replica worked under, by its name."""
-    kept = [one["agreement_id"] for one in plan.placements if one.get("stays")]
     begun = Q(created_at__gte=since) & (Q(created_at__lt=until) if until else Q())
     found = Assignment.objects.filter(
         begun | Q(agreement__in=kept), replica__service__deployment=plan.deployment_id
@@ -110,12 +114,17 @@ def _agreements(plan: Plan, *, since: datetime, until: datetime | None) -> Mappi
     return made
 
 
-def _usage(agreements: Collection[UUID], *, since: datetime, until: datetime | None) -> Mapping[UUID, Usage]:
+def _usage(
+    *, begun: Collection[UUID], kept: Collection[UUID], since: datetime, until: datetime | None
+) -> Mapping[UUID, Usage]:
+    """Dated as invoices date it. All of an agreement that was begun under the plan came after that, however
+    its Bee dates it; of one that was kept it is what came later.
+    """
     rated = UsageRecord.objects.filter(
-        agreement__in=agreements, state=UsageState.POSTED, ended_at_ms__gt=_ms(since)
+        Q(agreement__in=begun) | Q(agreement__in=kept) & counts_after(since), state=UsageState.POSTED
     )
     if until is not None:
-        rated = rated.filter(ended_at_ms__lte=_ms(until))
+        rated = rated.filter(counts_until(until))
     sums = rated.order_by().values("agreement").annotate(ran=Sum("billed_running_ms"), cost=Sum("cost_glm"))
     return {row["agreement"]: Usage(running_ms=row["ran"] or 0, cost_glm=row["cost"] or ZERO) for row in sums}
 
@@ -141,7 +150,3 @@ def _paid(
 
 def _sum(amounts: Any) -> Decimal:
     return sum((amount for amount in amounts if amount is not None), ZERO)
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -28,7 +28,10 @@ class CapSerializer(serializers.Serializer[BudgetCap]):
     at_end_is_its_own = serializers.BooleanField(source="at_end", help_text="False: as its budget says.")
     state = serializers.ChoiceField(choices=CapState.choices)
     reason = serializers.CharField(help_text="Why it is in this state.")
-    needed_glm = Glm(help_text="While it is short: what one more lease of everything takes.")
+    needed_glm = Glm(
+        help_text="While it is short: what one more lease of everything takes. While replicas are let go for "
+        "want of money: what must be there for the next of them to come back."
+    )
     deadline_at = serializers.DateTimeField(
         allow_null=True, help_text="While it is short: by when something is done about it."
     )

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apps.billing.api import RunwaySerializer
 from apps.billing.models import CapState
-from apps.deployments.ends.wording import money_of
+from apps.deployments.ends.wording import money_of, taken_of
 from apps.deployments.models import Replica, ReplicaState, Wanted
 from apps.deployments.serializers.caps import CapSerializer
 from apps.teams.rest import Glm
@@ -24,6 +24,13 @@ class ServiceSerializer(serializers.Serializer[Any]):
     replicas_failed = serializers.SerializerMethodField(help_text="Given up.")
     host = serializers.CharField(source="service.host", allow_null=True)
     url = serializers.CharField(source="service.url", allow_null=True, help_text="At the edge.")
+
+    replicas_taken = serializers.IntegerField(
+        source="service.taken",
+        help_text="Let go for want of money: they come back by themselves once they are funded again.",
+    )
+    taken_at = serializers.DateTimeField(source="service.taken_at", allow_null=True)
+    taken_by = serializers.CharField(source="service.taken_by", help_text="As in its events.")
 
     def get_replicas_failed(self, sheet: Any) -> int:
         return sum(each.replica.state == ReplicaState.FAILED for each in sheet.replicas)
@@ -55,7 +62,8 @@ class DeploymentSerializer(serializers.Serializer[Any]):
     )
 
     def get_reason(self, sheet: Any) -> str:
-        """Money that ends or has, else that of the replica in the worst way; empty when all is well."""
+        """Money that ends or has, else that of the replica in the worst way, else what was let go for want of
+        money; empty when all is well."""
         deployment = sheet.deployment
         if money := money_of(deployment.cap):
             return money
@@ -65,7 +73,8 @@ class DeploymentSerializer(serializers.Serializer[Any]):
         replicas = [each.replica for each in sheet.replicas]
         unsettled = [replica for replica in replicas if replica.state not in settled or replica.is_outdated]
         worst = sorted(unsettled, key=_badness, reverse=True)
-        return "".join(f"{replica.name}: {replica.reason or replica.state}" for replica in worst[:1])
+        of_worst = "".join(f"{replica.name}: {replica.reason or replica.state}" for replica in worst[:1])
+        return of_worst or taken_of(deployment.cap, [each.service for each in sheet.services])
 
 
 def _badness(replica: Replica) -> int:
