@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from ssl import SSLContext
 
@@ -15,6 +15,7 @@ from django.core.mail import send_mail
 
 from apps.teams.notices.models import MOST_LETTERS
 from apps.teams.notices.reaching import Network, Unreachable, checked_url, reachable_addresses
+from apps.teams.notices.refusing import refusal
 from apps.teams.notices.threads import in_thread
 
 TIME_S = 15.0
@@ -53,6 +54,8 @@ class Answer:
     text: str
     took_ms: int = 0
     status: int | None = None
+    is_final: bool = False
+    """It is refused for good: nobody who asks again hears anything else."""
 
 
 async def send(letter: Mail | Call) -> Answer:
@@ -61,7 +64,7 @@ async def send(letter: Mail | Call) -> Answer:
     answer = await (_mail(letter) if isinstance(letter, Mail) else _call(letter))
     took_ms = int((time.monotonic() - started) * 1000)
     text = answer.text.replace("\x00", "")[:MOST_LETTERS]
-    return Answer(is_taken=answer.is_taken, text=text, took_ms=took_ms, status=answer.status)
+    return replace(answer, text=text, took_ms=took_ms)
 
 
 async def _mail(mail: Mail) -> Answer:
@@ -70,8 +73,10 @@ async def _mail(mail: Mail) -> Answer:
         async with limit:
             await in_thread(send_mail, mail.subject, mail.text, None, [mail.address])
     except (OSError, ValueError) as error:  # SMTPException is an OSError, BadHeaderError a ValueError
-        why = f" within {MAIL_TIME_S:g} s" if limit.expired() else f": {error}"
-        return Answer(is_taken=False, text=f"the mail server did not take it{why}")
+        if limit.expired():
+            return Answer(is_taken=False, text=f"the mail server did not take it within {MAIL_TIME_S:g} s")
+        said, is_final = refusal(error)
+        return Answer(is_taken=False, text=f"the mail server did not take it: {said}", is_final=is_final)
     return Answer(is_taken=True, text=WRITTEN if settings.EMAIL_BACKEND == CONSOLE else TAKEN)
 
 

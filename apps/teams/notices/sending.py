@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -41,9 +41,8 @@ def deliver_notices(*, now: datetime | None = None) -> int:
     now = now or timezone.now()
     claimed = _claim(now)
     letters = [_letter(delivery, now=now) for delivery in claimed]
-    answers = asyncio.run(_send_all(letters))
-    for delivery, answer in zip(claimed, answers, strict=True):
-        _note(delivery, answer, now=now)
+    for place, answer in _answers(letters):
+        _note(claimed[place], answer, now=now)
     return len(claimed)
 
 
@@ -80,8 +79,15 @@ def _in_turn(now: datetime) -> list[UUID]:
     return list(of_each.order_by("next_at").values_list("pk", flat=True)[:AT_ONCE])
 
 
-async def _send_all(letters: Sequence[Mail | Call]) -> list[Answer]:
-    return list(await asyncio.gather(*(send(letter) for letter in letters)))
+def _answers(letters: Sequence[Mail | Call]) -> Iterator[tuple[int, Answer]]:
+    """All are sent at once; each answer as it comes, with its letter's place: who is silent holds up none."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        places = {loop.create_task(send(letter)): place for place, letter in enumerate(letters)}
+        waiting = set(places)
+        while waiting:
+            come, waiting = runner.run(asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED))
+            yield from ((places[task], task.result()) for task in come)
 
 
 @transaction.atomic
@@ -98,7 +104,7 @@ def _note(delivery: Delivery, answer: Answer, *, now: datetime) -> None:
         delivery.move_to(DeliveryState.DELIVERED, actor=SENDING, reason=told)
         return
     assert delivery.deadline_at is not None  # it waits, so the database insists
-    is_gone = answer.status == GONE
+    is_gone = answer.is_final or answer.status == GONE
     again = None if is_gone else next_try(delivery.tries, now=now, deadline_at=delivery.deadline_at)
     if again is None:
         delivery.move_to(
