@@ -17,6 +17,7 @@ from rich.text import Text
 from hive_client.reading import plain
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 JSON, TABLE = "json", "table"
 _SIX_DIGITS = Context(prec=6)
@@ -84,6 +85,16 @@ def print_table(
     with out.capture() as captured:
         out.print(table)
     click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), err=err)
+
+
+def print_rows(
+    found: Sequence[T], output: str, *, columns: Sequence[str], row: Callable[[T], Sequence[str]], empty: str
+) -> None:
+    """All that is known of each as JSON, or a table with a row for each."""
+    if output == JSON:
+        print_json(found)
+    else:
+        print_table(columns, [row(each) for each in found], empty=empty)
 
 
 def _narrowest(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

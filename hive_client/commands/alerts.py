@@ -6,10 +6,11 @@ from typing import Literal
 
 import click
 
+from hive_client.commands.listing import listing_group
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns.notices import Alert
-from hive_client.output import JSON, output_option, print_json, print_table, when
+from hive_client.output import output_option, print_rows, when
 
 COLUMNS = ("Budget", "At", "Standing", "told of", "id")
 EXAMPLES = examples(
@@ -18,13 +19,11 @@ EXAMPLES = examples(
 Kind = Literal["used", "runway"]
 
 
-@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[add | remove]")
+@listing_group(epilog=EXAMPLES, subcommand_metavar="[add | remove]")
 @output_option
-@click.pass_context
-def alerts(context: click.Context, output: str) -> None:
+def alerts(output: str) -> None:
     """List the levels at which your team is told by mail and webhook, once per crossing."""
-    if not context.invoked_subcommand:
-        _show(list(connect().alerts), output)
+    _show(list(connect().alerts), output)
 
 
 @alerts.command(epilog=examples("hive alerts add --used 50", "hive alerts add --hours-left 6"))
@@ -49,10 +48,7 @@ def remove(alert_id: int) -> None:
 
 
 def _show(found: list[Alert], output: str) -> None:
-    if output == JSON:
-        print_json(found)
-        return
-    print_table(COLUMNS, [_row(each) for each in found], empty="No alert is set: see hive alerts add.")
+    print_rows(found, output, columns=COLUMNS, row=_row, empty="No alert is set: see hive alerts add.")
 
 
 def _row(each: Alert) -> tuple[str, ...]:

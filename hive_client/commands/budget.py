@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hive_client.commands.amounts import Amount
+from hive_client.commands.listing import listing_group
 from hive_client.connection import connect
 from hive_client.errors import HiveError
 from hive_client.examples import examples
@@ -20,13 +21,10 @@ ENDS = click.Choice(["stop", "scale-down", "ask"])
 EXAMPLES = examples("hive budget", "hive budget cap hello 50 --per month", "hive budget at-end scale-down")
 
 
-@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[cap | at-end]")
+@listing_group(epilog=EXAMPLES, subcommand_metavar="[cap | at-end]")
 @output_option
-@click.pass_context
-def budget(context: click.Context, output: str) -> None:
+def budget(output: str) -> None:
     """Show your team's budgets, and what each deployment has taken of them."""
-    if context.invoked_subcommand:
-        return
     hive = connect()
     budgets, deployments = list(hive.budgets()), list(hive.deployments)
     if output == JSON:

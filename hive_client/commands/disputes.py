@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import click
 
+from hive_client.commands.listing import listing_group
 from hive_client.connection import connect
 from hive_client.errors import HiveError
 from hive_client.examples import examples
 from hive_client.nouns import Dispute, DisputeMessage
-from hive_client.output import JSON, clean, glm, output_option, print_json, print_table, short, when
+from hive_client.output import (
+    JSON,
+    clean,
+    glm,
+    output_option,
+    print_json,
+    print_rows,
+    print_table,
+    short,
+    when,
+)
 from hive_client.sdk import Hive
 
 COLUMNS = ("Dispute", "Bee", "State", "asked glm", "hive glm", "open glm", "Until", "Reason")
@@ -16,22 +27,15 @@ IN_LIST = 8
 """Letters of an id that the list shows; as many as are unique are enough to name one."""
 
 
-@click.group(
+@listing_group(
     epilog=examples("hive disputes", "hive disputes show 1b9d6bcd", "hive disputes accept 1b9d6bcd"),
-    invoke_without_command=True,
     subcommand_metavar="[show | say | accept]",
 )
 @output_option
-@click.pass_context
-def disputes(context: click.Context, output: str) -> None:
+def disputes(output: str) -> None:
     """List what your Bees asked for beyond what was rated. What was rated is paid all the same."""
-    if context.invoked_subcommand:
-        return
     found = list(connect().disputes)
-    if output == JSON:
-        print_json(found)
-        return
-    print_table(COLUMNS, [_row(each) for each in found], empty="No debit note of yours is disputed.")
+    print_rows(found, output, columns=COLUMNS, row=_row, empty="No debit note of yours is disputed.")
 
 
 @disputes.command(epilog=examples("hive disputes show 1b9d6bcd -o json"))

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
+from hive_client.commands.listing import listing_group
 from hive_client.connection import connect
 from hive_client.errors import HiveError
 from hive_client.examples import examples
 from hive_client.nouns import Key
-from hive_client.output import JSON, clean, glm, output_option, print_json, print_table, when
+from hive_client.output import JSON, clean, glm, output_option, print_json, print_rows, print_table, when
 from hive_client.sdk import Hive
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,20 +34,12 @@ EXAMPLES = examples(
 )
 
 
-@click.group(
-    epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[show | make | change | revoke]"
-)
+@listing_group(epilog=EXAMPLES, subcommand_metavar="[show | make | change | revoke]")
 @output_option
-@click.pass_context
-def keys(context: click.Context, output: str) -> None:
+def keys(output: str) -> None:
     """List the application keys of your team: what each may, and what it has spent. For owners."""
-    if context.invoked_subcommand:
-        return
     found = list(connect().keys)
-    if output == JSON:
-        print_json(found)
-    else:
-        print_table(COLUMNS, [_row(key) for key in found], empty="No key yet: see hive keys make.")
+    print_rows(found, output, columns=COLUMNS, row=_row, empty="No key yet: see hive keys make.")
 
 
 class Limit(click.ParamType):

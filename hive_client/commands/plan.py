@@ -6,12 +6,23 @@ from itertools import islice
 
 import click
 
+from hive_client.commands.listing import listing_group
 from hive_client.connection import connect
 from hive_client.errors import HiveError
 from hive_client.examples import examples
 from hive_client.manifests import manifest_options, read_manifest, show_plan
 from hive_client.nouns import PlanPaid, PlanRow, ReplicaPaid, WholePlan
-from hive_client.output import JSON, clean, glm, output_option, print_json, print_table, span, when
+from hive_client.output import (
+    JSON,
+    clean,
+    glm,
+    output_option,
+    print_json,
+    print_rows,
+    print_table,
+    span,
+    when,
+)
 from hive_client.variables import read_variables
 from hive_client.verifying import faults_of
 
@@ -25,12 +36,10 @@ EXAMPLES = examples(
 )
 
 
-@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[ls | show PLAN]")
+@listing_group(epilog=EXAMPLES, subcommand_metavar="[ls | show PLAN]")
 @manifest_options
 @output_option
-@click.pass_context
 def plan(
-    context: click.Context,
     file: str,
     name: str | None,
     env: tuple[str, ...],
@@ -41,8 +50,6 @@ def plan(
 
     Faults of the file are printed one a line, with place and line number; the exit status is then 5.
     """
-    if context.invoked_subcommand:
-        return
     source, file_name = read_manifest(file)
     variables = read_variables(file, env=env, env_files=env_file)
     drawn_up = connect().plan(source, name=name, file_name=file_name, variables=variables)
@@ -61,11 +68,8 @@ def list_plans(limit: int, everything: bool, output: str) -> None:
     """List the plans of your team, newest first."""
     plans = iter(connect().plans)
     found = list(plans if everything else islice(plans, limit))
-    if output == JSON:
-        print_json(found)
-        return
-    print_table(PLANS, [_row(each) for each in found], empty="Nothing was planned yet.")
-    if next(plans, None) is not None:
+    print_rows(found, output, columns=PLANS, row=_row, empty="Nothing was planned yet.")
+    if output != JSON and next(plans, None) is not None:
         click.echo(f"These are the newest {limit}; --all lists all.", err=True)
 
 

@@ -7,7 +7,7 @@ import click
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns import Deployment, Replica
-from hive_client.output import JSON, glm, output_option, print_json, print_table, short, when
+from hive_client.output import glm, output_option, print_rows, short, when
 
 DEPLOYMENTS = ("Deployment", "Status", "Replicas", "glm/h", "Address", "Made", "Why")
 REPLICAS = ("Replica", "State", "Node", "generation", "glm/h", "Since", "Next look", "Gives up", "Why")
@@ -21,16 +21,10 @@ def ps(name: str | None, output: str) -> None:
     hive = connect()
     if name is None:
         found = list(hive.deployments)
-        if output == JSON:
-            print_json(found)
-        else:
-            print_table(DEPLOYMENTS, [_deployment(row) for row in found], empty="Nothing is deployed.")
+        print_rows(found, output, columns=DEPLOYMENTS, row=_deployment, empty="Nothing is deployed.")
         return
     replicas = hive.deployments.replicas(name)
-    if output == JSON:
-        print_json(replicas)
-    else:
-        print_table(REPLICAS, [_replica(row) for row in replicas], empty=f"{name} has no replicas.")
+    print_rows(replicas, output, columns=REPLICAS, row=_replica, empty=f"{name} has no replicas.")
 
 
 def _deployment(row: Deployment) -> tuple[str, ...]:

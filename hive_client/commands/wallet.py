@@ -7,11 +7,12 @@ from decimal import Decimal
 import click
 
 from hive_client.commands.amounts import Amount
+from hive_client.commands.listing import listing_group
 from hive_client.commands.withdrawing import cancel, confirm, withdraw, withdrawals
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns import PaymentRequest, Wallet
-from hive_client.output import JSON, glm, output_option, print_json, print_table, when
+from hive_client.output import JSON, glm, output_option, print_json, print_rows, when
 from hive_client.quick_response import drawn
 
 COLUMNS = ("Wallet", "Standing", "Since")
@@ -23,15 +24,11 @@ EXAMPLES = examples(
 )
 
 
-@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[COMMAND]")
+@listing_group(epilog=EXAMPLES)
 @output_option
-@click.pass_context
-def wallet(context: click.Context, output: str) -> None:
+def wallet(output: str) -> None:
     """List your team's wallets: what comes from them is credited to its budget."""
-    if context.invoked_subcommand:
-        return
-    found = list(connect().wallets)
-    print_json(found) if output == JSON else _table(found)
+    _show(list(connect().wallets), output)
 
 
 @wallet.command(epilog=examples("hive wallet message 0x7e5f4552091a69125d5dfcb7b8c2659029395bdf > message"))
@@ -73,7 +70,7 @@ def prove(address: str | None, nonce: str | None, signature: str | None, output:
         click.echo(f"{asked.message}\n", err=True)
         nonce, signature = asked.nonce, click.prompt("Signature", err=True)
     proven = hive.wallets.prove(nonce or "", signature or "")
-    print_json(proven) if output == JSON else _table([proven])
+    print_json(proven) if output == JSON else _show([proven], output)
 
 
 @wallet.command(epilog=examples("hive wallet request 25", "hive wallet request 0.5 -o json"))
@@ -95,11 +92,12 @@ def _shown(wanted: PaymentRequest) -> None:
     click.echo(wanted.link)
 
 
-def _table(found: list[Wallet]) -> None:
-    rows = [
-        (each.address, "proven" if each.is_proven else "not proven", when(each.created_at)) for each in found
-    ]
-    print_table(COLUMNS, rows, empty="No wallet yet: see hive wallet prove.")
+def _show(found: list[Wallet], output: str) -> None:
+    print_rows(found, output, columns=COLUMNS, row=_row, empty="No wallet yet: see hive wallet prove.")
+
+
+def _row(each: Wallet) -> tuple[str, ...]:
+    return (each.address, "proven" if each.is_proven else "not proven", when(each.created_at))
 
 
 for command in (withdraw, withdrawals, confirm, cancel):

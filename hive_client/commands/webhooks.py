@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from hive_client.commands.listing import listing_group
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns.notices import Delivery, Webhook
-from hive_client.output import JSON, output_option, print_json, print_table, when
+from hive_client.output import JSON, output_option, print_json, print_rows, when
 
 COLUMNS = ("Webhook", "Since", "Secret since", "Address")
 DELIVERIES = ("Delivery", "State", "tries", "Made", "Next try", "What", "Subject", "Answer")
@@ -19,15 +20,12 @@ EXAMPLES = examples(
 )
 
 
-@click.group(epilog=EXAMPLES, invoke_without_command=True, subcommand_metavar="[COMMAND]")
+@listing_group(epilog=EXAMPLES)
 @output_option
-@click.pass_context
-def webhooks(context: click.Context, output: str) -> None:
+def webhooks(output: str) -> None:
     """List your team's webhooks. For owners. Requests are signed as Standard Webhooks says."""
-    if context.invoked_subcommand:
-        return
     found = list(connect().webhooks)
-    print_json(found) if output == JSON else _table(found)
+    print_rows(found, output, columns=COLUMNS, row=_row, empty="No webhook yet: see hive webhooks add.")
 
 
 @webhooks.command(epilog=examples("hive webhooks add https://hooks.example.org/hive"))
@@ -88,19 +86,15 @@ def _show_secret(webhook: Webhook, output: str) -> None:
     click.echo(webhook.secret)
 
 
-def _table(found: list[Webhook]) -> None:
-    rows = [(each.id, when(each.created_at), when(each.rotated_at), each.url) for each in found]
-    print_table(COLUMNS, rows, empty="No webhook yet: see hive webhooks add.")
+def _row(each: Webhook) -> tuple[str, ...]:
+    return (each.id, when(each.created_at), when(each.rotated_at), each.url)
 
 
 def _show_deliveries(found: list[Delivery], output: str) -> None:
-    if output == JSON:
-        print_json(found)
-        return
-    print_table(DELIVERIES, [_row(each) for each in found], empty="Nothing was sent yet.")
+    print_rows(found, output, columns=DELIVERIES, row=_delivery, empty="Nothing was sent yet.")
 
 
-def _row(each: Delivery) -> tuple[str, ...]:
+def _delivery(each: Delivery) -> tuple[str, ...]:
     next_try = when(each.next_at) if each.state == "waiting" else "-"
     told = (each.kind, each.subject, each.reason)
     return (each.id, each.state, str(each.tries), when(each.created_at), next_try, *told)

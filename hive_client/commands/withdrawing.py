@@ -10,7 +10,7 @@ from hive_client.commands.amounts import Amount
 from hive_client.connection import connect
 from hive_client.examples import examples
 from hive_client.nouns import Withdrawal
-from hive_client.output import JSON, glm, output_option, print_json, print_table, when
+from hive_client.output import glm, output_option, print_rows, when
 
 COLUMNS = ("Withdrawal", "State", "glm", "To", "Asked for", "Transaction", "Reason")
 
@@ -48,10 +48,7 @@ def cancel(withdrawal: str, output: str) -> None:
 
 
 def _show(found: list[Withdrawal], output: str) -> None:
-    if output == JSON:
-        print_json(found)
-        return
-    print_table(COLUMNS, [_row(each) for each in found], empty="Nothing was withdrawn yet.")
+    print_rows(found, output, columns=COLUMNS, row=_row, empty="Nothing was withdrawn yet.")
 
 
 def _row(each: Withdrawal) -> tuple[str, ...]:
