@@ -30,6 +30,7 @@ COMMANDS = {
     "enrol": Lazy("hive_client.commands.enrol:enrol", "Make a one-time token with which a Bee joins"),
     "keys": Lazy("hive_client.commands.keys:keys", "Application keys: what each may, and what it has spent"),
     "invoices": Lazy("hive_client.commands.invoices:invoices", "List invoices, show one, or draw one up"),
+    "billing": Lazy("hive_client.commands.billing:billing", "Whom your team's invoices are made out to"),
     "statement": Lazy(
         "hive_client.commands.statement:statement", "What came into a budget and went out of it in a month"
     ),
