@@ -39,6 +39,10 @@ def write_once(
     """
     columns = _columns(model, model._meta.pk.name, *fields)
     event = f"BEFORE UPDATE OF {', '.join(columns)}"
+    changes = " OR ".join(
+        f"OLD.{column} IS NOT NULL AND OLD.{column} IS DISTINCT FROM NEW.{column}" for column in columns
+    )
+    when = f"({when}) AND ({changes})"  # the function turns both rows into JSON: a set of thousands shows it
     return _all([_trigger(model, name, event, "hive_write_once", because, *columns, when=when)])
 
 

@@ -70,12 +70,18 @@ class ChainTransfer(Stateful):
         "billing.Wallet", null=True, blank=True, on_delete=models.PROTECT, related_name="deposits"
     )
     payment = models.ForeignKey(
-        "billing.Payment", null=True, blank=True, on_delete=models.PROTECT, related_name="chain_transfers"
+        "billing.Payment",
+        null=True,
+        blank=True,
+        db_index=False,
+        on_delete=models.PROTECT,
+        related_name="chain_transfers",
     )
     transaction = models.ForeignKey(
         "billing.Transaction",
         null=True,
         blank=True,
+        db_index=False,
         on_delete=models.PROTECT,
         related_name="chain_transfers",
         help_text="Ours, that caused it.",
@@ -106,6 +112,13 @@ class ChainTransfer(Stateful):
                 fields=("chain_id", "tx_hash"),
                 condition=Q(state=ChainTransferState.REVERTED),
                 name="chain_transfer_lost",
+            ),
+            # Few are ours, and each state that a deposit goes through writes all indexes anew.
+            *(
+                models.Index(
+                    fields=(name,), condition=Q((f"{name}__isnull", False)), name=f"chain_transfer_{name}"
+                )
+                for name in ("payment", "transaction")
             ),
         )
 

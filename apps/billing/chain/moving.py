@@ -7,6 +7,7 @@ that still are where they come from, a line in the audit trail for each, and the
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -35,21 +36,24 @@ class Moved(NamedTuple):
 
 # What appeared before, in a block that is gone, may have left something to repay: it is not among these.
 _MOVE = """
-    WITH due AS (
-        SELECT event.id, wallet.id AS wallet_id, wallet.team_id, budget.available_id
+    WITH ripe AS (
+        SELECT event.id, event.wallet_id, coalesce(nullif(event.payer, ''), event.sender) AS paid_by
         FROM billing_chaintransfer AS event
-        LEFT JOIN billing_wallet AS wallet ON {whose}
-        LEFT JOIN billing_budget AS budget ON budget.id = wallet.budget_id
         WHERE event.chain_id = %(chain)s AND event.state = %(before)s AND event.block_number <= %(deepest)s
             AND event.recipient = ANY(%(ours)s) AND event.sender <> ALL(%(ours)s)
             AND NOT EXISTS (
                 SELECT FROM billing_chaintransfer AS earlier WHERE earlier.state = 'reverted'
                 AND earlier.chain_id = event.chain_id AND earlier.tx_hash = event.tx_hash
             )
-        ORDER BY event.id LIMIT %(set)s FOR NO KEY UPDATE OF event
+        ORDER BY event.block_number, event.id LIMIT %(set)s FOR NO KEY UPDATE
+    ), due AS (
+        SELECT ripe.id, wallet.id AS wallet_id, wallet.team_id, budget.available_id
+        FROM ripe
+        LEFT JOIN billing_wallet AS wallet ON {whose}
+        LEFT JOIN billing_budget AS budget ON budget.id = wallet.budget_id
     ), moved AS (
         UPDATE billing_chaintransfer AS event SET state = %(after)s, reason = %(reason)s,
-            state_since = %(now)s, deadline_at = %(deadline_at)s, wallet_id = due.wallet_id
+            state_since = %(now)s, deadline_at = %(deadline_at)s{kept}
         FROM due WHERE event.id = due.id
         RETURNING event.id, event.tx_hash, event.log_index, event.amount, due.available_id, due.team_id
     ), told AS (
@@ -57,12 +61,12 @@ _MOVE = """
         SELECT %(now)s, team_id, 'chaintransfer', id::text,
             trim_scale(amount)::text || ' GLM in ' || left(tx_hash, 10) || '…',
             %(before)s, %(after)s, %(actor)s, %(reason)s
-        FROM moved ORDER BY id
+        FROM moved ORDER BY moved.id
     )
     SELECT id, tx_hash, log_index, amount, available_id FROM moved
 """
-_BY_PAYER = "wallet.address = coalesce(nullif(event.payer, ''), event.sender)"
-_AS_KEPT = "wallet.id = event.wallet_id"
+_BY_PAYER = {"whose": "wallet.address = ripe.paid_by", "kept": ", wallet_id = due.wallet_id"}
+_AS_KEPT = {"whose": "wallet.id = ripe.wallet_id", "kept": ""}
 
 
 @transaction.atomic
@@ -80,7 +84,7 @@ def finish(*, deepest: int, actor: Actor, reason: str) -> list[Moved]:
 
 
 def _move(
-    whose: str,
+    wallets: Mapping[str, str],
     ways: tuple[str, str],
     *,
     deepest: int,
@@ -101,5 +105,5 @@ def _move(
         "reason": reason,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_MOVE.format(whose=whose), said)
+        cursor.execute(_MOVE.format(**wallets), said)
         return [Moved(*row) for row in cursor.fetchall()]
