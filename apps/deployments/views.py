@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from apps.billing.budgets.capping import change_cap, counted_now, words_of
 from apps.billing.models import AtEnd, CapPeriod
 from apps.deployments import applying
-from apps.deployments.ends.causes import short_of
+from apps.deployments.ends.causes import short_of, whose_room
 from apps.deployments.ends.wording import back_when, gone_of, why_short
 from apps.deployments.logs import LINES, LogUnavailable, log_of
 from apps.deployments.manifest import ManifestError
@@ -224,6 +224,7 @@ def live_context(deployment: Deployment) -> dict[str, Any]:
         "gone": gone_of(each.service for each in sheet.services),
         "gone_at": max(filter(None, (each.service.taken_at for each in sheet.services)), default=None),
         "back_when": back_when(sheet.deployment.cap),
+        "back_short_of": whose_room(sheet.deployment.cap),
         "runway": sheet.runway,
         "traffic": traffic_of(deployment),
         "events": timeline_of(deployment),

@@ -255,7 +255,9 @@ def test_what_another_of_its_budget_is_short_of_comes_first(
         needed_glm=enough * 2,
     )
     assert grow_back() == 0
-    assert told_of(reduced)["reason"].endswith("what else runs on its budget comes first")
+    assert told_of(reduced)["reason"].startswith(
+        "let go for want of money: 1 replica of worker; the next comes back in a moment, unless what else"
+    )
     theirs.move_to(CapState.FUNDED, actor=TESTER, reason="paid", needed_glm=Decimal(0))
     assert grow_back() == 1
 
@@ -295,7 +297,7 @@ def test_the_api_says_what_is_gone_and_when_it_comes_back(reduced: Deployment) -
     told = told_of(reduced)
     needed = plain(cap_of(reduced).needed_glm)
     assert told["reason"] == (
-        "1 replica of worker let go for want of money:"
+        "let go for want of money: 1 replica of worker;"
         f" the next comes back by itself once its cap has {needed} GLM left"
     )
     worker = next(each for each in told["services"] if each["name"] == "worker")

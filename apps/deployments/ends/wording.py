@@ -35,7 +35,7 @@ def gone_of(services: Iterable[Service]) -> str:
 def taken_of(cap: BudgetCap, services: Iterable[Service]) -> str:
     """In one sentence; empty where nothing was let go."""
     gone = gone_of(services)
-    return f"{gone} let go for want of money: {back_when(cap)}" if gone else ""
+    return f"let go for want of money: {gone}; {back_when(cap)}" if gone else ""
 
 
 def back_when(cap: BudgetCap) -> str:
@@ -44,7 +44,10 @@ def back_when(cap: BudgetCap) -> str:
         return "it is looked at again in a moment"
     needed, cause = plain(cap.needed_glm), whose_room(cap)
     if cause is None:
-        return "what else runs on its budget comes first"
+        return (
+            "the next comes back in a moment, unless what else runs on its budget needs the money"
+            " or its key may not spend it"
+        )
     has = {
         ShortOf.CAP: f"its cap has {needed} GLM left",
         ShortOf.BUDGET: f"budget {cap.budget} has {needed} GLM available",
