@@ -39,6 +39,14 @@ class Chain:
         nodes = [RpcNode(url.strip(), chain_id=chain_id) for url in rpc_url.split(",") if url.strip()]
         self.nodes = Nodes(nodes, quorum=quorum or len(nodes) // 2 + 1, lag_blocks=lag_blocks)
 
+    def identify(self) -> None:
+        """Ask again whose nodes these are, before what they said decides something that can't be taken back:
+        the server behind an address may be another one from one question to the next.
+
+        Raises ChainUnreachable where too few speak for this chain.
+        """
+        self.nodes.several(lambda node: node.check())
+
     # -- blocks and events ------------------------------------------------------------------------------
 
     def height(self) -> int:
@@ -47,7 +55,19 @@ class Chain:
 
     def block(self, number: int) -> Block | None:
         """None when the chain is not that high."""
-        return self._agreed("eth_getBlockByNumber", hex(number), False, read=answers.block)
+        read = functools.partial(answers.block, at=number)
+        return self._agreed("eth_getBlockByNumber", hex(number), False, read=read)
+
+    def blocks(self, first: int, last: int) -> list[Block | None]:
+        """These blocks, both ends included."""
+        asked = [(hex(number), False) for number in range(first, last + 1)]
+
+        def read(parameters: tuple[Any, ...], answer: Any) -> Block | None:
+            return answers.block(answer, at=int(parameters[0], 16))
+
+        return list(
+            self.nodes.agreed(lambda node: tuple(node.ask_all("eth_getBlockByNumber", asked, read=read)))
+        )
 
     def transfers_of(self, address: str, *, first: int, last: int) -> list[TokenTransfer]:
         """The token's transfers from or to the address in these blocks, in the order of the chain."""
@@ -61,11 +81,12 @@ class Chain:
 
     def receipt(self, tx_hash: str) -> Receipt | None:
         """None while no block has the transaction, as far as enough nodes remember."""
-        return self._agreed("eth_getTransactionReceipt", tx_hash, read=answers.receipt)
+        read = functools.partial(answers.receipt, of=tx_hash)
+        return self._agreed("eth_getTransactionReceipt", tx_hash, read=read)
 
     def carried(self, tx_hash: str) -> Carried | None:
         """None while no block has the transaction, as far as enough nodes remember."""
-        read = functools.partial(answers.carried, token=self.token)
+        read = functools.partial(answers.carried, of=tx_hash, token=self.token)
         return self._agreed("eth_getTransactionReceipt", tx_hash, read=read)
 
     def balance_glm(self, address: str, *, block: int | None = None) -> Decimal:
@@ -83,7 +104,7 @@ class Chain:
 
     def nonce(self, address: str, *, block: int | None = None) -> int:
         """How many of its transactions are in blocks. Those that still wait only their sender knows of."""
-        return self._agreed("eth_getTransactionCount", address, self._at(block), read=answers.number)
+        return self._agreed("eth_getTransactionCount", address, self._at(block), read=answers.count)
 
     def gas_of(self, call: Call, *, sender: str) -> int:
         """Units that the call takes now, with a reserve. Raises ChainRefused when it can't succeed."""
@@ -121,9 +142,8 @@ class Chain:
 
     def _logs(self, topics: list[str | None], first: int, last: int) -> tuple[TokenTransfer, ...]:
         query = {"address": self.token, "topics": topics}
-        return self.nodes.agreed(
-            lambda node: tuple(node.logs(query, first=first, last=last, read=answers.transfers))
-        )
+        read = functools.partial(answers.transfers, token=self.token, blocks=range(first, last + 1))
+        return self.nodes.agreed(lambda node: tuple(node.logs(query, first=first, last=last, read=read)))
 
     def _called(self, call: Call, block: int | None) -> Decimal:
         return self._agreed(

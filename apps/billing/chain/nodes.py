@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from django.utils import timezone
@@ -215,7 +216,7 @@ def _share_a_head(one: RpcNode, other: RpcNode) -> bool:
 
 
 def _hash_at(node: RpcNode, number: int) -> str | None:
-    found = node.ask("eth_getBlockByNumber", hex(number), False, read=block)
+    found = node.ask("eth_getBlockByNumber", hex(number), False, read=partial(block, at=number))
     return found.hash if found else None
 
 

@@ -100,13 +100,14 @@ def _read_until() -> int:
 
 def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     """Read a range and store it; False when it does not hang together with itself or with what is stored."""
-    newest = [chain.block(number) for number in range(max(first, min(height - remembered(), last)), last + 1)]
+    newest = chain.blocks(max(first, min(height - remembered(), last)), last)
     # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
     # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
     transfers = passed_on(chain, _transfers(chain, first, last))
     blocks = [block for block in newest if block is not None]
     if transfers is None or len(blocks) != len(newest) or not _hang_together(blocks, transfers):
         return False
+    chain.identify()
     _store(blocks, transfers, forget_before=height - remembered())
     return True
 
@@ -150,6 +151,7 @@ def _rewind(chain: Chain, height: int) -> None:
     if newest is None or _still_there(chain, newest):
         return
     ancestor = next((block.number for block in comparable if _still_there(chain, block)), None)
+    chain.identify()
     if ancestor is None:
         log.error("the chain was reorganised deeper than %d blocks: all of it is read again", remembered())
         ancestor = settings.HIVE_CHAIN_START_BLOCK - 1
