@@ -50,7 +50,7 @@ lock: setup-dev  ## Renew requirements/*.txt and package-lock.json (takes minute
 	@$(BIN)/python scripts/assets.py --lock
 
 clean:  ## Remove what `make setup` and the tools made; .hive, the installation's data, stays
-	@rm -rf .venv node_modules static/vendor contracts/build staticfiles *.egg-info \
+	@rm -rf .venv node_modules static/vendor contracts/build staticfiles apps/billing/invoicing/fonts/made *.egg-info \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Stamp files: each is renewed when what it was made from changes.

