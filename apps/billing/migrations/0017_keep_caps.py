@@ -8,10 +8,11 @@
 
 from django.db import migrations
 
+from apps.billing.guards import cap_counts_by_itself
 from apps.billing.models import BudgetCap, Hold
 from apps.teams.guards import keep_rows, keep_states, write_once
 
-COUNTED = """
+COUNTED = f"""
 CREATE FUNCTION billing_count_under_cap() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     before numeric := 0;
@@ -46,37 +47,7 @@ BEGIN
 END $$;
 CREATE TRIGGER under_its_budget BEFORE INSERT OR UPDATE OF cap_id, budget_id ON billing_hold
     FOR EACH ROW WHEN (NEW.cap_id IS NOT NULL) EXECUTE FUNCTION billing_hold_counts_under_its_budget();
-
-CREATE FUNCTION billing_cap_counts_by_itself() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        IF NEW.used_glm <> 0 OR NEW.base_glm <> 0 THEN
-            RAISE EXCEPTION 'a cap starts at zero: its holds are counted' USING ERRCODE = 'restrict_violation';
-        END IF;
-        RETURN NEW;
-    END IF;
-    -- Depth 1 is an UPDATE somebody wrote; the trigger on holds comes in at depth 2.
-    IF NEW.used_glm IS DISTINCT FROM OLD.used_glm AND pg_trigger_depth() < 2 THEN
-        RAISE EXCEPTION 'what counts under a cap is the sum of its holds: place or release one'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF (NEW.per, NEW.period_start) IS DISTINCT FROM (OLD.per, OLD.period_start) THEN
-        IF NEW.per = 'month' THEN
-            IF NEW.period_start > now() OR (OLD.per = 'month' AND NEW.period_start <= OLD.period_start)
-                OR NEW.period_start <> date_trunc('month', NEW.period_start, 'UTC') THEN
-                RAISE EXCEPTION 'a cap''s period begins once, with its month' USING ERRCODE = 'restrict_violation';
-            END IF;
-            NEW.base_glm := (SELECT coalesce(sum(posted), 0) FROM billing_hold WHERE cap_id = NEW.id);
-        ELSE
-            NEW.base_glm := 0;
-        END IF;
-    ELSIF NEW.base_glm IS DISTINCT FROM OLD.base_glm THEN
-        RAISE EXCEPTION 'what was spent before a cap''s period is added up when it begins'
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER count_by_itself BEFORE INSERT OR UPDATE ON billing_budgetcap
+{cap_counts_by_itself("CREATE")}CREATE TRIGGER count_by_itself BEFORE INSERT OR UPDATE ON billing_budgetcap
     FOR EACH ROW EXECUTE FUNCTION billing_cap_counts_by_itself();
 """
 UNCOUNTED = """

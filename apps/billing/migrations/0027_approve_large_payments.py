@@ -9,48 +9,17 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from apps.billing.guards import approval_is_given_by_another, payment_waits_for_approval
 from apps.billing.models import Approval, Payment
 from apps.teams.guards import keep_rows, keep_states, write_once
 
-RULES = """
-CREATE FUNCTION billing_payment_waits_for_approval() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        IF (NEW.approvals_needed > 0) <> (NEW.state = 'waiting') THEN
-            RAISE EXCEPTION 'a payment that needs approvals begins by waiting for them, and no other does'
-                USING ERRCODE = 'restrict_violation';
-        END IF;
-    ELSIF (SELECT count(*) FROM billing_approval WHERE payment_id = OLD.id AND verdict = 'approved')
-            < OLD.approvals_needed THEN
-        RAISE EXCEPTION 'payment % needs the approval of % operators', OLD.id, OLD.approvals_needed
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-
+RULES = f"""{payment_waits_for_approval("CREATE")}
 CREATE TRIGGER begin_by_waiting BEFORE INSERT ON billing_payment
     FOR EACH ROW EXECUTE FUNCTION billing_payment_waits_for_approval();
 CREATE TRIGGER wait_for_approval BEFORE UPDATE OF state ON billing_payment
     FOR EACH ROW WHEN (OLD.state = 'waiting' AND NEW.state NOT IN ('waiting', 'failed'))
     EXECUTE FUNCTION billing_payment_waits_for_approval();
-
-CREATE FUNCTION billing_approval_is_given_by_another() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    payment billing_payment%ROWTYPE;
-BEGIN
-    SELECT * INTO payment FROM billing_payment WHERE id = NEW.payment_id FOR NO KEY UPDATE;
-    IF payment.state <> 'waiting' THEN
-        RAISE EXCEPTION 'payment % waits for nobody''s approval', payment.id USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF payment.requested_by_id = NEW.user_id THEN
-        RAISE EXCEPTION 'who asked for a payment can''t approve it' USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF NOT EXISTS (SELECT FROM teams_user WHERE id = NEW.user_id AND is_active AND is_staff) THEN
-        RAISE EXCEPTION 'operators alone approve payments' USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-
+{approval_is_given_by_another("CREATE")}
 CREATE TRIGGER given_by_another BEFORE INSERT ON billing_approval
     FOR EACH ROW EXECUTE FUNCTION billing_approval_is_given_by_another();
 """

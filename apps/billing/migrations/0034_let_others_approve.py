@@ -8,10 +8,24 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+from apps.billing.guards import approval_is_given_by_another, payment_waits_for_approval
 from apps.billing.models import Withdrawal
 from apps.teams.guards import write_once
 
-RULES = """
+REPLACE = "CREATE OR REPLACE"
+TOO_FEW = """(SELECT count(*) FROM billing_approval WHERE payment_id = OLD.id AND verdict = 'approved'
+            AND billing_may_approve_payments(user_id)) < OLD.approvals_needed"""
+ASKED_FOR_IT = """payment.requested_by_id = NEW.user_id OR EXISTS (
+        SELECT FROM billing_withdrawal WHERE payment_id = payment.id AND requested_by_id = NEW.user_id
+    )"""
+IS_OPERATOR = "billing_may_approve_payments(NEW.user_id)"
+OWN_NODE = """\
+    IF EXISTS (SELECT FROM nodes_node WHERE id = payment.node_id AND owner_id = NEW.user_id) THEN
+        RAISE EXCEPTION 'nobody approves the payment of their own node' USING ERRCODE = 'restrict_violation';
+    END IF;
+"""
+
+RULES = f"""
 CREATE FUNCTION billing_may_approve_payments(person bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM teams_user AS operator
@@ -35,78 +49,9 @@ CREATE FUNCTION billing_may_approve_payments(person bigint) RETURNS boolean LANG
         )
     )
 $$;
+{payment_waits_for_approval(REPLACE, too_few=TOO_FEW)}{approval_is_given_by_another(REPLACE, asked_for_it=ASKED_FOR_IT, is_operator=IS_OPERATOR, more=OWN_NODE)}"""
 
-CREATE OR REPLACE FUNCTION billing_payment_waits_for_approval() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        IF (NEW.approvals_needed > 0) <> (NEW.state = 'waiting') THEN
-            RAISE EXCEPTION 'a payment that needs approvals begins by waiting for them, and no other does'
-                USING ERRCODE = 'restrict_violation';
-        END IF;
-    ELSIF (SELECT count(*) FROM billing_approval WHERE payment_id = OLD.id AND verdict = 'approved'
-            AND billing_may_approve_payments(user_id)) < OLD.approvals_needed THEN
-        RAISE EXCEPTION 'payment % needs the approval of % operators', OLD.id, OLD.approvals_needed
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-
-CREATE OR REPLACE FUNCTION billing_approval_is_given_by_another() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    payment billing_payment%ROWTYPE;
-BEGIN
-    SELECT * INTO payment FROM billing_payment WHERE id = NEW.payment_id FOR NO KEY UPDATE;
-    IF payment.state <> 'waiting' THEN
-        RAISE EXCEPTION 'payment % waits for nobody''s approval', payment.id USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF payment.requested_by_id = NEW.user_id OR EXISTS (
-        SELECT FROM billing_withdrawal WHERE payment_id = payment.id AND requested_by_id = NEW.user_id
-    ) THEN
-        RAISE EXCEPTION 'who asked for a payment can''t approve it' USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF EXISTS (SELECT FROM nodes_node WHERE id = payment.node_id AND owner_id = NEW.user_id) THEN
-        RAISE EXCEPTION 'nobody approves the payment of their own node' USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF NOT billing_may_approve_payments(NEW.user_id) THEN
-        RAISE EXCEPTION 'operators alone approve payments' USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-"""
-
-UNDO = """
-CREATE OR REPLACE FUNCTION billing_payment_waits_for_approval() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        IF (NEW.approvals_needed > 0) <> (NEW.state = 'waiting') THEN
-            RAISE EXCEPTION 'a payment that needs approvals begins by waiting for them, and no other does'
-                USING ERRCODE = 'restrict_violation';
-        END IF;
-    ELSIF (SELECT count(*) FROM billing_approval WHERE payment_id = OLD.id AND verdict = 'approved')
-            < OLD.approvals_needed THEN
-        RAISE EXCEPTION 'payment % needs the approval of % operators', OLD.id, OLD.approvals_needed
-            USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-
-CREATE OR REPLACE FUNCTION billing_approval_is_given_by_another() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    payment billing_payment%ROWTYPE;
-BEGIN
-    SELECT * INTO payment FROM billing_payment WHERE id = NEW.payment_id FOR NO KEY UPDATE;
-    IF payment.state <> 'waiting' THEN
-        RAISE EXCEPTION 'payment % waits for nobody''s approval', payment.id USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF payment.requested_by_id = NEW.user_id THEN
-        RAISE EXCEPTION 'who asked for a payment can''t approve it' USING ERRCODE = 'restrict_violation';
-    END IF;
-    IF NOT EXISTS (SELECT FROM teams_user WHERE id = NEW.user_id AND is_active AND is_staff) THEN
-        RAISE EXCEPTION 'operators alone approve payments' USING ERRCODE = 'restrict_violation';
-    END IF;
-    RETURN NEW;
-END $$;
-
+UNDO = f"""{payment_waits_for_approval(REPLACE)}{approval_is_given_by_another(REPLACE)}
 DROP FUNCTION billing_may_approve_payments(bigint);
 """
 
