@@ -5,13 +5,10 @@ One report is a minute of running. Reports are chained and, where they are to be
 
 from __future__ import annotations
 
-import time
 import uuid
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 if TYPE_CHECKING:
     from agent.protocol import Usage
@@ -115,15 +112,6 @@ def analyze() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
-
-
-def computed_s() -> float:
-    """CPU time of this process and of the database's for it: one core's, whoever else uses the machine."""
-    from django.db import connection
-
-    connection.ensure_connection()
-    database = psutil.Process(connection.connection.info.backend_pid).cpu_times()
-    return time.process_time() + database.user + database.system
 
 
 def _nodes(count: int) -> list[Node]:

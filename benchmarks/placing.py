@@ -13,9 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import psutil
-
 from benchmarks import placing_market
+from benchmarks.computing import computed_s
 from benchmarks.figure import Figure
 from benchmarks.placing_optimum import check, least_total_glm
 from benchmarks.queen import queen
@@ -93,13 +92,13 @@ def _once(wants: list[Want]) -> tuple[float, float, Book, list[list[Placement]]]
     from apps.market.placing.place import place
 
     gc.collect()
-    begun = _computed_s()
+    begun = computed_s()
     book = live_book()
     for text in placing_market.FILTERS:
         book.meets(text)
-    read_s = _computed_s() - begun
+    read_s = computed_s() - begun
     placed = place(book, wants)
-    return _computed_s() - begun, read_s, book, placed
+    return computed_s() - begun, read_s, book, placed
 
 
 def _alone() -> None:
@@ -108,12 +107,3 @@ def _alone() -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("SET max_parallel_workers_per_gather = 0")
-
-
-def _computed_s() -> float:
-    """By this process and the database's for it."""
-    from django.db import connection
-
-    connection.ensure_connection()
-    database = psutil.Process(connection.connection.info.backend_pid).cpu_times()
-    return time.process_time() + database.user + database.system

@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 
+from benchmarks.computing import computed_s
 from benchmarks.figure import Figure
-from benchmarks.metered_hive import analyze, computed_s, settle_in, use
+from benchmarks.metered_hive import analyze, settle_in, use
 from benchmarks.queen import queen
 
 NODES, EACH, TEAMS = 100, 10, 20
