@@ -25,11 +25,14 @@ def honest(request: dict[str, Any], ask: Callable[[dict[str, Any]], dict[str, An
 
 
 class FaultyNode:
-    """Attributes: url, asked (the methods it was asked, in order), fault (may be changed at any time)."""
+    """Attributes: url, asked (the methods it was asked, in order), fault (may be changed at any time), and
+    together, what becomes of its answers when several questions came in one request.
+    """
 
     def __init__(self, behind: str, fault: Fault = honest) -> None:
         self.behind, self.fault = behind, fault
         self.asked: list[str] = []
+        self.together: Callable[[list[Any]], Any] = list
         self._server = self._listen(0)
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}/secret-key"
@@ -44,6 +47,12 @@ class FaultyNode:
 
     def live_again(self) -> None:
         self._server = self._listen(self.port)
+
+    def answer_all(self, asked: Any) -> Any:
+        """A question, or several in one request."""
+        if isinstance(asked, list):
+            return self.together([self.answer(one) for one in asked])
+        return self.answer(asked)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(request["method"])
@@ -62,7 +71,7 @@ class FaultyNode:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                body = json.dumps(node.answer(request)).encode()
+                body = json.dumps(node.answer_all(request)).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

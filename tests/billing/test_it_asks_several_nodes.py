@@ -8,12 +8,11 @@ import pytest
 from django.utils import timezone
 from eth_account import Account
 
-from apps.billing.chain import watcher
+from apps.billing.chain import rpc, watcher
 from apps.billing.chain.client import chain
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.rpc import ChainRefused, ChainUnreachable, without_keys
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import ChainBlock, ChainNode, ChainNodeState, ChainTransfer, ChainTransferState
 from apps.billing.wallets.proving import register_wallet
 from apps.nodes.queen import queen_address
@@ -32,7 +31,7 @@ from tests.billing.faulty_nodes import (
 
 __all__ = ["three"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain"), pytest.mark.usefixtures("books_add_up")]
 
 WALLET = Account.from_key("0x" + "77" * 32)
 
@@ -40,12 +39,6 @@ WALLET = Account.from_key("0x" + "77" * 32)
 @pytest.fixture
 def purse(team):
     return register_wallet(team, WALLET.address).budget
-
-
-@pytest.fixture(autouse=True)
-def books_agree(db):
-    yield
-    assert (ledger_sum(), check_ledger()) == (0, [])
 
 
 def deposit(anvil, amount="1"):
@@ -219,6 +212,35 @@ def test_it_says_so_when_one_block_alone_is_more_than_a_node_gives(anvil, three,
     three[0].fault = refuses_more_than(logs=0, blocks=10)
     with pytest.raises(ChainRefused, match="more than 0 results"):
         chain().transfers_of(queen_address(), first=0, last=chain().height())
+
+
+def refuse(answers):
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "batches are not supported"}}
+
+
+def turn_round(answers):
+    return answers[::-1]
+
+
+@pytest.mark.parametrize("together", [refuse, turn_round])
+def test_it_asks_one_by_one_whoever_takes_no_batches_and_minds_no_order(anvil, three, together):
+    for node in three:
+        node.together = together
+    anvil.mine(rpc.BATCH + 50)
+    height = chain().height()
+    blocks = chain().blocks(0, height)
+    assert [block.number for block in blocks] == list(range(height + 1))
+    assert [block.parent_hash for block in blocks[1:]] == [block.hash for block in blocks[:-1]]
+
+
+def test_it_leaves_out_whoever_answers_fewer_questions_than_it_was_asked(anvil, three, purse):
+    three[0].together = lambda answers: answers[1:]
+    deposit(anvil)
+    anvil.grow(5)
+    assert purse.available_glm == 1
+    state, reason = state_of(three[0])
+    assert state == ChainNodeState.LEFT_OUT
+    assert "answers to" in reason
 
 
 def test_it_refills_what_it_missed_while_it_was_down(anvil, three, purse, monkeypatch):

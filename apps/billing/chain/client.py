@@ -58,16 +58,9 @@ class Chain:
         read = functools.partial(answers.block, at=number)
         return self._agreed("eth_getBlockByNumber", hex(number), False, read=read)
 
-    def blocks(self, first: int, last: int) -> list[Block | None]:
-        """These blocks, both ends included."""
-        asked = [(hex(number), False) for number in range(first, last + 1)]
-
-        def read(parameters: tuple[Any, ...], answer: Any) -> Block | None:
-            return answers.block(answer, at=int(parameters[0], 16))
-
-        return list(
-            self.nodes.agreed(lambda node: tuple(node.ask_all("eth_getBlockByNumber", asked, read=read)))
-        )
+    def blocks(self, first: int, last: int) -> tuple[Block, ...]:
+        """These blocks, both ends included. Raises ChainBehind when too few nodes have all of them."""
+        return self.nodes.agreed(lambda node: tuple(node.blocks(range(first, last + 1))))
 
     def transfers_of(self, address: str, *, first: int, last: int) -> list[TokenTransfer]:
         """The token's transfers from or to the address in these blocks, in the order of the chain."""

@@ -18,6 +18,7 @@ from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
 from apps.billing.chain import answers
+from apps.billing.chain.answers import Block
 
 T = TypeVar("T")
 
@@ -106,6 +107,18 @@ class RpcNode:
 
     def height(self) -> int:
         return self.ask("eth_blockNumber", read=answers.count)
+
+    def blocks(self, numbers: range) -> list[Block]:
+        """All of them. Raises ChainBehind when it does not have one."""
+        asked = [(hex(number), False) for number in numbers]
+        return self.ask_all("eth_getBlockByNumber", asked, read=self._block)
+
+    def _block(self, parameters: tuple[Any, ...], answer: Any) -> Block:
+        number = int(parameters[0], 16)
+        found = answers.block(answer, at=number)
+        if found is None:
+            raise ChainBehind(f"{self.name} does not have block {number} yet")
+        return found
 
     def logs(
         self, query: dict[str, Any], *, first: int, last: int, read: Callable[[Any], list[T]]

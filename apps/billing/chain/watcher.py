@@ -7,7 +7,7 @@ it can be killed anywhere and goes on; each transfer is claimed once by (chain, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -100,12 +100,11 @@ def _read_until() -> int:
 
 def _read(chain: Chain, first: int, last: int, height: int) -> bool:
     """Read a range and store it; False when it does not hang together with itself or with what is stored."""
-    newest = chain.blocks(max(first, min(height - remembered(), last)), last)
+    blocks = chain.blocks(max(first, min(height - remembered(), last)), last)
     # Transfers are asked for after the hashes: what changes in between makes stored hashes wrong, which the
     # next tick sees. The other way round, a transfer of the new blocks could be missed for good.
     transfers = passed_on(chain, _transfers(chain, first, last))
-    blocks = [block for block in newest if block is not None]
-    if transfers is None or len(blocks) != len(newest) or not _hang_together(blocks, transfers):
+    if transfers is None or not _hang_together(blocks, transfers):
         return False
     chain.identify()
     _store(blocks, transfers, forget_before=height - remembered())
@@ -119,7 +118,7 @@ def _transfers(chain: Chain, first: int, last: int) -> list[TokenTransfer]:
     return [unique[place] for place in sorted(unique)]
 
 
-def _hang_together(blocks: list[Block], transfers: list[TokenTransfer]) -> bool:
+def _hang_together(blocks: Sequence[Block], transfers: list[TokenTransfer]) -> bool:
     hashes = dict(_stored().filter(number=blocks[0].number - 1).values_list("number", "hash"))
     for block in blocks:
         if hashes.get(block.number - 1, block.parent_hash) != block.parent_hash:
@@ -129,7 +128,7 @@ def _hang_together(blocks: list[Block], transfers: list[TokenTransfer]) -> bool:
 
 
 @transaction.atomic
-def _store(blocks: list[Block], transfers: list[TokenTransfer], *, forget_before: int) -> None:
+def _store(blocks: Sequence[Block], transfers: list[TokenTransfer], *, forget_before: int) -> None:
     _stored().filter(number__lt=min(forget_before, blocks[-1].number)).delete()
     ChainBlock.objects.bulk_create(
         ChainBlock(chain_id=settings.HIVE_CHAIN_ID, number=block.number, hash=block.hash) for block in blocks
