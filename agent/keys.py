@@ -12,6 +12,9 @@ from typing import Protocol
 from coincurve import PrivateKey, PublicKey
 from Crypto.Hash import keccak as _keccak
 
+HALF_OF_CURVE = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Anybody can make a second form of a signature, with s above it, without the key; no wallet does (EIP-2)."""
+
 
 class Signer(Protocol):
     """What a key must have to sign with: those of eth-account do, too."""
@@ -54,6 +57,8 @@ def signer_of(digest: bytes, signature: bytes) -> str:
     """Whose signature it is: an address. Raises ValueError (or one of coincurve's own) for none at all."""
     if len(signature) != 65 or signature[64] not in (27, 28):
         raise ValueError("expected 65 bytes that end with 27 or 28")
+    if int.from_bytes(signature[32:64], "big") > HALF_OF_CURVE:
+        raise ValueError("it is the second form of a signature")
     standard = signature[:64] + bytes([signature[64] - 27])
     return _address(PublicKey.from_signature_and_message(standard, digest, hasher=None))
 

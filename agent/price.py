@@ -40,7 +40,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             ),
             _EXACT.multiply(self.egress_gib_glm, _EXACT.divide(Decimal(egress_bytes), BYTES_PER_GIB)),
         )
-        return round_glm(exact + (self.start_glm if first else 0))
+        return round_glm(_EXACT.add(exact, self.start_glm) if first else exact)
 
     def per_hour_glm(self, cpu_threads: Decimal) -> Decimal:
         """The most an hour can cost without egress: every thread busy all the time, start price left out."""

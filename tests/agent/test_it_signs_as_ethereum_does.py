@@ -140,6 +140,16 @@ def test_a_signature_has_one_form_alone() -> None:
         assert not typed_data.is_signed_by(message, other, KEY.address), other
 
 
+def test_it_refuses_the_second_form_that_anybody_can_make() -> None:
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    message = typed_data.login(node=KEY.address, queen=KEY.address, nonce="0x" + "22" * 32, chain_id=1)
+    raw = keys.sign(message.digest, KEY)
+    turned = order - int.from_bytes(raw[32:64], "big")
+    second = raw[:32] + turned.to_bytes(32, "big") + bytes([55 - raw[64]])
+    assert Account._recover_hash(message.digest, signature=second).lower() == KEY.address
+    assert not typed_data.is_signed_by(message, "0x" + second.hex(), KEY.address)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"nonce": "0x12"}, {"nonce": "0x" + "zz" * 32}, {"node": "0x12"}, {"node": "12" * 21}]
 )

@@ -119,3 +119,12 @@ def test_it_rounds_once_half_to_even():
         for ms in (500, 1_500, 2_500)
     ]
     assert costs == [Decimal(0), Decimal("2E-18"), Decimal("2E-18")]
+
+
+def test_it_loses_no_digit_before_it_rounds():
+    """A byte of traffic is the 31st digit, and just more than half of the 22nd."""
+    wei = Decimal("0.000000000000000001")
+    price = Price(second_glm=Decimal(2000), cpu_second_glm=wei, egress_gib_glm=wei)
+    full = watched(edge_bytes=1, cpu_threads=Decimal(1))
+    cost = bill(reported=Reported(500, 500, 1), watched=full, price=price, first=False).cost_glm
+    assert cost == 1000 + wei

@@ -15,10 +15,10 @@ from eth_account.messages import encode_defunct
 from eth_keys.exceptions import BadSignature, ValidationError
 from eth_utils.address import is_checksum_address, to_checksum_address
 
+from agent.keys import HALF_OF_CURVE
+
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 SIGNATURE = re.compile(r"(?:0x)?([0-9a-fA-F]{130})")
-HALF_OF_CURVE = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""Of each signature there is a second form with s above it, which no wallet makes (EIP-2)."""
 RECOVERY_IDS = {0: 0, 1: 1, 27: 0, 28: 1}
 """The last byte as wallets write it; hardware ones say 0 and 1."""
 
