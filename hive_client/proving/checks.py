@@ -15,7 +15,8 @@ from hive_client.proving.belonging import check_belonging
 from hive_client.proving.located import Document, Object
 from hive_client.proving.usage import Chain
 
-FORMAT = "golem-hive-invoice/1"
+FIRST_FORMAT, FORMAT = "golem-hive-invoice/1", "golem-hive-invoice/2"
+"""Files of both are checked. The first one, which credit notes have still, does not tell what is due."""
 _EXACT = Context(prec=78)
 _SIGNATURE = re.compile(r"0x[0-9a-f]{130}")
 
@@ -33,6 +34,8 @@ class Proven:
     agreements: int
     reports: int
     """Checked, those included that are on earlier invoices."""
+    due_glm: Decimal | None = None
+    """Taxes, and what was used on credit, when it was drawn up. None where the file does not say it."""
 
 
 def prove(data: bytes, *, earlier_keys: Collection[str] = ()) -> Proven:
@@ -62,15 +65,21 @@ def check(document: Document, *, earlier_keys: Collection[str] = ()) -> Proven:
         issuer=paper["issuer"]["key"],
         agreements=len(agreements),
         reports=sum(len(each["reports"]) for each in agreements),
+        due_glm=_due_glm(paper),
     )
 
 
 def _shaped(document: Document) -> dict[str, Any]:
     root = document.root
-    if not isinstance(root, Object) or root.get("format") != FORMAT:
-        raise document.wrong(("format",), f'expected an exported invoice, with the format "{FORMAT}"')
+    if not isinstance(root, Object) or root.get("format") not in (FIRST_FORMAT, FORMAT):
+        told = f'expected an exported invoice, with the format "{FORMAT}" or "{FIRST_FORMAT}"'
+        raise document.wrong(("format",), told)
     paper = root.get("invoice")
-    kinds: Mapping[str, Any] = {"invoice": shapes.INVOICE, "credit note": shapes.CREDIT_NOTE}
+    kinds: Mapping[str, Any] = (
+        {"invoice": shapes.INVOICE, "credit note": shapes.CREDIT_NOTE}
+        if root["format"] == FIRST_FORMAT
+        else {"invoice": shapes.INVOICE_2}
+    )
     kind = str(paper.get("kind")) if isinstance(paper, dict) else ""
     if kind not in kinds:
         raise document.wrong(("invoice", "kind"), "expected an invoice or a credit note")
@@ -127,6 +136,14 @@ def _check_sums(document: Document, paper: dict[str, Any]) -> None:
             raise document.wrong((*at, "amount_glm"), f"expected {plain(expected)}")
     _must_be(document, "tax_glm", paper, tax_glm := _sum(paper["taxes"], "amount_glm"))
     _must_be(document, "total_glm", paper, _EXACT.add(net_glm, tax_glm))
+    if Decimal(paper.get("credit_glm", 0)) > net_glm:
+        raise document.wrong(("invoice", "credit_glm"), f"more than the {paper['net_glm']} that were used")
+
+
+def _due_glm(paper: dict[str, Any]) -> Decimal | None:
+    if "credit_glm" not in paper:
+        return None
+    return _EXACT.add(Decimal(paper["credit_glm"]), Decimal(paper["tax_glm"]))
 
 
 def _must_be(document: Document, name: str, paper: dict[str, Any], expected: Decimal) -> None:

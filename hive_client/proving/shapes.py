@@ -51,6 +51,8 @@ INVOICE = PAPER | {
     **dict.fromkeys(("period_start", "period_end", "due_at", "note"), str),
     "lines": [LINE],
 }
+INVOICE_2 = INVOICE | {"credit_glm": AMOUNT}
+"""Since it says what of it was used on credit."""
 CREDIT_NOTE = PAPER | dict.fromkeys(("credits", "reason"), str)
 
 

@@ -5,10 +5,7 @@ The layout of the export, and how it is checked, is in hive_client/proving.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
-
-from django.conf import settings
 
 from agent import typed_data
 from apps.billing.invoicing.evidence import evidence_of
@@ -17,38 +14,51 @@ from apps.market.models import Agreement
 from apps.money import plain
 from apps.nodes.queen import queen_key
 
-FORMAT = "golem-hive-invoice/1"
+FORMAT, FIRST_FORMAT = "golem-hive-invoice/2", "golem-hive-invoice/1"
+"""Of invoices, and of those drawn up before `credit_glm` stood on them; credit notes never had it."""
 
 
 def body_of(paper: Invoice | CreditNote) -> dict[str, Any]:
     """All that stands on it, in JSON's own kinds; the same for ever."""
-    return _invoice(paper) if isinstance(paper, Invoice) else _credit_note(paper)
+    return _signed_as(paper)[1]
 
 
 def seal(paper: Invoice | CreditNote) -> None:
     """Sign it, once; from then on the database keeps it as it is."""
-    paper.signature = _sign(paper.number, body_of(paper), paper.total_glm)
+    paper.signature = typed_data.sign(_message(paper, body_of(paper)), queen_key())
     paper.save(update_fields=["signature"])
 
 
 def export_of(paper: Invoice | CreditNote) -> dict[str, Any]:
+    layout, body = _signed_as(paper)
     return {
-        "format": FORMAT,
-        "invoice": body_of(paper),
+        "format": layout,
+        "invoice": body,
         "agreements": _agreements(paper) if isinstance(paper, Invoice) else [],
         "signature": paper.signature,
     }
 
 
-def _sign(number: str, body: dict[str, Any], total_glm: Decimal) -> str:
-    message = typed_data.invoice(
-        number=number,
+def _signed_as(paper: Invoice | CreditNote) -> tuple[str, dict[str, Any]]:
+    """Format and contents. Which of the two an invoice was signed in, its own signature tells."""
+    if isinstance(paper, CreditNote):
+        return FIRST_FORMAT, _credit_note(paper)
+    first = _invoice(paper)
+    if paper.signature and typed_data.is_signed_by(
+        _message(paper, first), paper.signature, first["issuer"]["key"]
+    ):
+        return FIRST_FORMAT, first
+    return FORMAT, first | {"credit_glm": plain(paper.credit_glm)}
+
+
+def _message(paper: Invoice | CreditNote, body: dict[str, Any]) -> dict[str, Any]:
+    return typed_data.invoice(
+        number=paper.number,
         issuer=body["issuer"]["key"],
         body=body,
-        total_glm=total_glm,
-        chain_id=settings.HIVE_CHAIN_ID,
+        total_glm=paper.total_glm,
+        chain_id=body["issuer"]["chain_id"],
     )
-    return typed_data.sign(message, queen_key())
 
 
 def _invoice(invoice: Invoice) -> dict[str, Any]:
