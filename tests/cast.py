@@ -225,8 +225,14 @@ def agreement(make_agreement: Callable[..., Agreement], offer: Offer, bee_key: L
     return make_agreement(offer, bee_key)
 
 
-def posted_usage(agreement: Agreement, *, sequence: int = 1, ended_at_ms: int = 1000) -> UsageRecord:
-    """A second of running, rated at 0.1 GLM: what an invoice is drawn up from."""
+def posted_usage(
+    agreement: Agreement,
+    *,
+    sequence: int = 1,
+    ended_at_ms: int = 1000,
+    cost_glm: Decimal = Decimal("0.1"),
+) -> UsageRecord:
+    """A second of running, rated: what an invoice is drawn up from."""
     return UsageRecord.objects.create(
         agreement=agreement,
         sequence=sequence,
@@ -242,7 +248,7 @@ def posted_usage(agreement: Agreement, *, sequence: int = 1, ended_at_ms: int = 
         billed_running_ms=1000,
         billed_cpu_ms=10,
         billed_egress_bytes=0,
-        cost_glm=Decimal("0.1"),
+        cost_glm=cost_glm,
     )
 
 

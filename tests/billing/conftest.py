@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,15 +14,23 @@ from eth_account.signers.local import LocalAccount
 
 from agent import protocol, typed_data
 from apps.billing.budgets.holding import place_hold
+from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import Budget, Hold
 from apps.market.models import Agreement
 from apps.nodes.models import Node, NodeSession
 from tests.billing.chain_of_tests import anvil
-from tests.billing.treasury_of_tests import owed
+from tests.billing.treasury_of_tests import owed, rated
 
-__all__ = ["anvil", "owed"]
+__all__ = ["anvil", "owed", "rated"]
 
 MINUTE_MS = 60_000
+
+
+@pytest.fixture
+def books_add_up(db: None) -> Iterator[None]:
+    """Whatever the test did: all accounts together have nought, and each has what was booked on it."""
+    yield
+    assert (ledger_sum(), check_ledger()) == (0, [])
 
 
 class Meter:

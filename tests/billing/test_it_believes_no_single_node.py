@@ -4,7 +4,6 @@ import pytest
 
 from apps.billing.chain.client import ChainUnreachable, chain
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import Attempt, ChainNode, ChainNodeState, Payment, PaymentState
 from apps.billing.treasury.paying import make_ready
 from apps.billing.treasury.settlement import pay_providers
@@ -14,18 +13,16 @@ from tests.billing.treasury_of_tests import NOTHING, filled_budget, look_again, 
 
 __all__ = ["three"]
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("budget", "books_add_up"),
+]
 
 
 @pytest.fixture
 def budget(team, anvil):
     return filled_budget(team, anvil)
-
-
-@pytest.fixture(autouse=True)
-def books_add_up(budget):
-    yield
-    assert (ledger_sum(), check_ledger()) == (0, [])
 
 
 @pytest.mark.parametrize(

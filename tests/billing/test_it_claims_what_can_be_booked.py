@@ -11,13 +11,16 @@ from apps.billing.chain.proof import prove_books
 from apps.billing.chain.proving import prove_day
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import ChainTransfer, DailyProof
 from apps.nodes.queen import queen_address
 from tests.billing.chain_of_tests import FINALITY
 from tests.billing.treasury_of_tests import WALLET, filled_budget
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("budget", "books_add_up"),
+]
 
 EVE = Account.from_key("0x" + "99" * 32)
 GAS = Gas(limit=300_000, max_fee_wei=10**11, tip_wei=10**9)
@@ -27,12 +30,6 @@ TRANSFER_FROM_SELECTOR = "23b872dd"
 @pytest.fixture
 def budget(team, anvil):
     return filled_budget(team, anvil)
-
-
-@pytest.fixture(autouse=True)
-def books_add_up(budget):
-    yield
-    assert (ledger_sum(), check_ledger()) == (0, [])
 
 
 def test_a_transfer_of_nothing_out_of_the_treasury_flags_no_proof(anvil):

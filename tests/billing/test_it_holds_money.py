@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from apps.billing.budgets import holding
 from apps.billing.budgets.holding import extend_hold, free_ended_holds, place_hold, release_hold
-from apps.billing.ledger.posting import InsufficientFunds, check_ledger, ledger_sum
+from apps.billing.ledger.posting import InsufficientFunds
 from apps.billing.metering.intake import store_usage
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import Hold, HoldState
@@ -14,15 +14,8 @@ from apps.market.models import AgreementState
 from apps.teams.audit import Actor
 from apps.teams.states import StateError
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_add_up")]
 TEST = Actor.queen("test")
-
-
-@pytest.fixture(autouse=True)
-def books_agree(db):
-    yield
-    assert ledger_sum() == 0
-    assert check_ledger() == []
 
 
 @pytest.fixture

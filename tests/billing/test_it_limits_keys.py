@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from apps.billing.budgets.holding import extend_hold, place_hold, release_hold
 from apps.billing.budgets.key_limits import KeyExhausted, KeySpend, spend_of, spends_of, why_beyond
-from apps.billing.models import Budget, Hold, UsageRecord, UsageState
+from apps.billing.models import Budget, Hold, UsageRecord
 from apps.market.models import Agreement, KeyPolicy
 from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Team, User
+from tests.cast import posted_usage
 
 TESTER = Actor.queen("test")
 MakeKey = Callable[..., ApiToken]
@@ -143,7 +144,8 @@ def test_a_new_day_has_its_own_limit(budget: Budget, make_key: MakeKey, agreemen
         key=key,
     )
     for sequence, (at, cost) in enumerate([(yesterday, "6"), (today, "1")], start=1):
-        _used(agreement, sequence=sequence, ended_at_ms=int(at.timestamp() * 1000), cost_glm=Decimal(cost))
+        ended_at_ms = int(at.timestamp() * 1000)
+        posted_usage(agreement, sequence=sequence, ended_at_ms=ended_at_ms, cost_glm=Decimal(cost))
     hold(budget, key, "2")
     spend = spend_of(key.pk)
     assert (spend.total_glm, spend.today_glm, spend.held_glm) == (9, 3, 2)
@@ -157,7 +159,7 @@ def test_usage_dated_ahead_counts_on_the_day_it_came_in_alone(
     key, spent = make_key(limit_per_day_glm=Decimal(3)), {"state": "posted", "amount": 2, "posted": 2}
     Hold.objects.create(budget=budget, reference="replica:9:1", agreement=agreement, key=key, **spent)
     ahead = timezone.now() + timedelta(days=3)
-    _used(agreement, sequence=1, ended_at_ms=int(ahead.timestamp() * 1000), cost_glm=Decimal(2))
+    posted_usage(agreement, sequence=1, ended_at_ms=int(ahead.timestamp() * 1000), cost_glm=Decimal(2))
     assert spend_of(key.pk).today_glm == 2
     UsageRecord.objects.update(received_at=timezone.now() - timedelta(days=1))
     assert spend_of(key.pk).today_glm == 0
@@ -218,23 +220,3 @@ def test_of_many_that_want_the_last_of_it_at_once_only_as_many_get_it_as_fit(
     assert sum(got) == 5
     assert spend_of(key.pk).total_glm == budget.held_glm == Decimal("4.5")
     assert Hold.objects.count() == 5
-
-
-def _used(agreement: Agreement, *, sequence: int, ended_at_ms: int, cost_glm: Decimal) -> None:
-    UsageRecord.objects.create(
-        agreement=agreement,
-        sequence=sequence,
-        previous_hash="0x",
-        hash=f"0x{sequence}",
-        signature="0x",
-        started_at_ms=ended_at_ms - 1000,
-        ended_at_ms=ended_at_ms,
-        running_ms=1000,
-        cpu_ms=10,
-        egress_bytes=0,
-        state=UsageState.POSTED,
-        billed_running_ms=1000,
-        billed_cpu_ms=10,
-        billed_egress_bytes=0,
-        cost_glm=cost_glm,
-    )

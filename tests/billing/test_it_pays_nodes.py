@@ -12,9 +12,7 @@ from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
 from apps.billing.ledger.posting import (
     balance,
-    check_ledger,
     house_account,
-    ledger_sum,
     payable_account,
 )
 from apps.billing.models import (
@@ -26,7 +24,6 @@ from apps.billing.models import (
     TransactionState,
     Transfer,
 )
-from apps.billing.treasury import paying
 from apps.billing.treasury.sending import send_again
 from apps.billing.treasury.settlement import pay_providers
 from apps.money import to_wei
@@ -38,24 +35,22 @@ from tests.billing.treasury_of_tests import (
     OWED,
     Killed,
     filled_budget,
+    kill_at,
     owe,
     settled,
     unreachable,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("budget", "books_add_up"),
+]
 
 
 @pytest.fixture
 def budget(team, anvil):
     return filled_budget(team, anvil)
-
-
-@pytest.fixture(autouse=True)
-def books_agree(budget):
-    yield
-    assert ledger_sum() == 0
-    assert check_ledger() == []
 
 
 def test_it_pays_what_is_owed_and_follows_it_to_the_end(anvil, owed, node):
@@ -108,24 +103,6 @@ def test_it_pays_once_though_killed(anvil, owed, node, monkeypatch, step):
             pay_providers(minimum_glm=NOTHING)
     pay_providers(minimum_glm=NOTHING)
     settled(anvil, node)
-
-
-def kill_at(step, patch):
-    def die(*args, **kwargs):
-        raise Killed
-
-    def send_and_die(chain, raw):
-        send(chain, raw)
-        raise Killed
-
-    send = Chain.send
-    match step:
-        case "before the transaction":
-            patch.setattr(paying, "transfer", die)  # the payment's row is written, its money not moved
-        case "after the transaction":
-            patch.setattr(Chain, "send", die)
-        case "after sending":
-            patch.setattr(Chain, "send", send_and_die)
 
 
 def test_it_sends_again_what_the_node_did_not_take(anvil, owed, node, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from apps.billing.budgets.holding import free_ended_holds
-from apps.billing.ledger.posting import balance, check_ledger, ledger_sum, payable_account, transfer
+from apps.billing.ledger.posting import balance, payable_account, transfer
 from apps.billing.metering.intake import store_debit_notes, store_usage, usage_acks
 from apps.billing.metering.rating import rate_usage
 from apps.billing.models import (
@@ -23,16 +23,9 @@ from apps.nodes.models import NodeSession
 from apps.teams.audit import Actor
 from tests.billing.conftest import MINUTE_MS, Meter, ms
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("books_add_up")]
 MINUTE_GLM = Decimal("0.000126")
 START_GLM = Decimal("0.0001")
-
-
-@pytest.fixture(autouse=True)
-def books_agree(db):
-    yield
-    assert ledger_sum() == 0
-    assert check_ledger() == []
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from decimal import Decimal
 import pytest
 
 from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable
-from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import Attempt, Payment, PaymentState, Transaction, TransactionState
 from apps.billing.treasury import sending
 from apps.billing.treasury.sending import replace_now
@@ -22,7 +21,11 @@ from tests.billing.treasury_of_tests import (
     unreachable,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("budget", "books_add_up"),
+]
 
 OTTO = Actor("user", "otto")
 
@@ -30,13 +33,6 @@ OTTO = Actor("user", "otto")
 @pytest.fixture
 def budget(team, anvil):
     return filled_budget(team, anvil)
-
-
-@pytest.fixture(autouse=True)
-def books_agree(budget):
-    yield
-    assert ledger_sum() == 0
-    assert check_ledger() == []
 
 
 @pytest.fixture

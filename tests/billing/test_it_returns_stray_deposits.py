@@ -10,9 +10,8 @@ from django.utils import timezone
 from apps.billing.chain.client import Chain, ChainUnreachable
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import balance, check_ledger, house_account, ledger_sum
+from apps.billing.ledger.posting import balance, house_account
 from apps.billing.models import AccountKind, ChainTransfer, Payment, PaymentState, Transaction
-from apps.billing.treasury import paying
 from apps.billing.treasury.following import fail_payment
 from apps.billing.wallets.proving import register_wallet
 from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
@@ -20,16 +19,17 @@ from apps.nodes.queen import queen_address
 from apps.teams.audit import Actor, AuditLine
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 from tests.billing.payments_of_tests import signed
+from tests.billing.treasury_of_tests import Killed, kill_at
 from tests.billing.wallets_of_tests import WALLET
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("anvil", "books_add_up"),
+]
 
 OTTO = Actor("user", "otto")
 SENDER = WALLET.address.lower()
-
-
-class Killed(BaseException):
-    """What a SIGKILL would be, if it could be caught by a test."""
 
 
 def suspense():
@@ -43,13 +43,6 @@ def stray(anvil):
     anvil.grow(FINALITY)
     assert suspense() == 3
     return ChainTransfer.objects.get()
-
-
-@pytest.fixture(autouse=True)
-def books_agree(anvil):
-    yield
-    assert ledger_sum() == 0
-    assert check_ledger() == []
 
 
 def send_back(deposit):
@@ -141,24 +134,6 @@ def test_it_sends_it_back_once_though_killed(anvil, stray, monkeypatch, step):
         with pytest.raises(ValueError, match="it was returned already"):
             send_back(stray)
     settled(anvil)
-
-
-def kill_at(step, patch):
-    def die(*args, **kwargs):
-        raise Killed
-
-    def send_and_die(chain, raw):
-        send(chain, raw)
-        raise Killed
-
-    send = Chain.send
-    match step:
-        case "before the transaction":
-            patch.setattr(paying, "transfer", die)  # the payment's row is written, its money not moved
-        case "after the transaction":
-            patch.setattr(Chain, "send", die)
-        case "after sending":
-            patch.setattr(Chain, "send", send_and_die)
 
 
 def test_it_sends_it_again_when_its_block_is_gone(anvil, stray):

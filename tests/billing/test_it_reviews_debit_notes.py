@@ -20,28 +20,14 @@ from apps.billing.providers.debit_notes import (
     accept_as_rated,
     note_acks,
     review_debit_notes,
-    store_debit_notes,
 )
 from apps.billing.treasury.following import finish_transaction
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StateError
 from tests.billing.payments_of_tests import carried
+from tests.billing.treasury_of_tests import take_in
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def rated(meter, node):
-    """One report, rated at 0.000226 GLM."""
-    store_usage(node_id=node.id, reports=[meter.report()])
-    rate_usage()
-    return meter
-
-
-def take_in(node, *notes):
-    store_debit_notes(node_id=node.id, notes=list(notes))
-    review_debit_notes()
-    return list(DebitNote.objects.order_by("sequence"))
 
 
 @pytest.mark.parametrize("asked", ["0.000226", "0.0002"])

@@ -24,7 +24,6 @@ from apps.billing.providers.debit_notes import (
     accept_as_rated,
     note_acks,
     review_debit_notes,
-    store_debit_notes,
 )
 from apps.billing.providers.disputing import accept_figure, answer, chase_disputes, decide, object_to
 from apps.billing.providers.earnings import by_agreement, earnings_of, told
@@ -34,6 +33,7 @@ from apps.teams.models import User
 from apps.teams.notices.sending import deliver_notices
 from apps.teams.states import StaleState, StateError
 from tests.billing.test_it_reviews_debit_notes import pay
+from tests.billing.treasury_of_tests import take_in
 
 pytestmark = pytest.mark.django_db
 
@@ -44,18 +44,6 @@ DIFFERENCE = ASKED - RATED
 @pytest.fixture
 def operator(db):
     return User.objects.create_superuser(username="otto", password="otto-password")
-
-
-@pytest.fixture
-def rated(meter, node):
-    store_usage(node_id=node.id, reports=[meter.report()])
-    rate_usage()
-    return meter
-
-
-def take_in(node, *notes):
-    store_debit_notes(node_id=node.id, notes=list(notes))
-    review_debit_notes()
 
 
 @pytest.fixture

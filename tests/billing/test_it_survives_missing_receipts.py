@@ -9,7 +9,6 @@ from apps.billing.chain.client import Chain
 from apps.billing.chain.proof import prove_books
 from apps.billing.chain.reconciliation import reconcile
 from apps.billing.chain.watcher import watch_chain
-from apps.billing.ledger.posting import check_ledger, ledger_sum
 from apps.billing.models import ChainBlock, ChainTransfer, Payment, PaymentState, Transaction, TransactionKind
 from apps.billing.treasury import batching
 from apps.billing.treasury.following import fail_transaction
@@ -18,18 +17,16 @@ from tests.billing.chain_of_tests import FINALITY
 from tests.billing.test_it_pays_in_batches import let_it_finish, pay_in_through
 from tests.billing.treasury_of_tests import NOTHING, OWED, WALLET, filled_budget, look_again, owe, settled
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("budget", "books_add_up"),
+]
 
 
 @pytest.fixture
 def budget(team, anvil):
     return filled_budget(team, anvil)
-
-
-@pytest.fixture(autouse=True)
-def books_add_up(budget):
-    yield
-    assert (ledger_sum(), check_ledger()) == (0, [])
 
 
 def knows_none(chain, tx_hash):

@@ -19,9 +19,7 @@ from apps.billing.ledger.movements import movements_of
 from apps.billing.ledger.posting import (
     InsufficientFunds,
     balance,
-    check_ledger,
     house_account,
-    ledger_sum,
     transfer,
 )
 from apps.billing.models import (
@@ -50,11 +48,15 @@ from apps.teams.audit import AuditLine
 from apps.teams.states import StateError
 from tests.billing.chain_of_tests import CONFIRMATIONS, FINALITY
 from tests.billing.payments_of_tests import signed
-from tests.billing.test_it_returns_stray_deposits import Killed, kill_at
+from tests.billing.treasury_of_tests import Killed, kill_at
 from tests.billing.wallets_of_tests import OLGA, OTHER, WALLET, proven
 from tests.cast import posted_usage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.needs("chain")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.needs("chain"),
+    pytest.mark.usefixtures("budget", "books_add_up"),
+]
 
 HOME = WALLET.address.lower()
 
@@ -68,11 +70,9 @@ def budget(team, anvil):
     return wallet.budget
 
 
-@pytest.fixture(autouse=True)
-def books_agree(budget):
-    yield
-    assert ledger_sum() == 0
-    assert check_ledger() == []
+def held(budget, amount):
+    until = timezone.now() + timedelta(hours=1)
+    place_hold(budget=budget, reference="replica:1:1", amount_glm=Decimal(amount), until=until)
 
 
 def ask(budget, amount="4", address=HOME):
@@ -128,12 +128,7 @@ def test_it_goes_to_proven_wallets_alone(budget, team, other_team):
 
 
 def test_it_leaves_what_is_held(budget):
-    place_hold(
-        budget=budget,
-        reference="replica:1:1",
-        amount_glm=Decimal(7),
-        until=timezone.now() + timedelta(hours=1),
-    )
+    held(budget, 7)
     with pytest.raises(InsufficientFunds):
         ask(budget)
     assert confirm(ask(budget, "3")).state == WithdrawalState.CONFIRMED
@@ -146,24 +141,14 @@ def test_it_lends_nothing_to_take_out(budget):
         ask(budget, "10.5")
     assert not Withdrawal.objects.exists()
     asked = ask(budget, "10")
-    place_hold(
-        budget=budget,
-        reference="replica:1:1",
-        amount_glm=Decimal(12),
-        until=timezone.now() + timedelta(hours=1),
-    )
+    held(budget, 12)
     with pytest.raises(InsufficientFunds, match="10 GLM are needed, 0 GLM are available"):
         confirm(asked)
 
 
 def test_it_asks_the_books_before_the_chain(budget, settings):
     asked = ask(budget)
-    place_hold(
-        budget=budget,
-        reference="replica:1:1",
-        amount_glm=Decimal(7),
-        until=timezone.now() + timedelta(hours=1),
-    )
+    held(budget, 7)
     settings.HIVE_RPC_URL = "http://127.0.0.1:9"  # nobody is there
     with pytest.raises(InsufficientFunds):
         confirm(asked)
@@ -171,12 +156,7 @@ def test_it_asks_the_books_before_the_chain(budget, settings):
 
 def test_it_finds_out_at_the_confirmation_what_was_spent_meanwhile(budget):
     asked = ask(budget)
-    place_hold(
-        budget=budget,
-        reference="replica:1:1",
-        amount_glm=Decimal(7),
-        until=timezone.now() + timedelta(hours=1),
-    )
+    held(budget, 7)
     with pytest.raises(InsufficientFunds):
         confirm(asked)
     asked.refresh_from_db()

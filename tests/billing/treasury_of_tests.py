@@ -28,6 +28,7 @@ from apps.billing.models import (
     Transaction,
 )
 from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
+from apps.billing.treasury import paying
 from apps.billing.wallets.proving import register_wallet
 from apps.nodes.models import Node
 from apps.nodes.queen import queen_address
@@ -44,6 +45,26 @@ class Killed(BaseException):
     """What a SIGKILL would be, if it could be caught by a test."""
 
 
+def kill_at(step: str, patch: pytest.MonkeyPatch) -> None:
+    """Of a single payment: before or after the database's transaction, or right after it was sent."""
+
+    def die(*args: Any, **kwargs: Any) -> None:
+        raise Killed
+
+    def send_and_die(chain: Chain, raw: str) -> None:
+        send(chain, raw)
+        raise Killed
+
+    send = Chain.send
+    match step:
+        case "before the transaction":
+            patch.setattr(paying, "transfer", die)  # the payment's row is written, its money not moved
+        case "after the transaction":
+            patch.setattr(Chain, "send", die)
+        case "after sending":
+            patch.setattr(Chain, "send", send_and_die)
+
+
 def filled_budget(team: Team, anvil: Anvil) -> Budget:
     """By a real deposit of 10 GLM."""
     wallet = register_wallet(team, WALLET.address)
@@ -53,13 +74,25 @@ def filled_budget(team: Team, anvil: Anvil) -> Budget:
 
 
 @pytest.fixture
-def owed(meter: Any, node: Node) -> Decimal:
-    """The node has earned 0.000226 GLM, and its debit note is accepted."""
+def rated(meter: Any, node: Node) -> Any:
+    """One report, rated at 0.000226 GLM."""
     store_usage(node_id=node.id, reports=[meter.report()])
     rate_usage()
-    store_debit_notes(node_id=node.id, notes=[meter.note("0.000226")])
-    review_debit_notes()
+    return meter
+
+
+@pytest.fixture
+def owed(rated: Any, node: Node) -> Decimal:
+    """The node has earned 0.000226 GLM, and its debit note is accepted."""
+    take_in(node, rated.note("0.000226"))
     return OWED
+
+
+def take_in(node: Node, *notes: Any) -> list[DebitNote]:
+    """Debit notes of the node, stored and reviewed; all that there are by then."""
+    store_debit_notes(node_id=node.id, notes=list(notes))
+    review_debit_notes()
+    return list(DebitNote.objects.order_by("sequence"))
 
 
 def owe(hold: Hold, node: Node, amount: str | Decimal, *, name: str = "owe") -> None:
