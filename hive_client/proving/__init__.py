@@ -6,7 +6,7 @@ and every usage report from the first on, as the node signed it, with what was b
 the hash of all that, and `signature` is the issuer's over the whole of `invoice`: there is no byte for which
 nobody vouches.
 
-Format 2 says beside it what of an invoice was used on credit (`credit_glm`); files of format 1 are checked, too.
+Format 2 says beside it what of an invoice was used on credit (`credit_glm`); format 1 is checked as well.
 
 Needs the libraries of the extra `verify`.
 """

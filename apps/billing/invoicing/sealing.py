@@ -51,7 +51,7 @@ def _signed_as(paper: Invoice | CreditNote) -> tuple[str, dict[str, Any]]:
     return FORMAT, first | {"credit_glm": plain(paper.credit_glm)}
 
 
-def _message(paper: Invoice | CreditNote, body: dict[str, Any]) -> dict[str, Any]:
+def _message(paper: Invoice | CreditNote, body: dict[str, Any]) -> typed_data.SignableMessage:
     return typed_data.invoice(
         number=paper.number,
         issuer=body["issuer"]["key"],
