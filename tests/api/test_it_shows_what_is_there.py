@@ -36,6 +36,9 @@ def test_it_finds_a_deployment_by_name_and_id(deployment: Deployment, owner: Use
         "replicas_wanted": 2,
         "replicas_healthy": 0,
         "replicas_failed": 0,
+        "replicas_taken": 0,
+        "taken_at": None,
+        "taken_by": "",
         "host": "",
         "url": "",
     }

@@ -23,9 +23,9 @@ from apps.deployments.leases import renew_leases
 from apps.deployments.models import Assignment, Deployment
 from apps.deployments.serializers import DeploymentSerializer
 from apps.deployments.showing import sheet_of
-from apps.market.models import Agreement
+from apps.market.models import Agreement, KeyPolicy
 from apps.money import plain
-from apps.teams.models import AuditLine, Team
+from apps.teams.models import ApiToken, AuditLine, Team, User
 from apps.teams.notices.models import Notice
 from tests.deployments.conftest import COMPOSE, TESTER, Hive, active, states
 from tests.deployments.test_it_ends_well import LACKS, TWO_SERVICES, cap_at, cap_of, raise_cap
@@ -267,6 +267,22 @@ def test_a_team_that_is_suspended_gets_nothing_back(reduced: Deployment, team: T
     suspend(team, actor=TESTER, because="it did not pay")
     assert grow_back() == 0
     lift(team, actor=TESTER, reason="it paid")
+    assert grow_back() == 1
+
+
+def test_a_key_that_may_not_spend_more_gets_nothing_back(
+    reduced: Deployment, team: Team, owner: User
+) -> None:
+    raise_cap(reduced, "1")
+    key, _ = KeyPolicy.issue(
+        team=team, user=owner, name="ci", valid=timedelta(days=1), limit_glm=Decimal("0.000001")
+    )
+    Deployment.objects.filter(pk=reduced.pk).update(key=key.token)
+    assert grow_back() == 0
+    KeyPolicy.objects.filter(pk=key.pk).update(limit_glm=Decimal(100))
+    ApiToken.objects.filter(pk=key.token_id).update(expires_at=timezone.now())
+    assert grow_back() == 0
+    ApiToken.objects.filter(pk=key.token_id).update(expires_at=timezone.now() + timedelta(days=1))
     assert grow_back() == 1
 
 
