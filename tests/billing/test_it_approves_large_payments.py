@@ -167,6 +167,7 @@ def test_it_says_on_the_page_that_it_waits(budget: Any, owner: User, amount: str
     client.force_login(owner)
     page = client.post(reverse("billing:confirm-withdrawal", args=[asked.pk]), follow=True)
     assert [str(message) for message in page.context["messages"]] == [told]
+    assert "None…" not in page.content.decode()  # it has no transaction to name yet
 
 
 @chain

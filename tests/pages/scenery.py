@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Permission
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from apps.billing.budgets.holding import place_hold
@@ -477,6 +477,7 @@ def _traffic(agreement: Agreement) -> None:
     )
 
 
+@transaction.atomic
 def _usage_and_payment(agreement: Agreement) -> None:
     now, previous = timezone.now(), ZERO_HASH
     for sequence in range(1, 7):
@@ -533,6 +534,7 @@ def _usage_and_payment(agreement: Agreement) -> None:
     )
 
 
+@transaction.atomic
 def _large_payment() -> None:
     """It waits: one operator of two has approved that a stray deposit goes back."""
     stray = ChainTransfer.objects.create(

@@ -14,8 +14,11 @@ from apps.billing.invoicing.crediting import credit
 from apps.billing.invoicing.paying import collect, paid_otherwise
 from apps.billing.invoicing.suspending import lift, suspend
 from apps.billing.models import BillingDetails, CreditNote, Invoice, InvoiceSeries
+from apps.billing.treasury.agreeing import agree, why_not_yet
+from apps.billing.treasury.large import person
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
+from apps.teams.models import User
 
 
 class CreditNotes(Rows):
@@ -33,7 +36,7 @@ class InvoiceAdmin(Shown):
     list_select_related = ("team",)
     date_hierarchy = "issued_at"
     inlines = (CreditNotes,)
-    actions = ("collect", "paid", "credit_all")
+    actions = ("collect", "paid", "agree", "credit_all")
 
     due = glm_column("Due", lambda invoice: invoice.due_glm)
 
@@ -53,6 +56,13 @@ class InvoiceAdmin(Shown):
     def paid(self, invoice: Invoice, actor: Actor) -> None:
         paid_otherwise(invoice, actor=actor, reason=f"paid otherwise, {by_hand(actor)}")
 
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("billing.approve_payment"))
+
+    @verb("Agree that another operator credits it, up to all of it", permission="approve")
+    def agree(self, invoice: Invoice, actor: Actor) -> None:
+        agree(invoice, user=person(actor), upto_glm=invoice.net_glm, reason=by_hand(actor))
+
     @verb("Credit all that is left of it")
     def credit_all(self, invoice: Invoice, actor: Actor) -> None:
         left_glm = invoice.net_glm - invoice.credited_net_glm
@@ -60,13 +70,21 @@ class InvoiceAdmin(Shown):
 
 
 class CreditNoteForm(forms.ModelForm):
+    user: User
+    """Who writes it."""
+
     def clean(self) -> dict[str, Any]:
         told = super().clean() or {}
         invoice, net_glm = told.get("invoice"), told.get("net_glm")
-        if invoice and net_glm and not 0 < net_glm <= invoice.net_glm - invoice.credited_net_glm:
+        if not invoice or not net_glm:
+            return told
+        if not 0 < net_glm <= invoice.net_glm - invoice.credited_net_glm:
             raise forms.ValidationError(
                 "Expected an amount above zero, and at most what is left of the invoice."
             )
+        total_glm = invoice.credited_net_glm + net_glm
+        if why := why_not_yet(invoice, total_glm=total_glm, user=self.user):
+            raise forms.ValidationError(why)
         return told
 
 
@@ -84,6 +102,10 @@ class CreditNoteAdmin(Shown):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return super().get_fields(request, obj) if obj else ("invoice", "net_glm", "reason")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        asked = super().get_form(request, obj, change=change, **kwargs)
+        return type(asked.__name__, (asked,), {"user": request.user})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("billing.add_creditnote"))

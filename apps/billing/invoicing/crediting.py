@@ -17,6 +17,8 @@ from apps.billing.invoicing.paying import nothing_is_due
 from apps.billing.invoicing.sealing import seal
 from apps.billing.ledger.accounts import AccountKind, TransferKind
 from apps.billing.ledger.posting import exact, house_account, transfer
+from apps.billing.treasury.agreeing import must_be_agreed
+from apps.billing.treasury.large import person
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
 
@@ -26,7 +28,8 @@ def credit(invoice: Invoice, *, net_glm: Decimal, actor: Actor, reason: str) -> 
     """Take back `net_glm` of what was used, and the taxes on it.
 
     What was paid goes back to the team's main budget, at the Hive's own expense; what was not paid yet is not
-    due any more. Raises ValueError for more than is left of the invoice, or for no amount at all.
+    due any more. Raises ValueError for more than is left of the invoice, or for no amount at all; NotAgreed
+    where it is large and too few operators agree.
     """
     current = Invoice.objects.select_for_update().select_related("team").get(pk=invoice.pk)
     left_glm = current.net_glm - current.credited_net_glm
@@ -34,6 +37,8 @@ def credit(invoice: Invoice, *, net_glm: Decimal, actor: Actor, reason: str) -> 
         raise ValueError(
             f"{plain(net_glm)} GLM: expected at most {plain(left_glm)} GLM, all that is left of {current}"
         )
+    total_net_glm = current.credited_net_glm + net_glm
+    needed = must_be_agreed(current, total_glm=total_net_glm, user=person(actor))
     taxes = _taxes(current, net_glm)
     now = timezone.now()
     note = CreditNote(
@@ -46,6 +51,7 @@ def credit(invoice: Invoice, *, net_glm: Decimal, actor: Actor, reason: str) -> 
         total_glm=net_glm + tax_glm,
         taxes=taxes,
         issued_at=now,
+        approvals_needed=needed,
     )
     note.save(force_insert=True)  # the database adds it to what is credited of the invoice
     seal(note)

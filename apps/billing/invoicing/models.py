@@ -133,6 +133,12 @@ class CreditNote(models.Model):
     taxes = models.JSONField(default=list, blank=True)
     issued_at = models.DateTimeField(default=timezone.now)
     signature = models.CharField(max_length=132, blank=True)
+    approvals_needed = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="So many operators agreed; none where it is not large.",
+    )
 
     class Meta:
         ordering = ("-issued_at",)

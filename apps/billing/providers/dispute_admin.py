@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from django.http import HttpRequest
 from django.urls import reverse
 
 from apps.billing.admin_parts import glm_column
 from apps.billing.providers.disputes import Dispute, DisputeMessage
 from apps.billing.providers.disputing import end_as_rated
+from apps.billing.treasury.agreeing import agree
+from apps.billing.treasury.large import person
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
 
@@ -36,7 +39,7 @@ class DisputeAdmin(Shown):
     search_fields = ("id", "agreement__id", "agreement__node__id", "agreement__node__name")
     list_select_related = ("agreement__node",)
     inlines = (Messages,)
-    actions = ("end",)
+    actions = ("end", "agree")
 
     hive_figure = glm_column("The Hive's figure", lambda dispute: dispute.hive_glm)
     difference = glm_column("Difference", lambda dispute: dispute.open_glm)
@@ -46,6 +49,16 @@ class DisputeAdmin(Shown):
 
     def view_on_site(self, dispute: Dispute) -> str:
         return reverse("bees:dispute", args=[dispute.pk])
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("billing.approve_payment"))
+
+    @verb("Agree that another operator grants up to all that is asked", permission="approve")
+    def agree(self, dispute: Dispute, actor: Actor) -> None:
+        if dispute.is_terminal:
+            raise ValueError("it is over")
+        upto_glm = dispute.asked_glm - dispute.rated_glm
+        agree(dispute, user=person(actor), upto_glm=upto_glm, reason=by_hand(actor))
 
     @verb("End at the Hive's figure")
     def end(self, dispute: Dispute, actor: Actor) -> None:

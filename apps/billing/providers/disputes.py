@@ -58,6 +58,12 @@ class Dispute(Stateful):
         default=ZERO, help_text="Over the rating, by the Hive: offered while it is open, paid once settled."
     )
     state = models.CharField(max_length=12, choices=DisputeState.choices, default=DisputeState.WITH_OWNER)
+    approvals_needed = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="So many operators agreed to what is granted; none where it is not large.",
+    )
     opened_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

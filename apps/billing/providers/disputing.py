@@ -21,6 +21,7 @@ from apps.billing.providers.disputes import MOST_LETTERS, OVER, Dispute, Dispute
 from apps.billing.providers.escalating import tell_of_escalation
 from apps.billing.providers.judging import accept_note, is_rated, rated_for, settled_before
 from apps.billing.providers.models import DebitNote, DebitNoteState
+from apps.billing.treasury.agreeing import must_be_agreed
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.states import StaleState
@@ -106,11 +107,13 @@ def answer(dispute: Dispute, *, user: Any, text: str, figure_glm: Decimal | None
     message = _said(dispute, Side.HIVE, user, text, figure_glm=figure_glm)
     told = f"the Hive offers {plain(figure_glm)} GLM" if figure_glm is not None else "the Hive answers"
     if dispute.state == DisputeState.WITH_OWNER:
-        Dispute.objects.filter(pk=dispute.pk).update(granted_glm=granted)
+        needed = dispute.approvals_needed
+        Dispute.objects.filter(pk=dispute.pk).update(granted_glm=granted, approvals_needed=needed)
         dispute.granted_glm = granted
     else:
         to = DisputeState.WITH_OWNER
-        _turn(dispute, to, OWNER_WITHIN, Actor.user(user), told, granted_glm=granted)
+        needed = dispute.approvals_needed
+        _turn(dispute, to, OWNER_WITHIN, Actor.user(user), told, granted_glm=granted, approvals_needed=needed)
     return message
 
 
@@ -162,7 +165,7 @@ def _said(
 
 
 def _granted(dispute: Dispute, figure_glm: Decimal, *, user: Any) -> Decimal:
-    """What this figure grants over the rating."""
+    """What this figure grants over the rating. Raises NotAgreed where it is large and one operator's word."""
     _hold_still(dispute)
     if not dispute.hive_glm <= figure_glm <= dispute.asked_glm:
         low, high = plain(dispute.hive_glm), plain(dispute.asked_glm)
@@ -174,7 +177,10 @@ def _granted(dispute: Dispute, figure_glm: Decimal, *, user: Any) -> Decimal:
         raise ValueError("this Bee is your own: another operator has to grant you more than was rated")
     if not is_rated(dispute.note):
         raise ValueError("its usage report is not rated here: what it was for would be paid twice if it came")
-    return figure_glm - dispute.rated_glm
+    granted = figure_glm - dispute.rated_glm
+    needed = must_be_agreed(dispute, total_glm=granted, user=user)
+    dispute.approvals_needed = max(dispute.approvals_needed, needed)
+    return granted
 
 
 # -- by the clock -----------------------------------------------------------------------------------------
@@ -228,13 +234,20 @@ def _hold_still(dispute: Dispute) -> None:
         raise StaleState(f"{dispute} is {now.get_state_display().lower()} by now")
     for name in ("note_id", "asked_glm", "rated_glm", "granted_glm", "deadline_at"):
         setattr(dispute, name, getattr(now, name))
+    dispute.approvals_needed = max(dispute.approvals_needed, now.approvals_needed)
 
 
 def _settle(dispute: Dispute, *, actor: Actor, reason: str, granted_glm: Decimal | None = None) -> None:
     """What is granted beyond what earlier disputes brought is paid by the Hive, once."""
     paid = settled_before(dispute.agreement_id).granted_glm
     granted = dispute.granted_glm if granted_glm is None else granted_glm
-    dispute.move_to(DisputeState.SETTLED, actor=actor, reason=reason, granted_glm=granted)
+    dispute.move_to(
+        DisputeState.SETTLED,
+        actor=actor,
+        reason=reason,
+        granted_glm=granted,
+        approvals_needed=dispute.approvals_needed,
+    )
     if granted > paid:
         transfer(
             key=dispute.concession_key,

@@ -114,15 +114,15 @@ class PaymentAdmin(Shown):
 
     list_display = (
         "created_at",
-        "purpose",
         "amount",
+        "recipient",
         "state_label",
         "approved",
         "requested_by",
+        "purpose",
         "why",
         "deadline_at",
         "node",
-        "recipient",
         "transaction",
     )
     list_filter = ("state", "purpose", "chain_id")
@@ -141,21 +141,25 @@ class PaymentAdmin(Shown):
     def approved(self, row: Payment) -> str:
         return f"{row.said} of {row.approvals_needed}" if row.approvals_needed else ""  # type: ignore[attr-defined]
 
-    @verb("Approve: two operators have to", permission="approve")
+    @verb("Approve, as one of two operators", permission="approve")
     def approve(self, row: Payment, actor: Actor) -> None:
         approve_payment(row, actor=actor, reason=by_hand(actor))
 
-    @verb("Refuse: its money goes back where it was", permission="approve")
+    @verb("Refuse, and put its money back where it was", permission="approve")
     def refuse(self, row: Payment, actor: Actor) -> None:
-        refuse_payment(row, actor=actor, reason=by_hand(actor))
+        refuse_payment(row, actor=actor, reason="in the admin")
 
 
 @register(Approval)
 class ApprovalAdmin(Shown):
-    list_display = ("at", "payment", "user", "verdict", "reason")
+    list_display = ("at", "on", "user", "verdict", "upto_glm", "reason")
     list_filter = ("verdict",)
-    search_fields = ("payment__recipient", "user__username")
-    list_select_related = ("payment", "user")
+    search_fields = ("payment__recipient", "invoice__number", "user__username")
+    list_select_related = ("payment", "invoice", "dispute", "user")
+
+    @display(description="On")
+    def on(self, row: Approval) -> str:
+        return str(row.subject)
 
 
 @register(Attempt)

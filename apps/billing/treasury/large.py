@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.billing.treasury.approvals import Verdict
+from apps.billing.treasury.approvals import Approval, Verdict
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.money import ZERO, plain
 from apps.teams.audit import Actor
@@ -63,11 +64,14 @@ def turned_down(node_ids: Collection[str]) -> set[str]:
 
 
 def approvers(payment: Payment) -> list[str]:
-    """Who approved it, by name; whoever is no operator any more does not count."""
-    said = payment.approvals.filter(
-        verdict=Verdict.APPROVED, user__is_active=True, user__is_staff=True
-    ).select_related("user")
-    return [str(each.user) for each in said if each.user.has_perm("billing.approve_payment")]
+    """Who approved it, by name."""
+    return names_of(payment.approvals.filter(verdict=Verdict.APPROVED))
+
+
+def names_of(said: QuerySet[Approval]) -> list[str]:
+    """Whose words these are; whoever is no operator any more does not count."""
+    still = said.filter(user__is_active=True, user__is_staff=True).select_related("user")
+    return [str(each.user) for each in still if each.user.has_perm("billing.approve_payment")]
 
 
 def approve_within() -> timedelta:
