@@ -67,6 +67,19 @@ def test_it_stores_a_note_once(rated, node):
     for _ in range(2):
         take_in(node, rated.note("0.000226"))
     assert DebitNote.objects.count() == 1
+    assert not MeteringFault.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "other", [{"amount_glm": "0.0002"}, {"amount_glm": "0.000226", "usage_hash": "0x" + "cd" * 32}]
+)
+def test_it_shows_another_note_with_the_same_number_and_keeps_the_first(rated, node, other):
+    take_in(node, rated.note("0.000226"))
+    assert [note.amount for note in take_in(node, rated.note(**other))] == [Decimal("0.000226")]
+    assert DebitNote.objects.get().usage_hash == rated.head
+    fault = MeteringFault.objects.get()
+    assert (fault.kind, fault.sequence) == (MeteringFaultKind.FORK, 1)
+    assert fault.detail.startswith(f"debit note 1 asks {other['amount_glm']} GLM up to ")
 
 
 @pytest.mark.parametrize(

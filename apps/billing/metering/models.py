@@ -126,7 +126,7 @@ class MeteringFaultKind(models.TextChoices):
     SIGNATURE = "signature", "Bad signature"
     """Not signed by the node of the agreement."""
     FORK = "fork", "Fork"
-    """Another report for a sequence that is stored already."""
+    """Another report, or another debit note, for a sequence that is stored already."""
     GAP = "gap", "Gap"
     """A sequence arrived before the one it follows."""
     CHAIN = "chain", "Broken chain"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -31,13 +31,17 @@ from apps.teams.states import StaleState
 
 log = logging.getLogger("hive.billing")
 
+Asked = tuple[uuid.UUID, protocol.DebitNote]
+"""An agreement, and what is asked for it."""
+
 REVIEW = Actor.queen("review")
 REVIEW_WITHIN = timedelta(hours=1)
 """A note whose usage we still do not know by then is disputed."""
 
 
 def store_debit_notes(*, node_id: str, notes: list[protocol.DebitNote]) -> int:
-    """Store notes that this node signed for agreements of its own; a forged one becomes a MeteringFault.
+    """Store notes that this node signed for agreements of its own; a forged one becomes a MeteringFault, and
+    so does one that says otherwise than the one that is stored with its number.
 
     Idempotent by (agreement, sequence). Returns how many were good.
     """
@@ -52,7 +56,22 @@ def store_debit_notes(*, node_id: str, notes: list[protocol.DebitNote]) -> int:
     write_faults((pk, fault) for (pk, _), fault in zip(mine, objections, strict=True) if fault)
     good = [pair for pair, fault in zip(mine, objections, strict=True) if fault is None]
     DebitNote.objects.bulk_create([_row(pk, note) for pk, note in good], ignore_conflicts=True)
-    return len(good)
+    forks = list(_forks(good))
+    write_faults(forks)
+    return len(good) - len(forks)
+
+
+def _forks(signed: Sequence[Asked]) -> Iterator[tuple[uuid.UUID, Fault]]:
+    """Notes of which another one with the same number is stored: the first counts."""
+    sequences = {note.sequence for _, note in signed}
+    stored = DebitNote.objects.filter(agreement__in={pk for pk, _ in signed}, sequence__in=sequences)
+    firsts = {(note.agreement_id, note.sequence): note for note in stored}
+    for pk, note in signed:
+        first = firsts[pk, note.sequence]
+        if (note.amount_glm, note.usage_hash, note.final) != (first.amount, first.usage_hash, first.final):
+            asked, before = plain(note.amount_glm), plain(first.amount)
+            said = f"debit note {note.sequence} asks {asked} GLM up to {note.usage_hash[:18]}"
+            yield pk, Fault(MeteringFaultKind.FORK, note.sequence, f"{said}, the first one {before}")
 
 
 def note_acks(node_ids: Collection[str]) -> dict[str, list[protocol.NoteAck]]:
