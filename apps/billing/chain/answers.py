@@ -26,14 +26,14 @@ _ADDRESS = re.compile(r"0x(?:[0-9a-fA-F]{24})?[0-9a-fA-F]{40}")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
     number: int
     hash: str
     parent_hash: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TokenTransfer:
     """A Transfer event of the token."""
 
@@ -48,7 +48,7 @@ class TokenTransfer:
     """Who paid, where that is not the sender: a contract passed it on for them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a block made of a transaction; it paid `gas_used` units at `gas_price_wei` each, failed or not."""
 
@@ -65,7 +65,7 @@ class Receipt:
         return from_wei(self.gas_used * self.gas_price_wei)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Carried:
     """A transaction in a block, and the token's transfers that it caused."""
 

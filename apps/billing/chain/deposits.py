@@ -48,7 +48,7 @@ def confirm_deposits(*, deepest: int) -> None:
 def finish_deposits(*, deepest: int) -> None:
     """What is confirmed in blocks up to `deepest` is final: nothing moves any more."""
     reason = f"{settings.HIVE_FINALITY} blocks deep"
-    while len(moving.finish(deepest=deepest, actor=WATCHER, reason=reason)) == moving.SET:
+    while moving.finish(deepest=deepest, actor=WATCHER, reason=reason) == moving.SET:
         pass
 
 

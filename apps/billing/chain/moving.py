@@ -63,24 +63,30 @@ _MOVE = """
             %(before)s, %(after)s, %(actor)s, %(reason)s
         FROM moved ORDER BY moved.id
     )
-    SELECT id, tx_hash, log_index, amount, available_id FROM moved
+    SELECT {answer} FROM moved
 """
-_BY_PAYER = {"whose": "wallet.address = ripe.paid_by", "kept": ", wallet_id = due.wallet_id"}
-_AS_KEPT = {"whose": "wallet.id = ripe.wallet_id", "kept": ""}
+_BY_PAYER = {
+    "whose": "wallet.address = ripe.paid_by",
+    "kept": ", wallet_id = due.wallet_id",
+    "answer": "id, tx_hash, log_index, amount, available_id",
+}
+_AS_KEPT = {"whose": "wallet.id = ripe.wallet_id", "kept": "", "answer": "count(*)"}
 
 
 @transaction.atomic
 def confirm(*, deepest: int, actor: Actor, reason: str, deadline_at: datetime) -> list[Moved]:
     """At most SET seen deposits of blocks up to `deepest`; each learns whose wallet it came from."""
     ways = (ChainTransferState.SEEN, ChainTransferState.CONFIRMED)
-    return _move(_BY_PAYER, ways, deepest=deepest, actor=actor, reason=reason, deadline_at=deadline_at)
+    moved = _move(_BY_PAYER, ways, deepest=deepest, actor=actor, reason=reason, deadline_at=deadline_at)
+    return [Moved(*row) for row in moved]
 
 
 @transaction.atomic
-def finish(*, deepest: int, actor: Actor, reason: str) -> list[Moved]:
-    """At most SET confirmed deposits of blocks up to `deepest`."""
+def finish(*, deepest: int, actor: Actor, reason: str) -> int:
+    """At most SET confirmed deposits of blocks up to `deepest`. Returns how many."""
     ways = (ChainTransferState.CONFIRMED, ChainTransferState.FINAL)
-    return _move(_AS_KEPT, ways, deepest=deepest, actor=actor, reason=reason, deadline_at=None)
+    ((count,),) = _move(_AS_KEPT, ways, deepest=deepest, actor=actor, reason=reason, deadline_at=None)
+    return int(count)
 
 
 def _move(
@@ -91,7 +97,7 @@ def _move(
     actor: Actor,
     reason: str,
     deadline_at: datetime | None,
-) -> list[Moved]:
+) -> list[tuple[Any, ...]]:
     said: dict[str, Any] = {
         "chain": settings.HIVE_CHAIN_ID,
         "ours": treasuries(),
@@ -106,4 +112,4 @@ def _move(
     }
     with connection.cursor() as cursor:
         cursor.execute(_MOVE.format(**wallets), said)
-        return [Moved(*row) for row in cursor.fetchall()]
+        return cursor.fetchall()
