@@ -24,9 +24,9 @@ INK = """canvas => {
 }"""
 
 
-async def drawn(page: Page) -> None:
+async def drawn(page: Page, count: int = DRAWN) -> None:
     charts = page.locator(".charts figure canvas")
-    await expect(charts).to_have_count(DRAWN)
+    await expect(charts).to_have_count(count)
     assert await charts.first.evaluate(INK) > 3, "lines, grid and words, each in a colour of its own"
 
 

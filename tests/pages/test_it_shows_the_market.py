@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from apps.market.models import CloudPrice, GlmRate
 from apps.nodes.models import Node, NodeState, Offer
@@ -12,7 +12,7 @@ from apps.teams.models import Team, User
 from tests.needs import needs_browser
 from tests.pages.portal import portal_at_work
 from tests.pages.scenery import Scenery
-from tests.pages.test_it_draws_charts import INK
+from tests.pages.test_it_draws_charts import drawn
 from tests.pages.test_it_works_in_a_browser import browsing
 
 CHARTS = 4
@@ -131,23 +131,17 @@ def test_it_shows_how_a_node_changed_its_price(scenery: Scenery, as_stranger: Cl
     assert as_stranger.get(f"/market/nodes/{hidden.pk}/").status_code == 404
 
 
-async def drawn(page: Page) -> None:
-    charts = page.locator(".charts figure canvas")
-    await expect(charts).to_have_count(CHARTS)
-    assert await charts.first.evaluate(INK) > 3, "lines, grid and words, each in a colour of its own"
-
-
 @needs_browser
 @pytest.mark.django_db(transaction=True)
 async def test_it_draws_prices_over_time(scenery: Scenery, owner: User) -> None:
     async with portal_at_work() as port, browsing(port, user=owner) as page:
         await page.goto("/market/")
-        await drawn(page)
+        await drawn(page, CHARTS)
         await expect(page.locator(".charts figcaption").first).to_contain_text("paid 0.007")
         await page.get_by_role("button", name="90 days").click()
         await expect(page.locator(".charts .empty")).to_contain_text("Nothing was noted")
         await page.get_by_role("button", name="2 days").click()
-        await drawn(page)
+        await drawn(page, CHARTS)
         await page.get_by_role("button", name="What would it cost?").click()
         await page.get_by_role("button", name="Compare").click()
         await expect(page.get_by_text("This Hive")).to_be_visible()
@@ -175,4 +169,4 @@ async def test_it_fits_a_phone(scenery: Scenery, owner: User, scheme: str) -> No
             await page.goto(path)
             assert await page.evaluate("document.documentElement.scrollWidth") <= 390
         await page.goto("/market/")
-        await drawn(page)
+        await drawn(page, CHARTS)
