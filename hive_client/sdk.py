@@ -16,18 +16,18 @@ from urllib.parse import quote
 import httpx
 
 from hive_client import nouns
-from hive_client.alerts import Alerts
-from hive_client.deployments import Deployments
-from hive_client.disputes import Disputes
-from hive_client.keys import Keys
-from hive_client.market import Market
-from hive_client.plans import Plans
 from hive_client.reading import read
+from hive_client.resources.alerts import Alerts
+from hive_client.resources.deployments import Deployments
+from hive_client.resources.disputes import Disputes
+from hive_client.resources.keys import Keys
+from hive_client.resources.market import Market
+from hive_client.resources.plans import Plans
+from hive_client.resources.wallets import Wallets
+from hive_client.resources.webhooks import Webhooks
+from hive_client.resources.withdrawals import Withdrawals
 from hive_client.session import Session
 from hive_client.waiting import WAIT_S, follow
-from hive_client.wallets import Wallets
-from hive_client.webhooks import Webhooks
-from hive_client.withdrawals import Withdrawals
 
 
 class Hive:
