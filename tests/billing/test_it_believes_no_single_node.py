@@ -68,9 +68,10 @@ def test_it_leaves_out_whoever_answers_nonsense_and_says_what(anvil, three):
     assert row.reason == f"{three[0].name}: eth_getBlockByNumber: it makes no sense: gibberish"
 
 
-def test_a_single_one_that_says_too_much_gas_is_not_believed(anvil, owed, node, settings):
+@pytest.mark.parametrize("units", [10**9, 0])
+def test_a_single_one_that_says_impossible_gas_is_not_believed(anvil, owed, node, settings, units):
     """Its transaction would be refused by every block, and stand before all later ones."""
-    alone = FaultyNode(anvil.url, lies_about("eth_estimateGas", lambda gas: hex(10**9)))
+    alone = FaultyNode(anvil.url, lies_about("eth_estimateGas", lambda gas: hex(units)))
     settings.HIVE_RPC_URL = alone.url
     assert pay_providers(minimum_glm=NOTHING) == []
     assert not Attempt.objects.exists()

@@ -44,6 +44,10 @@ MOST_GAS = MOST_GAS_PER_WORD = 100_000
 """A line of a batch is a word, and takes about 30,000 units; a transfer about 50,000."""
 
 
+LEAST_GAS = 21_000
+"""Every transaction takes so much before it does anything: no node takes one with less, ever."""
+
+
 def most_gas(call: Call) -> int:
     """Units of gas beyond which it is not believed what a call is said to take."""
     return MOST_GAS + MOST_GAS_PER_WORD * (len(call.data) // 64)

@@ -18,7 +18,7 @@ from eth_utils.address import to_checksum_address
 
 from apps.billing.chain import answers
 from apps.billing.chain.answers import TRANSFER_TOPIC, Block, Carried, Receipt, TokenTransfer
-from apps.billing.chain.calls import Call, Fees, Gas, allowance_call, balance_call, most_gas, word
+from apps.billing.chain.calls import LEAST_GAS, Call, Fees, Gas, allowance_call, balance_call, most_gas, word
 from apps.billing.chain.nodes import Nodes
 from apps.billing.chain.rpc import ChainRefused, ChainUnreachable, RpcNode
 
@@ -103,8 +103,9 @@ class Chain:
         """Units that the call takes now, with a reserve. Raises ChainRefused when it can't succeed."""
         asked = {"from": sender, "to": call.to, "data": call.data}
         limit = median_high(self._said("eth_estimateGas", asked, "pending", read=answers.number)) * 5 // 4
-        if limit > most_gas(call):
-            raise ChainRefused(f"eth_estimateGas: {limit} units of gas, {most_gas(call)} are plenty for it")
+        if not LEAST_GAS < limit <= most_gas(call):
+            plenty = f"a transaction takes {LEAST_GAS}, and {most_gas(call)} are plenty for it"
+            raise ChainRefused(f"eth_estimateGas: {limit} units of gas: {plenty}")
         return limit
 
     def fees(self) -> Fees:
