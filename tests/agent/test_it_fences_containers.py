@@ -90,7 +90,7 @@ async def test_containers_end_while_the_agent_is_dead(
             await queen.agree(image=image, mem="0.0625"), command=shell("while :; do :; done"), lease_s=6
         )
         await queen.want(given)
-        await queen.until(lambda: queen.is_seen(given, "running"), timeout_s=20)
+        await queen.until(lambda: queen.is_seen(given, "healthy"), timeout_s=20)
         [watcher] = fences(home)
         bee.send_signal(signal.SIGKILL)
         await bee.wait()
@@ -101,7 +101,10 @@ async def test_containers_end_while_the_agent_is_dead(
     queen.assignments = []
     async with running_bee(runtime="docker"):
         await queen.until(lambda: queen.usage.get(given.agreement_id), timeout_s=20)
-    assert sum(each.cpu_ms for each in queen.usage[given.agreement_id].values()) > 2000
+    reports = queen.usage[given.agreement_id].values()
+    # It was killed as soon as it ran. How much of the processor it gets in six seconds is others' affair, too.
+    assert sum(each.running_ms for each in reports) > 5000
+    assert sum(each.cpu_ms for each in reports) > 1000
 
 
 # -- leases as files --------------------------------------------------------------------------------------
