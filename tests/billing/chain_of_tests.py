@@ -47,6 +47,14 @@ class Anvil:
             self._process.wait()
             self._process = None
 
+    def begin_anew(self) -> None:
+        """Another chain with the token at the same address, and the treasury funded with gas."""
+        self.stop()
+        self.state.unlink(missing_ok=True)
+        self.start()
+        self.token = self.glm.deploy()
+        self.glm.fund_gas(queen_address())
+
     def mine(self, blocks: int) -> None:
         self.ask("anvil_mine", hex(blocks))
 
@@ -91,13 +99,11 @@ class Anvil:
 def anvil(settings: Settings, tmp_path: Path) -> Iterator[Anvil]:
     """Running, with the token deployed, the treasury funded with gas, and the settings pointing at it."""
     running = Anvil(ports.find(), tmp_path / "anvil.json")
-    running.start()
     try:
-        running.token = running.glm.deploy()
+        running.begin_anew()
         settings.HIVE_RPC_URL, settings.HIVE_GLM_TOKEN = running.url, running.token
         settings.HIVE_CHAIN_START_BLOCK = 0
         settings.HIVE_CONFIRMATIONS, settings.HIVE_FINALITY = CONFIRMATIONS, FINALITY
-        running.glm.fund_gas(queen_address())
         yield running
     finally:
         running.stop()
