@@ -5,6 +5,7 @@ Beside it, in the same run, the raw scan of the same blocks: asking the node for
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -27,6 +28,8 @@ def measure() -> Iterator[Figure]:
         glm = DevelopmentGlm(stack.env["HIVE_RPC_URL"])
         glm.ask("evm_setIntervalMining", 0)
         _send_all(glm, senders=_wallets())
+        gc.collect()
+        gc.freeze()  # as the workers do when they have loaded everything
         scans = [_seconds(_scan) for _ in range(3)]
         work = dict(_reconciled(glm))
         scans += [_seconds(_scan) for _ in range(3)]

@@ -34,6 +34,7 @@ class Moved(NamedTuple):
     available_id: uuid.UUID | None
 
 
+# Whatever somebody else moves meanwhile is looked at again by the update, which waits for them.
 # What appeared before, in a block that is gone, may have left something to repay: it is not among these.
 _MOVE = """
     WITH ripe AS (
@@ -45,7 +46,7 @@ _MOVE = """
                 SELECT FROM billing_chaintransfer AS earlier WHERE earlier.state = 'reverted'
                 AND earlier.chain_id = event.chain_id AND earlier.tx_hash = event.tx_hash
             )
-        ORDER BY event.block_number, event.id LIMIT %(set)s FOR NO KEY UPDATE
+        ORDER BY event.block_number, event.id LIMIT %(set)s
     ), due AS (
         SELECT ripe.id, wallet.id AS wallet_id, wallet.team_id, budget.available_id
         FROM ripe
@@ -54,7 +55,7 @@ _MOVE = """
     ), moved AS (
         UPDATE billing_chaintransfer AS event SET state = %(after)s, reason = %(reason)s,
             state_since = %(now)s, deadline_at = %(deadline_at)s{kept}
-        FROM due WHERE event.id = due.id
+        FROM due WHERE event.id = due.id AND event.state = %(before)s
         RETURNING event.id, event.tx_hash, event.log_index, event.amount, due.available_id, due.team_id
     ), told AS (
         INSERT INTO teams_auditline (at, team_id, noun, noun_id, label, before, after, actor, reason)
