@@ -64,7 +64,7 @@ def explain(error: Exception, context: dict[str, Any]) -> Response:
     if response is None:
         return _broken(error, context)
     problems = list(_problems(response.data)) if isinstance(error, ValidationError) else []
-    response.data = _body(_code(error, response.status_code), _message(response.data, problems), problems)
+    response.data = body(_code(error, response.status_code), _message(response.data, problems), problems)
     return response
 
 
@@ -79,10 +79,10 @@ def _answer(
     status: int, code: str, message: str, *, problems: list[dict[str, Any]] | None = None
 ) -> Response:
     set_rollback()
-    return Response(_body(code, message, problems or []), status)
+    return Response(body(code, message, problems or []), status)
 
 
-def _body(code: str, message: str, problems: list[dict[str, Any]]) -> dict[str, Any]:
+def body(code: str, message: str, problems: list[dict[str, Any]]) -> dict[str, Any]:
     said: dict[str, Any] = {"code": code, "message": message}
     if problems:
         said |= {"place": problems[0]["place"], "problems": problems}
