@@ -18,7 +18,7 @@ from apps.billing.metering.rating import rate_usage
 from apps.billing.models import AccountKind, Approval, CreditNote, Dispute, Invoice
 from apps.billing.providers.debit_notes import review_debit_notes, store_debit_notes
 from apps.billing.providers.disputing import answer, decide
-from apps.billing.treasury.agreeing import NotAgreed, agree
+from apps.billing.treasury.agreeing import NotAgreed, agree, take_back
 from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import User
 from tests.billing.treasury_of_tests import operator
@@ -118,6 +118,34 @@ def test_it_counts_those_who_may_still(
         write(invoice, anna, LARGE)
 
 
+def test_a_word_is_taken_back(invoice: Invoice, anna: User, bert: User) -> None:
+    for none_yet in (invoice, invoice):
+        with pytest.raises(NotAgreed, match="no word to take back"):
+            take_back(none_yet, user=bert, reason="too soon")
+    say_yes(invoice, anna)
+    say_yes(invoice, bert)
+    take_back(invoice, user=bert, reason="looked again")
+    with pytest.raises(NotAgreed, match="bert can"):
+        write(invoice, anna, LARGE)
+    refused(NOTE, invoice.pk, because="needs the word of 2 operators")
+    with pytest.raises(NotAgreed, match="no word to take back"):
+        take_back(invoice, user=bert, reason="once more")
+    say_yes(invoice, bert)
+    assert write(invoice, anna, LARGE).approvals_needed == 2
+    told = AuditLine.objects.filter(noun="invoice", after="taken back")
+    assert [(line.actor, line.reason) for line in told] == [("user:bert", "looked again")]
+
+
+def test_a_higher_limit_leaves_later_credits_to_one(
+    invoice: Invoice, anna: User, bert: User, settings: Any
+) -> None:
+    """Each note says by itself how many had to agree."""
+    say_yes(invoice, bert)
+    assert write(invoice, anna, LARGE).approvals_needed == 2
+    settings.HIVE_APPROVAL_ABOVE_GLM = Decimal(1)
+    assert write(invoice, anna, LARGE).approvals_needed == 0
+
+
 def test_it_says_when_nobody_else_can(invoice: Invoice, anna: User) -> None:
     with pytest.raises(NotAgreed, match="Nobody else can: give another operator the permission"):
         write(invoice, anna, LARGE)
@@ -158,6 +186,31 @@ def test_two_grant_what_is_large(dispute: Dispute, node: Any, anna: User, bert: 
 def test_one_grants_what_is_not_large(dispute: Dispute, anna: User) -> None:
     decide(dispute, user=anna, figure_glm=RATED + LIMIT, text="Half of it.")
     assert (dispute.granted_glm, dispute.approvals_needed) == (LIMIT, 0)
+
+
+@pytest.mark.parametrize("limit", [None, Decimal(1)])
+def test_what_took_two_takes_two_whatever_the_limit(
+    dispute: Dispute, anna: User, bert: User, settings: Any, limit: Decimal | None
+) -> None:
+    """PostgreSQL goes on counting: whoever has too few words is told who else can agree."""
+    say_yes(dispute, bert, LIMIT + LIMIT / 2)
+    answer(dispute, user=anna, figure_glm=RATED + LIMIT + LIMIT / 2, text="Most of it.")
+    settings.HIVE_APPROVAL_ABOVE_GLM = limit
+    told = r"0.0001 GLM in all are granted where operators had to agree before: 2 operators .*: bert can$"
+    with pytest.raises(NotAgreed, match=told):
+        decide(dispute, user=anna, figure_glm=ASKED, text="All of it.")
+    say_yes(dispute, bert)
+    decide(dispute, user=anna, figure_glm=ASKED, text="All of it.")
+    assert (dispute.granted_glm, dispute.approvals_needed) == (LARGE, 2)
+
+
+def test_a_word_on_a_grant_is_taken_back(dispute: Dispute, anna: User, bert: User) -> None:
+    say_yes(dispute, anna)
+    say_yes(dispute, bert)
+    take_back(dispute, user=bert, reason="looked again")
+    with pytest.raises(NotAgreed, match="bert can"):
+        decide(dispute, user=anna, figure_glm=ASKED, text="You are right.")
+    refused(GRANT, because="needs the word of 2 operators")
 
 
 def test_nobody_agrees_to_a_grant_of_their_own_node(dispute: Dispute, node: Any, anna: User) -> None:
@@ -243,6 +296,16 @@ def test_it_agrees_to_grants_in_the_admin(dispute: Dispute, anna: User) -> None:
     assert Approval.objects.get().upto_glm == LARGE
     decide(dispute, user=anna, figure_glm=ASKED, text="You are right.")
     assert dispute.approvals_needed == 2
+
+
+def test_it_is_taken_back_in_the_admin(dispute: Dispute, anna: User) -> None:
+    root = as_superuser("root")
+    assert "no word to take back" in press(root, "dispute", "take_back", dispute)
+    press(root, "dispute", "agree", dispute)
+    press(root, "dispute", "take_back", dispute)
+    assert Approval.objects.latest("id").verdict == "refused"
+    with pytest.raises(NotAgreed, match="root can"):
+        decide(dispute, user=anna, figure_glm=ASKED, text="You are right.")
 
 
 def test_it_is_over_in_the_admin(dispute: Dispute, anna: User) -> None:

@@ -234,6 +234,22 @@ def test_it_does_not_count_who_gets_the_money(
 
 @chain
 @db
+def test_it_does_not_count_the_team_that_gets_the_money(
+    large: Payment, teammate: User, anna: Actor, team: Any
+) -> None:
+    """As for what a team is credited; whoever else of it asked."""
+    User.objects.filter(pk=teammate.pk).update(is_staff=True, is_superuser=True)
+    for verdict in (approve_payment, refuse_payment):
+        with pytest.raises(NotTheirs, match="it goes to a team of yours"):
+            verdict(large, actor=Actor.user(teammate), reason="looked at it")
+    refused(SAY, large.pk, teammate.pk, "approved", because="what their own team withdraws")
+    approve(large, anna)
+    team.members.filter(user=teammate).delete()
+    assert approve(large, Actor.user(teammate)).state == PaymentState.READY
+
+
+@chain
+@db
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
 def test_it_does_not_count_who_is_no_operator_any_more(
     large: Payment, anna: Actor, bert: Actor, change: dict[str, bool]

@@ -14,7 +14,7 @@ from apps.billing.invoicing.crediting import credit
 from apps.billing.invoicing.paying import collect, paid_otherwise
 from apps.billing.invoicing.suspending import lift, suspend
 from apps.billing.models import BillingDetails, CreditNote, Invoice, InvoiceSeries
-from apps.billing.treasury.agreeing import agree, why_not_yet
+from apps.billing.treasury.agreeing import agree, take_back, why_not_yet
 from apps.billing.treasury.large import person
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
@@ -36,7 +36,7 @@ class InvoiceAdmin(Shown):
     list_select_related = ("team",)
     date_hierarchy = "issued_at"
     inlines = (CreditNotes,)
-    actions = ("collect", "paid", "agree", "credit_all")
+    actions = ("collect", "paid", "agree", "take_back", "credit_all")
 
     due = glm_column("Due", lambda invoice: invoice.due_glm)
 
@@ -63,6 +63,10 @@ class InvoiceAdmin(Shown):
     def agree(self, invoice: Invoice, actor: Actor) -> None:
         agree(invoice, user=person(actor), upto_glm=invoice.net_glm, reason=by_hand(actor))
 
+    @verb("Take back that you agreed", permission="approve")
+    def take_back(self, invoice: Invoice, actor: Actor) -> None:
+        take_back(invoice, user=person(actor), reason=by_hand(actor))
+
     @verb("Credit all that is left of it")
     def credit_all(self, invoice: Invoice, actor: Actor) -> None:
         left_glm = invoice.net_glm - invoice.credited_net_glm
@@ -72,11 +76,15 @@ class InvoiceAdmin(Shown):
 class CreditNoteForm(forms.ModelForm):
     user: User
     """Who writes it."""
+    refused: str
+    """Why the verb refused it; empty as long as it was not asked."""
 
     def clean(self) -> dict[str, Any]:
         told = super().clean() or {}
+        if self.refused:
+            raise forms.ValidationError(self.refused)
         invoice, net_glm = told.get("invoice"), told.get("net_glm")
-        if not invoice or not net_glm:
+        if invoice is None or net_glm is None:
             return told
         if not 0 < net_glm <= invoice.net_glm - invoice.credited_net_glm:
             raise forms.ValidationError(
@@ -86,6 +94,10 @@ class CreditNoteForm(forms.ModelForm):
         if why := why_not_yet(invoice, total_glm=total_glm, user=self.user):
             raise forms.ValidationError(why)
         return told
+
+
+class Refused(Exception):
+    """By the verb, which alone knows how things stand by then; the text says why."""
 
 
 @register(CreditNote)
@@ -105,14 +117,26 @@ class CreditNoteAdmin(Shown):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         asked = super().get_form(request, obj, change=change, **kwargs)
-        return type(asked.__name__, (asked,), {"user": request.user})
+        refused = getattr(request, "refused", "")
+        return type(asked.__name__, (asked,), {"user": request.user, "refused": refused})
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """What the verb refuses was rolled back, and is told in the form, which is shown again."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Refused as error:
+            request.refused = str(error)  # type: ignore[attr-defined]
+            return super().changeform_view(request, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("billing.add_creditnote"))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         actor = Actor.user(request.user)  # type: ignore[arg-type]
-        note = credit(obj.invoice, net_glm=obj.net_glm, actor=actor, reason=obj.reason)
+        try:
+            note = credit(obj.invoice, net_glm=obj.net_glm, actor=actor, reason=obj.reason)
+        except ValueError as error:
+            raise Refused(str(error)) from None
         obj.pk = note.pk
         obj.refresh_from_db()
 

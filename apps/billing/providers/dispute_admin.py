@@ -8,7 +8,7 @@ from django.urls import reverse
 from apps.billing.admin_parts import glm_column
 from apps.billing.providers.disputes import Dispute, DisputeMessage
 from apps.billing.providers.disputing import end_as_rated
-from apps.billing.treasury.agreeing import agree
+from apps.billing.treasury.agreeing import agree, take_back
 from apps.billing.treasury.large import person
 from apps.teams.admin_parts import Rows, Shown, by_hand, register, verb
 from apps.teams.audit import Actor
@@ -39,7 +39,7 @@ class DisputeAdmin(Shown):
     search_fields = ("id", "agreement__id", "agreement__node__id", "agreement__node__name")
     list_select_related = ("agreement__node",)
     inlines = (Messages,)
-    actions = ("end", "agree")
+    actions = ("end", "agree", "take_back")
 
     hive_figure = glm_column("The Hive's figure", lambda dispute: dispute.hive_glm)
     difference = glm_column("Difference", lambda dispute: dispute.open_glm)
@@ -59,6 +59,10 @@ class DisputeAdmin(Shown):
             raise ValueError("it is over")
         upto_glm = dispute.asked_glm - dispute.rated_glm
         agree(dispute, user=person(actor), upto_glm=upto_glm, reason=by_hand(actor))
+
+    @verb("Take back that you agreed", permission="approve")
+    def take_back(self, dispute: Dispute, actor: Actor) -> None:
+        take_back(dispute, user=person(actor), reason=by_hand(actor))
 
     @verb("End at the Hive's figure")
     def end(self, dispute: Dispute, actor: Actor) -> None:

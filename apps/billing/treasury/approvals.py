@@ -17,7 +17,7 @@ class Verdict(models.TextChoices):
     APPROVED = "approved", "Approved"
     """It may go out, as far as this operator is concerned."""
     REFUSED = "refused", "Refused"
-    """It does not: one operator's word is enough."""
+    """It does not: one operator's word is enough. On what is given away: their words until then are void."""
 
 
 class Approval(models.Model):

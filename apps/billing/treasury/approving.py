@@ -1,4 +1,4 @@
-"""Large payments: two operators approve each, other people than whoever asked for it, before it is signed.
+"""Large payments: two operators approve each before it is signed, people who neither asked for it nor get it.
 
 Its money is in flight all the while, so it can't be spent twice, and a refusal gives it back. PostgreSQL
 keeps the rules too, as triggers.
@@ -19,9 +19,10 @@ from apps.billing.treasury.following import fail_payment
 from apps.billing.treasury.large import announce, approve_within, approvers, person
 from apps.billing.treasury.models import Payment, PaymentState
 from apps.billing.treasury.paying import SETTLE_WITHIN
+from apps.billing.treasury.vetting import payout_key
 from apps.billing.wallets.withdrawal_models import Withdrawal
 from apps.teams.audit import Actor, AuditLine
-from apps.teams.models import User
+from apps.teams.models import Member, User
 from apps.teams.states import StateError
 
 log = logging.getLogger("hive.settlement")
@@ -110,6 +111,8 @@ def _why_not(payment: Payment, user: User) -> str:
         return "you asked for it yourself: other operators have to decide"
     if payment.node is not None and payment.node.owner_id == user.pk:
         return "it goes to your own node: other operators have to decide"
+    if Member.objects.filter(user=user, team__accounts__debits__key=payout_key(payment)).exists():
+        return "it goes to a team of yours: other operators have to decide"
     if payment.approvals.filter(user=user).exists():
         return "you approved it already: another operator has to as well"
     return ""

@@ -19,9 +19,26 @@ from apps.money import ZERO, plain
 
 _OVER = (PaymentState.FINAL, PaymentState.FAILED)
 
+# What `billing_payment_is_reserved` says of one payment (billing 0035), for all there ever were in one pass.
 _UNRESERVED = """
     SELECT payment.id, payment.amount, payment.state FROM billing_payment AS payment
-    WHERE payment.state <> 'failed' AND NOT billing_payment_is_reserved(payment.*)
+    LEFT JOIN billing_transfer AS entry ON entry.key = 'payout:' || payment.id
+        AND entry.kind = 'payout' AND entry.amount = payment.amount
+    LEFT JOIN billing_transfer AS undo ON undo.undoes_id = entry.id
+    LEFT JOIN billing_account AS source ON source.id = entry.debit_id
+    LEFT JOIN billing_account AS target ON target.id = entry.credit_id
+    LEFT JOIN billing_chaintransfer AS deposit ON deposit.id = payment.returns_id
+    WHERE payment.state <> 'failed' AND (
+        target.kind = 'in_flight' AND undo.id IS NULL AND CASE payment.purpose
+            WHEN 'payout' THEN source.kind = 'payable' AND source.node_id = payment.node_id
+                AND payment.recipient = payment.node_id
+            WHEN 'withdrawal' THEN source.kind = 'available' AND (source.team_id, payment.recipient) IN (
+                SELECT team_id, address FROM billing_walletproof WHERE signature <> ''
+            )
+            WHEN 'return' THEN source.kind = 'suspense' AND payment.amount <= deposit.amount
+                AND coalesce(nullif(deposit.payer, ''), deposit.sender) = payment.recipient
+        END
+    ) IS NOT TRUE
     ORDER BY payment.created_at
 """
 
