@@ -97,7 +97,7 @@ def test_an_operator_credits_a_strangers_deposit_once_its_wallet_is_known(anvil,
     refused(stray, "it is confirmed: it must be final first")
     anvil.grow(FINALITY)
     stray.refresh_from_db()
-    refused(stray, "is no team's wallet: register it first")
+    refused(stray, "is no team's wallet: ask the sender's team to prove it, then credit it")
     budget = register_wallet(team, WALLET.address).budget
 
     credit_stray_deposit(stray, actor=OTTO, reason="asked for")

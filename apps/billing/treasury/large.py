@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from apps.billing.treasury.approvals import Approval, Verdict
@@ -20,6 +20,8 @@ from apps.teams.notices.notifying import notify_operators
 
 OPERATORS_NEEDED = 2
 LINES_TOLD = 50
+COUNTED_FOR = timedelta(days=1)
+"""What went out unasked counts for so long towards the limit of the next: small parts are no way around."""
 
 
 def is_large(total_glm: Decimal, *, limit_glm: Decimal | None) -> bool:
@@ -27,23 +29,37 @@ def is_large(total_glm: Decimal, *, limit_glm: Decimal | None) -> bool:
     return limit_glm is not None and total_glm > limit_glm
 
 
-def why_large(total_glm: Decimal, *, limit_glm: Decimal | None, was_turned_down: bool) -> str:
+def unasked(payments: QuerySet[Payment]) -> Decimal:
+    """What of these was made within the last 24 hours without operators being asked, in GLM.
+
+    What failed came back; what had to be approved was asked about already. Exact under the caller's lock.
+    """
+    lately = payments.filter(approvals_needed=0, created_at__gt=timezone.now() - COUNTED_FOR)
+    return lately.exclude(state=PaymentState.FAILED).aggregate(all=Sum("amount"))["all"] or ZERO
+
+
+def why_large(
+    total_glm: Decimal, *, limit_glm: Decimal | None, was_turned_down: bool, unasked_glm: Decimal = ZERO
+) -> str:
     """Why operators have to approve it; empty where they need not. Without a limit nothing waits for them.
 
-    What was turned down once is asked for again at any amount: smaller parts of it are no way around.
+    `unasked_glm` went the same way lately without them, and counts towards the limit. What was turned down
+    once is asked for again at any amount: smaller parts of it are no way around.
     """
-    if limit_glm is not None and is_large(total_glm, limit_glm=limit_glm):
-        return f"above {plain(limit_glm)} GLM"
+    if limit_glm is not None and is_large(total_glm + unasked_glm, limit_glm=limit_glm):
+        lately = f"with {plain(unasked_glm)} GLM of the last 24 hours " if unasked_glm else ""
+        return f"{lately}above {plain(limit_glm)} GLM"
     return "the last one was not approved" if was_turned_down and limit_glm is not None else ""
 
 
 def approval_fields(
-    total_glm: Decimal, *, actor: Actor | None, was_turned_down: bool = False
+    total_glm: Decimal, *, actor: Actor | None, was_turned_down: bool = False, unasked_glm: Decimal = ZERO
 ) -> dict[str, Any]:
     """What a new payment says of its approval; `total_glm` is that of all that is due with it."""
     asked: dict[str, Any] = {"requested_by": person(actor) if actor else None}
     limit = settings.HIVE_APPROVAL_ABOVE_GLM
-    if why := why_large(total_glm, limit_glm=limit, was_turned_down=was_turned_down):
+    why = why_large(total_glm, limit_glm=limit, was_turned_down=was_turned_down, unasked_glm=unasked_glm)
+    if why:
         asked |= {
             "state": PaymentState.WAITING,
             "approvals_needed": OPERATORS_NEEDED,

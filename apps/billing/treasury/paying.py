@@ -27,6 +27,7 @@ from apps.billing.treasury.signers import Signed, treasury_address, treasury_sig
 from apps.billing.treasury.transactions import Attempt, Transaction, TransactionKind
 from apps.billing.treasury.vetting import payout_key, vet
 from apps.locks import queue_for
+from apps.money import ZERO
 from apps.teams.audit import Actor
 from apps.teams.states import Move, StaleState, move_each
 
@@ -77,15 +78,18 @@ def reserve(
     total_glm: Decimal | None = None,
     actor: Actor | None = None,
     was_turned_down: bool = False,
+    unasked_glm: Decimal = ZERO,
     **fields: Any,
 ) -> Payment:
     """A payment that waits for a transaction to take it along, its money in flight.
 
     In the caller's transaction. Raises InsufficientFunds. `fields` say what it is for. Where it is large, or
-    `total_glm` that is due with it is, or it was turned down before, it waits for operators first; `actor`,
-    who asked for it, is none of them.
+    `total_glm` that is due with it is, or it is with `unasked_glm` that went the same way lately, or it was
+    turned down before, it waits for operators first; `actor`, who asked for it, is none of them.
     """
-    asked = approval_fields(total_glm or amount_glm, actor=actor, was_turned_down=was_turned_down)
+    asked = approval_fields(
+        total_glm or amount_glm, actor=actor, was_turned_down=was_turned_down, unasked_glm=unasked_glm
+    )
     payment = Payment.objects.create(
         chain_id=chain_id,
         recipient=recipient,

@@ -10,6 +10,7 @@ from apps.billing.chain.deposits import deposit_key, event_of
 from apps.billing.chain.models import ChainTransfer, ChainTransferState
 from apps.billing.ledger.accounts import AccountKind, Transfer, TransferKind
 from apps.billing.ledger.posting import house_account, transfer
+from apps.billing.treasury.large import unasked
 from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
 from apps.billing.treasury.paying import Readiness, make_ready, sign_and_store, wait_in_line
 from apps.billing.treasury.sending import push_payment
@@ -29,7 +30,9 @@ def credit_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
         Wallet.objects.select_related("budget__available", "team").filter(address=deposit.paid_by).first()
     )
     if wallet is None:
-        raise ValueError(f"{deposit.paid_by} is no team's wallet: register it first")
+        raise ValueError(
+            f"{deposit.paid_by} is no team's wallet: ask the sender's team to prove it, then credit it"
+        )
     if ChainTransfer.objects.filter(pk=deposit.pk, wallet=None).update(wallet=wallet) != 1:
         raise ValueError("it was credited already")
     deposit.wallet = wallet
@@ -68,11 +71,13 @@ def return_stray_deposit(deposit: ChainTransfer, *, actor: Actor, reason: str) -
 def _return(deposit: ChainTransfer, ready: Readiness, *, actor: Actor, reason: str) -> Payment:
     wait_in_line()
     stray = _in_suspense(deposit)
+    to_the_same = Payment.objects.filter(purpose=PaymentPurpose.RETURN, recipient=deposit.paid_by)
     payment = sign_and_store(
         ready,
         source=stray.credit,
         recipient=deposit.paid_by,
         amount_glm=stray.amount,
+        unasked_glm=unasked(to_the_same),
         purpose=PaymentPurpose.RETURN,
         returns=deposit,
         actor=actor,

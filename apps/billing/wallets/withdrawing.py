@@ -20,8 +20,8 @@ from apps.billing.invoicing.keeping import Kept, kept_for_taxes
 from apps.billing.invoicing.models import Invoice, InvoiceState
 from apps.billing.invoicing.suspending import must_not_be_suspended
 from apps.billing.ledger.posting import InsufficientFunds, exact
-from apps.billing.treasury.large import person
-from apps.billing.treasury.models import PaymentPurpose
+from apps.billing.treasury.large import person, unasked
+from apps.billing.treasury.models import Payment, PaymentPurpose
 from apps.billing.treasury.paying import Readiness, make_ready, sign_and_store, wait_in_line
 from apps.billing.treasury.sending import push_payment
 from apps.billing.wallets.models import WalletProof
@@ -105,6 +105,7 @@ def _pay(withdrawal: Withdrawal, ready: Readiness, *, actor: Actor) -> None:
         source=withdrawal.budget.available,
         recipient=withdrawal.recipient,
         amount_glm=withdrawal.amount,
+        unasked_glm=unasked(Payment.objects.filter(withdrawal__budget__team=withdrawal.budget.team_id)),
         purpose=PaymentPurpose.WITHDRAWAL,
         actor=actor,
     )
