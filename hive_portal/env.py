@@ -10,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.billing.invoicing.rates import read_rates
+
 
 def text(name: str, default: str = "") -> str:
     return os.environ.get(name, default)
@@ -79,18 +81,17 @@ def address(name: str) -> str:
 
 
 def percents(name: str) -> list[tuple[str, Decimal]]:
-    """A comma-separated list of `<name>=<percent>`."""
+    """A comma-separated list of `<name>=<percent>`, as taxes are set."""
     found = []
     for part in names(name):
-        what, _, percent = part.rpartition("=")
-        try:
-            value = Decimal(percent)
-        except InvalidOperation:
-            value = Decimal(-1)
-        if not what.strip() or not (value.is_finite() and 0 <= value <= 100):
+        what, equals, percent = part.rpartition("=")
+        if not equals:
             raise ImproperlyConfigured(f'{name}: expected a name and a percentage, VAT=19, got "{part}"')
-        found.append((what.strip(), value))
-    return found
+        found.append((what.strip(), percent.strip()))
+    try:
+        return read_rates(found)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
 def networks(name: str) -> list[tuple[str, ipaddress.IPv4Network | ipaddress.IPv6Network]]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from apps.billing.invoicing.rates import read_rates
 from apps.teams.models import Team
 
 
 def taxes_are_right(taxes: Any) -> None:
-    """A list of {"name", "percent"}; percent as text, from 0 to 100. Raises ValidationError."""
+    """A list of {"name", "percent"}, as `read_rates` takes them. Raises ValidationError."""
     if not isinstance(taxes, list):
         raise ValidationError('expected a list such as [{"name": "VAT", "percent": "19"}]')
     for tax in taxes:
-        if not isinstance(tax, dict) or set(tax) != {"name", "percent"} or not tax["name"]:
+        if not isinstance(tax, dict) or set(tax) != {"name", "percent"}:
             raise ValidationError(f'{tax}: expected {{"name": "VAT", "percent": "19"}}')
-        try:
-            percent = Decimal(str(tax["percent"]))
-        except InvalidOperation:
-            percent = Decimal(-1)
-        if not (percent.is_finite() and 0 <= percent <= 100):
-            raise ValidationError(f"{tax['name']}: expected a percentage from 0 to 100, got {tax['percent']}")
+    try:
+        read_rates((tax["name"], tax["percent"]) for tax in taxes)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
 
 
 class BillingDetails(models.Model):

@@ -28,8 +28,8 @@ def credit(invoice: Invoice, *, net_glm: Decimal, actor: Actor, reason: str) -> 
     """Take back `net_glm` of what was used, and the taxes on it.
 
     What was paid goes back to the team's main budget, at the Hive's own expense; what was not paid yet is not
-    due any more. Raises ValueError for more than is left of the invoice, or for no amount at all; NotAgreed
-    where it is large and too few operators agree.
+    due any more. Raises ValueError for more than is left of the invoice, for no amount at all, or for taxes
+    that nobody could verify; NotAgreed where it is large and too few operators agree.
     """
     current = Invoice.objects.select_for_update().select_related("team").get(pk=invoice.pk)
     left_glm = current.net_glm - current.credited_net_glm
@@ -71,9 +71,17 @@ def _taxes(invoice: Invoice, net_glm: Decimal) -> taxing.Taxes:
     left_glm = invoice.tax_glm - invoice.credited_tax_glm
     is_last = net_glm == invoice.net_glm - invoice.credited_net_glm
     over_glm = taxing.sum_of(taxes) - left_glm
-    if taxes and (is_last or over_glm > 0):
-        taxes[-1]["amount_glm"] = plain(Decimal(taxes[-1]["amount_glm"]) - over_glm)
+    if is_last or over_glm > 0:
+        _lessen(taxes, over_glm)
     return taxes
+
+
+def _lessen(taxes: taxing.Taxes, over_glm: Decimal) -> None:
+    """From the last one on, none below zero. Where `over_glm` is negative, the last one gets what lacks."""
+    for tax in reversed(taxes):
+        less_glm = min(over_glm, Decimal(tax["amount_glm"]))
+        tax["amount_glm"] = plain(Decimal(tax["amount_glm"]) - less_glm)
+        over_glm -= less_glm
 
 
 def _give_back(note: CreditNote, *, was_paid: bool) -> None:

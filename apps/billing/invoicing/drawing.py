@@ -35,7 +35,7 @@ def draw_up_invoice(*, team: Team, actor: Actor, since: datetime | None = None, 
     Without `since` it is all that ended until `until`, late reports of earlier periods included.
 
     Raises NothingToInvoice, which takes no number, and ValueError when `until` is not after the period's
-    start.
+    start, or for taxes that nobody could verify.
     """
     # Who draws up for the same team waits here: its periods follow one another.
     Team.objects.select_for_update(no_key=True).get(pk=team.pk)

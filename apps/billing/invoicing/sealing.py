@@ -10,6 +10,7 @@ from typing import Any
 from agent import typed_data
 from apps.billing.invoicing.evidence import evidence_of
 from apps.billing.invoicing.models import CreditNote, Invoice
+from apps.billing.invoicing.rates import must_fit
 from apps.market.models import Agreement
 from apps.money import plain
 from apps.nodes.queen import queen_key
@@ -24,7 +25,11 @@ def body_of(paper: Invoice | CreditNote) -> dict[str, Any]:
 
 
 def seal(paper: Invoice | CreditNote) -> None:
-    """Sign it, once; from then on the database keeps it as it is."""
+    """Sign it, once; from then on the database keeps it as it is.
+
+    Raises ValueError for taxes that nobody could verify.
+    """
+    must_fit(paper.taxes)
     paper.signature = typed_data.sign(_message(paper, body_of(paper)), queen_key())
     paper.save(update_fields=["signature"])
 
