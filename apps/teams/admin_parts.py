@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
 
 from apps.teams.admin_amounts import PlainAmountRows, PlainAmounts
+from apps.teams.admin_choices import Choice
 from apps.teams.audit import Actor
 from apps.teams.states import StateError
 from apps.teams.tones import tone
@@ -59,6 +60,9 @@ class Shown(PlainAmounts, ModelAdmin):
         """Help texts are texts: `deployment:<id>` is to be read, though the templates take them for HTML."""
         texts = {field.name: escape(field.help_text) for field in self.opts.fields if field.help_text}
         return super().get_form(request, obj, change=change, **{"help_texts": texts} | kwargs)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_foreignkey(db_field, request, **{"form_class": Choice} | kwargs)
 
     @display(description="Reason", ordering="reason")
     def why(self, row: Any) -> SafeString:
