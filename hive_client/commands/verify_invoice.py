@@ -9,7 +9,7 @@ import click
 from hive_client.commands.addresses import Address
 from hive_client.errors import HiveError
 from hive_client.examples import examples
-from hive_client.output import JSON, clean, every_digit, glm, output_option, print_json
+from hive_client.output import JSON, clean, every_digit, output_option, print_json
 from hive_client.reading import plain
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _print(proven: list[Proven], notes: list[str], *, is_issuer_known: bool) -> 
     for each in proven:
         paper = f"{each.kind.capitalize()} {clean(each.number)} to {clean(each.customer)}"
         checked = f"{each.agreements} agreements and {each.reports} usage reports were recomputed"
-        click.echo(f"{paper} over {glm(each.total_glm)} GLM is right: {checked}.{_due(each)}")
+        click.echo(f"{paper} over {every_digit(each.total_glm)} GLM is right: {checked}.{_due(each)}")
     if len(proven) > 1:
         click.echo(f"Nothing is billed twice on these {len(proven)} files.")
     for note in notes:

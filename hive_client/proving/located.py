@@ -41,6 +41,8 @@ class Document:
     """A file that was read. Raises Wrong for one that can't be."""
 
     def __init__(self, data: bytes) -> None:
+        if data.startswith(b"%PDF-"):
+            raise Wrong((), 0, "this is a PDF: export the JSON (hive invoices NUMBER --save invoice.json)")
         try:
             self._text = data.decode()
         except UnicodeDecodeError as error:

@@ -296,6 +296,7 @@ def test_it_takes_agreements_of_an_earlier_key_that_is_named(export, tmp_path):
         (b"[1] 2", 4, "the end"),
         (b"[" * 40, 13, "nested deeper"),
         (b'"\xff"', 1, "UTF-8"),
+        (b"%PDF-1.7 \xff", 0, r"this is a PDF: export the JSON \(hive invoices NUMBER --save invoice.json\)"),
     ],
 )
 def test_it_reads_one_way_of_writing(data, offset, because):
@@ -319,6 +320,8 @@ def test_it_is_a_command_that_asks_no_hive(export, tmp_path):
     file.write_bytes(export)
     told = CliRunner().invoke(main, ["verify-invoice", str(file)])
     assert (told.exit_code, "is right: 1 agreements and 5 usage reports" in told.stdout) == (0, True)
+    invoice = json.loads(export)["invoice"]
+    assert f"over {invoice['total_glm']} GLM is right" in told.stdout, "to the last digit, as what is due"
     told = CliRunner().invoke(main, ["verify-invoice", str(file), "--issuer", "0x" + "ab" * 20])
     assert (told.exit_code, "signed by" in told.stderr) == (1, True)
     for option in ("--issuer", "--earlier-key"):

@@ -18,6 +18,8 @@ from apps.nodes.models import Node
 
 LIMIT_GLM = Decimal(10) ** 10
 """Ten times all GLM there is. Below it Python's decimals, of 28 digits, add up without rounding."""
+_MOST_PLACES = 60
+"""That are told of an amount which is refused."""
 NO_CREDIT_FOR_PAYOUTS = "account_no_credit_for_payouts"
 """The name under which the database refuses to pay out what a team has on credit."""
 _SHORT = frozenset({"account_within_its_credit", NO_CREDIT_FOR_PAYOUTS})
@@ -104,10 +106,16 @@ def undo(done: Transfer, *, key: str, reference: str = "") -> Transfer:
 def exact(amount_glm: Decimal) -> Decimal:
     """The amount itself, if the ledger can hold it to the last digit; ValueError if not."""
     if not amount_glm.is_finite() or not ZERO < amount_glm < LIMIT_GLM:
-        raise ValueError(f"{amount_glm} GLM: expected a positive amount below 10^10")
+        raise ValueError(f"{_told(amount_glm)} GLM: expected a positive amount below 10^10")
     if round_glm(amount_glm) != amount_glm:
-        raise ValueError(f"{amount_glm} GLM: expected at most 18 places")
+        raise ValueError(f"{_told(amount_glm)} GLM: expected at most 18 places")
     return amount_glm
+
+
+def _told(amount_glm: Decimal) -> str:
+    """As people write it, if that is short: 1E+999999 stays what it is."""
+    is_short = amount_glm.is_finite() and abs(int(amount_glm.as_tuple().exponent)) < _MOST_PLACES
+    return plain(amount_glm) if is_short else str(amount_glm)
 
 
 # -- accounts ---------------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ def level(value: Any) -> int:
 
 
 def _glm(value: Any) -> Decimal:
-    return values.price_glm(value, what='an amount of GLM such as "50"', noun="an amount of GLM")
+    """Below 10^10, as the ledger keeps amounts."""
+    what = 'an amount of GLM such as "50"'
+    return values.price_glm(value, what=what, noun="an amount of GLM", below_power=10)
 
 
 def _per(value: Any) -> str:

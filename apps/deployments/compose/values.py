@@ -187,10 +187,15 @@ def price_per_hour_glm(value: Any) -> Decimal:
     return price_glm(value, what='GLM per hour such as "0.05"')
 
 
-def price_glm(value: Any, what: str = 'GLM such as "0.05"', noun: str = "a price") -> Decimal:
+def price_glm(
+    value: Any, what: str = 'GLM such as "0.05"', noun: str = "a price", below_power: int = 9
+) -> Decimal:
+    """Below ten to the power of `below_power`."""
     price = decimal(value, what=what)
-    if not 0 < price < 10**9:
+    if price <= 0:
         raise expected(f"{noun} above 0", value)
+    if price >= 10**below_power:
+        raise expected(f"{noun} below 10^{below_power}", value)
     exponent = price.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -18:
         raise expected("at most 18 digits after the point", value)
