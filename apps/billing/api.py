@@ -23,7 +23,7 @@ from apps.billing.treasury.signers import treasury_address
 from apps.billing.wallets.api import WalletSerializer
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, is_uuid, user_of
-from apps.teams.strict import StrictSerializer
+from apps.teams.strict import StrictSerializer, must_say_nothing
 
 AGREEMENT = OpenApiParameter("agreement", OpenApiTypes.UUID, description="Of this agreement alone.")
 
@@ -222,6 +222,7 @@ class InvoiceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamScope
     def create(self, request: Request) -> Response:
         """Draw up an invoice of all that was rated and not invoiced yet."""
         team, actor = acting_team(request), Actor.user(user_of(request))
+        must_say_nothing(request)
         invoice = draw_up_invoice(team=team, actor=actor, until=timezone.now())
         return Response(InvoiceSerializer(invoice).data, status.HTTP_201_CREATED)
 

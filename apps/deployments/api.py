@@ -41,6 +41,7 @@ from apps.deployments.showing import ReplicaSheet, events_of, sheet_of, sheets_o
 from apps.market.keys.reach import made_with
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, TeamScoped, acting_team, is_uuid, token_of, user_of
+from apps.teams.strict import must_say_nothing
 
 EVENTS_KEPT = 1000
 """How far back `events` looks; the audit trail itself is kept whole."""
@@ -95,6 +96,7 @@ class PlanViewSet(mixins.ListModelMixin, TeamScoped[Plan]):
     def apply(self, request: Request, pk: str) -> Response:
         """Make it so. Applying a plan twice gives the same deployment."""
         plan, actor = self.get_changeable(), Actor.user(user_of(request))
+        must_say_nothing(request)
         deployment = applying.apply_plan(plan, actor=actor, key=token_of(request))
         return Response(DeploymentSerializer(sheet_of(deployment)).data, status.HTTP_201_CREATED)
 
@@ -147,6 +149,7 @@ class DeploymentViewSet(TeamScoped[Deployment]):
     def start(self, request: Request, pk: str) -> Response:
         """Run it again; replicas that had failed get another try."""
         deployment = self.get_changeable()
+        must_say_nothing(request)
         applying.start(deployment, actor=Actor.user(user_of(request)), reason="started over the API")
         return self._shown(deployment)
 

@@ -15,6 +15,7 @@ from apps.teams.audit import Actor
 from apps.teams.models import ApiToken, Member, Role
 from apps.teams.reach import reachable_teams
 from apps.teams.rest import TEAM, TeamScoped, acting_team, token_of, user_of
+from apps.teams.strict import StrictSerializer
 
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):
@@ -37,7 +38,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
         )
 
 
-class NewTokenSerializer(serializers.Serializer[Any]):
+class NewTokenSerializer(StrictSerializer[Any]):
     name = serializers.CharField(max_length=80, help_text="What it is for: ci, laptop, ...")
     valid_days = serializers.IntegerField(min_value=1, max_value=366, default=90)
 

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.utils import html
 
 T = TypeVar("T")
 
@@ -23,6 +25,33 @@ class StrictSerializer(serializers.Serializer[T]):
         if unknown:
             raise serializers.ValidationError({"non_field_errors": [_told(name, known) for name in unknown]})
         return super().to_internal_value(data)
+
+
+class GlmLimit(serializers.DecimalField):
+    """At most so much GLM, below 10^10 as in the ledger. Null is no limit; empty text is refused."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=28, decimal_places=18, required=False, allow_null=True, **kwargs)
+
+    def get_value(self, dictionary: Mapping[Any, Any]) -> Any:
+        """A form's empty box as it is, where Django REST framework takes it for null."""
+        value = super().get_value(dictionary)
+        return "" if value is None and html.is_html_input(dictionary) else value
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        if isinstance(data, str) and not data.strip():
+            raise serializers.ValidationError("expected an amount, or null for no limit")
+        return super().validate_empty_values(data)
+
+
+def must_say_nothing(request: Request) -> None:
+    """For verbs that take no fields: whoever says something means what would not happen. Raises 400."""
+    said = request.data
+    names = [str(name)[:80] for name in said] if isinstance(said, Mapping) else ["body"] if said else []
+    if names:
+        raise serializers.ValidationError(
+            {name: f'unknown field "{name}": none is taken here' for name in names}
+        )
 
 
 def _told(name: str, known: Collection[str]) -> str:

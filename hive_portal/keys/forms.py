@@ -35,7 +35,7 @@ def _limit(label: str) -> forms.DecimalField:
     return forms.DecimalField(
         required=False,
         min_value=0,
-        max_digits=38,
+        max_digits=28,  # below 10^10, as the ledger takes amounts
         decimal_places=18,
         label=label,
         widget=box,

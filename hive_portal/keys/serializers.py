@@ -10,7 +10,7 @@ from rest_framework import serializers
 from apps.market.keys.policy import RULES
 from apps.market.keys.reading import MOST, read_rules
 from apps.teams.rest import Glm
-from apps.teams.strict import StrictSerializer
+from apps.teams.strict import GlmLimit, StrictSerializer
 from hive_portal.keys.sheets import KeySheet
 
 LONGEST_ENTRY = 2048
@@ -32,10 +32,8 @@ class RuleField(serializers.ListField):
             raise serializers.ValidationError(str(error)) from None
 
 
-def _limit(words: str) -> serializers.DecimalField:
-    return serializers.DecimalField(
-        38, 18, min_value=Decimal(0), required=False, allow_null=True, help_text=f"{words}; null: no limit."
-    )
+def _limit(words: str) -> GlmLimit:
+    return GlmLimit(min_value=Decimal(0), help_text=f"{words}; null: no limit.")
 
 
 class AllowedSerializer(StrictSerializer[Any]):

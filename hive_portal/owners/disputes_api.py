@@ -17,6 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 from apps.billing.providers.disputes import MOST_LETTERS, Dispute, DisputeMessage
 from apps.billing.providers.disputing import accept_figure, answer, decide, object_to
 from apps.teams.rest import Glm, user_of
+from apps.teams.strict import StrictSerializer
 from hive_portal.owners.disputes import is_owner, may_answer, reachable_disputes
 
 
@@ -70,11 +71,11 @@ class DisputeDetailSerializer(DisputeSerializer):
         fields = (*DisputeSerializer.Meta.fields, "messages")
 
 
-class SaySerializer(serializers.Serializer[Any]):
+class SaySerializer(StrictSerializer[Any]):
     text = serializers.CharField(max_length=MOST_LETTERS)
 
 
-class AcceptSerializer(serializers.Serializer[Any]):
+class AcceptSerializer(StrictSerializer[Any]):
     gives_up_glm = serializers.DecimalField(
         38, 18, min_value=0, help_text="The difference as you saw it; refused where it has grown since."
     )

@@ -39,6 +39,8 @@ def test_a_cap_is_shown_set_changed_and_taken_away(deployment: Deployment, teamm
         {"limit_glm": "1" * 19},
         {"limit_glm": "many"},
         {"limit_glm": ["5"]},
+        {"limit_glm": ""},
+        {"limit_glm": "  "},
         {"per": "week"},
         {"at_end": "explode"},
         {"limit": "5"},

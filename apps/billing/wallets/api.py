@@ -17,6 +17,7 @@ from apps.billing.wallets.proving import ask_for_proof, prove_wallet
 from apps.billing.wallets.siwe import address_of
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, user_of
+from apps.teams.strict import StrictSerializer
 
 AMOUNT = OpenApiParameter("amount_glm", OpenApiTypes.DECIMAL, required=True, description="GLM to pay in.")
 
@@ -31,7 +32,7 @@ class WalletSerializer(serializers.ModelSerializer[Wallet]):
         fields = ("address", "is_proven", "created_at")
 
 
-class AddressSerializer(serializers.Serializer[Any]):
+class AddressSerializer(StrictSerializer[Any]):
     address = serializers.CharField(max_length=42, help_text="Of the wallet that is to sign: 0x…")
 
     def validate_address(self, address: str) -> str:
@@ -49,7 +50,7 @@ class MessageSerializer(serializers.ModelSerializer[WalletProof]):
         fields = ("address", "nonce", "message", "expires_at")
 
 
-class SignatureSerializer(serializers.Serializer[Any]):
+class SignatureSerializer(StrictSerializer[Any]):
     nonce = serializers.CharField(max_length=64, help_text="Of the message that was signed.")
     signature = serializers.CharField(max_length=10_000, help_text="0x and 130 hexadecimal digits.")
 

@@ -18,6 +18,7 @@ from apps.billing.wallets.siwe import address_of
 from apps.billing.wallets.withdrawing import cancel_withdrawal, confirm_withdrawal, request_withdrawal
 from apps.teams.audit import Actor
 from apps.teams.rest import TEAM, Glm, TeamScoped, acting_team, user_of
+from apps.teams.strict import StrictSerializer, must_say_nothing
 
 
 class WithdrawalSerializer(serializers.ModelSerializer[Withdrawal]):
@@ -44,7 +45,7 @@ class WithdrawalSerializer(serializers.ModelSerializer[Withdrawal]):
         )
 
 
-class WantedSerializer(serializers.Serializer[Any]):
+class WantedSerializer(StrictSerializer[Any]):
     recipient = serializers.CharField(max_length=42, help_text="A wallet that your team has proven.")
     amount_glm = serializers.DecimalField(max_digits=38, decimal_places=18)
 
@@ -90,6 +91,7 @@ class WithdrawalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamSc
     def confirm(self, request: Request, pk: str) -> Response:
         """Pay it. Owners alone may."""
         asked = self.get_changeable(owner=True)
+        must_say_nothing(request)
         return Response(
             WithdrawalSerializer(confirm_withdrawal(asked, actor=Actor.user(user_of(request)))).data
         )
@@ -99,6 +101,7 @@ class WithdrawalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, TeamSc
     def cancel(self, request: Request, pk: str) -> Response:
         """Take it back before it is confirmed."""
         asked = self.get_changeable()
+        must_say_nothing(request)
         return Response(
             WithdrawalSerializer(cancel_withdrawal(asked, actor=Actor.user(user_of(request)))).data
         )

@@ -12,7 +12,7 @@ from apps.billing.models import AtEnd, BudgetCap, CapPeriod, CapState
 from apps.deployments.ends.causes import short_of
 from apps.money import plain
 from apps.teams.rest import Glm
-from apps.teams.strict import StrictSerializer
+from apps.teams.strict import GlmLimit, StrictSerializer
 
 
 class CapSerializer(serializers.Serializer[BudgetCap]):
@@ -54,13 +54,7 @@ class CapSerializer(serializers.Serializer[BudgetCap]):
 class NewCapSerializer(StrictSerializer[Any]):
     """What is left out stays as it is."""
 
-    limit_glm = serializers.DecimalField(
-        max_digits=28,
-        decimal_places=18,
-        required=False,
-        allow_null=True,
-        help_text="Null takes the limit away.",
-    )
+    limit_glm = GlmLimit(help_text="Null takes the limit away.")
     per = serializers.ChoiceField(choices=CapPeriod.choices, required=False)
     at_end = serializers.ChoiceField(
         choices=AtEnd.choices, required=False, allow_blank=True, help_text="Empty: as its budget says."
