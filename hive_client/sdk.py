@@ -172,9 +172,10 @@ class Hive:
         """Of a month such as "2026-05", else of this one; one for each budget."""
         return (read(nouns.Statement, row) for row in self._session.pages("statements/", month=month or None))
 
-    def statement_file(self, budget: int, form: Literal["csv", "pdf"], *, month: str = "") -> bytes:
+    def statement_file(self, budget: int, form: Literal["json", "csv", "pdf"], *, month: str = "") -> bytes:
         """Of the budget with this id; the file itself."""
-        return self._session.download(f"statements/{budget}/{form}/", month=month or None)
+        action = "" if form == "json" else f"{form}/"
+        return self._session.download(f"statements/{budget}/{action}", month=month or None)
 
     def billing_details(self) -> Iterator[nouns.BillingDetails]:
         """Whom invoices are made out to, for each of your teams."""

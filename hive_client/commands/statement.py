@@ -14,7 +14,7 @@ from hive_client.output import JSON, clean, every_digit, output_option, print_js
 
 COLUMNS = ("When", "What", "For", "glm", "balance glm")
 TRANSACTION = "Transaction"
-FORMS: dict[str, Literal["csv", "pdf"]] = {".csv": "csv", ".pdf": "pdf"}
+FORMS: dict[str, Literal["json", "csv", "pdf"]] = {".json": "json", ".csv": "csv", ".pdf": "pdf"}
 
 
 @click.command(
@@ -32,7 +32,7 @@ FORMS: dict[str, Literal["csv", "pdf"]] = {".csv": "csv", ".pdf": "pdf"}
     "--save",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it to FILE, which ends in .pdf or .csv.",
+    help="Write it to FILE, which ends in .pdf, .csv or .json.",
 )
 @output_option
 def statement(month: str, budget: str, save: Path | None, output: str) -> None:
@@ -41,7 +41,7 @@ def statement(month: str, budget: str, save: Path | None, output: str) -> None:
     Money held for leases is part of the balance. Every figure has all its digits, so that they add up.
     """
     if save and save.suffix not in FORMS:
-        raise click.UsageError(f'--save: expected a FILE that ends in .pdf or .csv, got "{save}"')
+        raise click.UsageError(f'--save: expected a FILE that ends in .pdf, .csv or .json, got "{save}"')
     hive = connect()
     statements = {each.name: each for each in hive.statements(month=month)}
     if budget not in statements:

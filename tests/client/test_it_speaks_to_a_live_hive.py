@@ -179,6 +179,7 @@ def test_it_serves_programs(
         [stated] = sdk.statements(month="2026-05")
         assert (stated.name, stated.start.month, stated.entries) == ("main", 5, [])
         assert sdk.statement_file(stated.budget, "pdf", month="2026-05").startswith(b"%PDF-")
+        assert json.loads(sdk.statement_file(stated.budget, "json"))["budget"] == stated.budget
         asked = sdk.wallets.message(WALLET.address)
         assert sdk.wallets.prove(asked.nonce, signed(asked.message)).is_proven
         assert [each.address for each in next(sdk.budgets()).wallets] == [asked.address]

@@ -78,6 +78,14 @@ def test_it_saves_a_file(hive: Run, double: DoubleOfTheHive, home: Path) -> None
     assert ("month", "2026-05") in double.params[-1]
 
 
+def test_it_saves_json_too(hive: Run, double: DoubleOfTheHive, home: Path) -> None:
+    double.answers("GET", "statements/", page(statement()))
+    double.answers("GET", "statements/7/", (200, statement()))
+    assert hive("statement", "--month", "2026-05", "--save", "may.json").exit_code == 0
+    assert json.loads((home / "may.json").read_text()) == statement()
+    assert ("month", "2026-05") in double.params[-1]
+
+
 def test_it_says_which_budgets_there_are(hive: Run, double: DoubleOfTheHive) -> None:
     double.answers("GET", "statements/", page(statement()))
     refused = hive("statement", "--budget", "mian")
@@ -85,4 +93,4 @@ def test_it_says_which_budgets_there_are(hive: Run, double: DoubleOfTheHive) -> 
 
 
 def test_it_writes_no_other_file(hive: Run) -> None:
-    assert "ends in .pdf or .csv" in hive("statement", "--save", "may.xls").stderr
+    assert "ends in .pdf, .csv or .json" in hive("statement", "--save", "may.xls").stderr

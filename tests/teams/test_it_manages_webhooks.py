@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+
 import pytest
 from django.utils import timezone
 
 from apps.teams.audit import Actor
 from apps.teams.models import AuditLine, Delivery, Webhook
+from apps.teams.notices import reaching
 from apps.teams.notices.managing import (
     MOST_WEBHOOKS,
     WebhookRefused,
@@ -81,6 +85,36 @@ def test_nothing_more_is_done_with_one_that_was_removed(webhook, receiver):
     ):
         with pytest.raises(WebhookRefused, match="was removed"):
             verb()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f000001", "017700000001", "[::1]"])
+def test_it_refuses_at_once_what_leads_to_the_hives_own_network(team, host):
+    with pytest.raises(WebhookRefused, match="is not an address of the public internet"):
+        add_webhook(team=team, url=f"https://{host}/", actor=OLGA)
+    assert not Webhook.objects.exists()
+
+
+def test_it_takes_what_leads_to_a_network_that_a_setting_allows(team, receiver):
+    url = receiver.url.replace("127.0.0.1", "localhost")
+    assert url != receiver.url
+    assert add_webhook(team=team, url=url, actor=OLGA).url == url
+
+
+def test_it_takes_a_name_that_means_nothing_yet(team, monkeypatch):
+    def nobody(*_args, **_kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    assert add_webhook(team=team, url="https://soon.example/", actor=OLGA)
+
+
+def test_it_waits_so_long_for_a_name_and_no_longer(team, monkeypatch):
+    resolver = threading.Event()
+    monkeypatch.setattr(reaching, "RESOLVED_WITHIN_S", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: resolver.wait(30))
+    assert add_webhook(team=team, url="https://slow.example/", actor=OLGA)
+    assert not resolver.is_set(), "the resolver still sits there"
+    resolver.set()
 
 
 @pytest.mark.parametrize("url", ["https://10.0.0.1/", "http://example.org", "nonsense", "https://a@b/"])

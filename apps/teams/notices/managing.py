@@ -12,7 +12,7 @@ from apps.teams.audit import Actor, AuditLine
 from apps.teams.models import Team
 from apps.teams.notices.models import Delivery, DeliveryState, Notice, Webhook
 from apps.teams.notices.notifying import DELIVER
-from apps.teams.notices.reaching import checked_url
+from apps.teams.notices.reaching import checked_url, must_not_lead_inside
 from apps.teams.notices.sending import SENDING
 from apps.work import enqueue_once
 
@@ -29,19 +29,25 @@ class WebhookRefused(ValueError):
     """Its text is for the team."""
 
 
-@transaction.atomic
 def add_webhook(*, team: Team, url: str, actor: Actor) -> Webhook:
     """From now on it is told of what the team is told of. Raises WebhookRefused."""
+    networks = settings.HIVE_WEBHOOK_NETWORKS
     try:
-        checked = str(checked_url(url, networks=settings.HIVE_WEBHOOK_NETWORKS))
+        checked = checked_url(url, networks=networks)
+        must_not_lead_inside(checked, networks=networks)  # asks a resolver, so before the transaction
     except ValueError as error:
         raise WebhookRefused(str(error)) from None
+    return _added(team, str(checked), actor=actor)
+
+
+@transaction.atomic
+def _added(team: Team, url: str, *, actor: Actor) -> Webhook:
     Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     if Webhook.objects.filter(team=team, removed_at=None).count() >= MOST_WEBHOOKS:
         raise WebhookRefused(f"a team has at most {MOST_WEBHOOKS} webhooks: remove one of them first")
     try:
         with transaction.atomic():
-            webhook = Webhook.objects.create(team=team, url=checked)
+            webhook = Webhook.objects.create(team=team, url=url)
     except IntegrityError:
         raise WebhookRefused("your team has a webhook at this address") from None
     AuditLine.write(webhook, before="", after="added", actor=actor, reason="")

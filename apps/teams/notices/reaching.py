@@ -6,6 +6,7 @@ machine a moment later changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
@@ -25,10 +26,16 @@ SPECIAL = (ipaddress.IPv4Network("192.88.99.0/24"), ipaddress.IPv6Network("3fff:
 TLS_PORT, FIRST_FREE_PORT = 443, 1024
 """Below it other protocols have their ports, and nobody has the Hive knock there in their name."""
 MOST_LETTERS = 500
+RESOLVED_WITHIN_S = 3.0
+"""Somebody waits for the page."""
 
 
 class Unreachable(Exception):
     """Nothing is sent there; its text is for the team."""
+
+
+class Unresolved(Unreachable):
+    """As far as anybody knows now: its name may mean something later."""
 
 
 def checked_url(url: str, *, networks: Collection[Network]) -> httpx.URL:
@@ -83,13 +90,26 @@ def embedded(address: Ip) -> Ip:
     return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else address
 
 
+def must_not_lead_inside(url: httpx.URL, *, networks: Collection[Network]) -> None:
+    """Raises ValueError where its name leads only to what is refused; what it can't tell in time passes.
+
+    For whoever adds a webhook: each request is judged again when it is sent.
+    """
+    try:
+        asyncio.run(asyncio.wait_for(reachable_addresses(url, networks=networks), RESOLVED_WITHIN_S))
+    except (Unresolved, TimeoutError):
+        return
+    except Unreachable as error:
+        raise ValueError(str(error)) from None
+
+
 async def reachable_addresses(url: httpx.URL, *, networks: Collection[Network]) -> list[str]:
     """What the host resolves to now, as far as it may be reached. Raises Unreachable when that is nothing."""
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         found = await in_thread(socket.getaddrinfo, url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Unreachable(f"{url.host} can't be resolved: {error}") from None
+        raise Unresolved(f"{url.host} can't be resolved: {error}") from None
     addresses, refusals = [], []
     for *_, (host, *_) in found:
         try:
