@@ -76,7 +76,7 @@ def test_it_says_from_whom_and_to_whom(settings, budget):
     told = stated(budget)
     assert [(entry.label, entry.about, entry.address, entry.tx_hash) for entry in told.entries] == [
         ("Paid in", FROM, HOME, paid_in.tx_hash),
-        ("Withdrawn", TO, HOME, ""),
+        ("Withdrawal under way", TO, HOME, ""),
     ]
     carrying = signed(tx_hash="0x" + "5e" * 32)
     Payment.objects.filter(pk=payment.pk).update(state="signed", transaction=carrying)

@@ -26,6 +26,7 @@ WORDS: dict[str, str] = {
     TransferKind.COUNTER: "Undone",
 }
 """What a team calls them; the ledger's words are those of the Hive."""
+UNDER_WAY = "Withdrawal under way"
 _AFTER_PREFIX = len("hold:") + 1
 
 
@@ -39,6 +40,13 @@ class Movement:
     amount_glm: Decimal
     tx_hash: str = ""
     """The chain's transaction, where there is one."""
+
+
+def called(kind: str, *, is_under_way: bool = False) -> str:
+    """An entry of this kind, in a team's own words."""
+    if kind == TransferKind.PAYOUT and is_under_way:
+        return UNDER_WAY
+    return WORDS.get(kind) or str(TransferKind(kind).label)
 
 
 def movements_of(budgets: Iterable[Budget], *, limit: int) -> list[Movement]:
@@ -74,5 +82,5 @@ def _others(accounts: set[UUID], *, limit: int) -> list[Movement]:
 
 def _movement(transfer: Transfer, story: Behind, accounts: set[UUID]) -> Movement:
     sign = 1 if transfer.credit_id in accounts else -1
-    what = WORDS.get(transfer.kind) or transfer.get_kind_display()
+    what = called(transfer.kind, is_under_way=story.is_under_way)
     return Movement(transfer.at, what, story.words, sign * transfer.amount, story.tx_hash)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from uuid import UUID
 
-from apps.billing.models import ChainTransfer, Payment, PaymentPurpose
+from apps.billing.models import ChainTransfer, Payment, PaymentPurpose, PaymentState
 
 _DEPOSIT, _CHAIN, _PAYMENT = "deposit:", "chain:", "payment:"
 _PAPERS = {"invoice:": "Invoice", "credit_note:": "Credit note"}
@@ -23,6 +23,8 @@ class Behind(NamedTuple):
     words: str
     address: str = ""
     tx_hash: str = ""
+    is_under_way: bool = False
+    """It is to be paid out, and is not final yet: it waits for operators, or for the chain."""
 
 
 class Told(NamedTuple):
@@ -55,14 +57,15 @@ def _payments(references: set[str]) -> dict[str, Behind]:
     found = (
         Payment.objects.filter(pk__in=ids)
         .select_related("transaction")
-        .only("purpose", "recipient", "transaction__tx_hash")
+        .only("purpose", "recipient", "state", "transaction__tx_hash")
     )
     return {f"{_PAYMENT}{each.pk}": _paid(each) for each in found}
 
 
 def _paid(payment: Payment) -> Behind:
     words = f"{_WENT[PaymentPurpose(payment.purpose)]} to {short(payment.recipient)}"
-    return Behind(words, payment.recipient, payment.tx_hash or "")
+    is_over = payment.state in (PaymentState.FINAL, PaymentState.FAILED)
+    return Behind(words, payment.recipient, payment.tx_hash or "", is_under_way=not is_over)
 
 
 def _deposits(ids: set[int]) -> dict[int, Behind]:

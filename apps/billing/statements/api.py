@@ -51,8 +51,8 @@ class StatementSerializer(serializers.Serializer[Any]):
     start = serializers.DateTimeField()
     end = serializers.DateTimeField(help_text="Not included. Now, while the month runs.")
     opening_glm = Glm()
-    came_in_glm = Glm()
-    went_out_glm = Glm()
+    came_in_glm = Glm(help_text="Without what was undone within the period.")
+    went_out_glm = Glm(help_text="Without what was undone within the period.")
     closing_glm = Glm()
     closing_label = serializers.CharField(
         help_text="For people. Nothing is closed while the month runs: it is a balance so far."

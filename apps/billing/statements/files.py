@@ -53,7 +53,7 @@ def as_json(statements: Sequence[Statement]) -> bytes:
 
 COLUMNS = (
     *("budget", "at", "kind", "about", "amount_glm", "balance_glm"),
-    *("reference", "address", "tx_hash"),
+    *("reference", "address", "tx_hash", "label"),
 )
 """New ones are added at the end: spreadsheets count them."""
 

@@ -2,6 +2,7 @@
 
 Balance is what is available and what is held together, so holds and releases move nothing. Usage is summed by
 day and agreement; all else is told one by one. The closing balance is read from the ledger, not added up.
+What was undone within the period is told, and set off in the sums: it neither came in nor went out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from apps.billing.budgets.models import Budget, Hold
 from apps.billing.invoicing.naming import Purpose, purposes_of
 from apps.billing.ledger.accounts import Transfer, TransferKind
 from apps.billing.ledger.instant import one_instant
-from apps.billing.ledger.movements import WORDS
+from apps.billing.ledger.movements import called
 from apps.billing.ledger.references import Told, behind
 from apps.billing.statements.months import month_of
 from apps.money import ZERO
@@ -45,11 +46,20 @@ class Entry:
     """The wallet on the other side, where there is one."""
     tx_hash: str = ""
     """The chain's transaction, where there is one."""
+    is_under_way: bool = False
+    """A withdrawal that is not final yet."""
+    set_off_glm: Decimal = ZERO
+    """What of the amount is undone within the period, or undoes; with the amount's sign."""
 
     @property
     def label(self) -> str:
         """In a team's own words."""
-        return WORDS.get(self.kind) or str(TransferKind(self.kind).label)
+        return called(self.kind, is_under_way=self.is_under_way)
+
+    @property
+    def counted_glm(self) -> Decimal:
+        """In the sums of what came in and went out."""
+        return self.amount_glm - self.set_off_glm
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +92,12 @@ class Statement:
 
     @property
     def came_in_glm(self) -> Decimal:
-        return sum((entry.amount_glm for entry in self.entries if entry.amount_glm > 0), ZERO)
+        return sum((entry.counted_glm for entry in self.entries if entry.amount_glm > 0), ZERO)
 
     @property
     def went_out_glm(self) -> Decimal:
         """Above zero."""
-        return -sum((entry.amount_glm for entry in self.entries if entry.amount_glm < 0), ZERO)
+        return -sum((entry.counted_glm for entry in self.entries if entry.amount_glm < 0), ZERO)
 
     @property
     def adds_up(self) -> bool:
@@ -175,22 +185,35 @@ def _words(purpose: Purpose, image: str, agreement: UUID) -> str:
 def _others(period: QuerySet[Transfer], budget: Budget) -> Iterator[dict[str, Any]]:
     rows = list(
         period.exclude(kind=TransferKind.USAGE, reference__startswith=_HOLD).values(
-            "at", "kind", "key", "reference", "amount", into=F("credit")
+            "id", "undoes", "at", "kind", "key", "reference", "amount", into=F("credit")
         )
     )
     stories = behind(Told(row["key"], row["reference"]) for row in rows)
+    set_off = _set_off(rows)
     for row in rows:
         sign = 1 if row["into"] in (budget.available_id, budget.held_id) else -1
-        words, address, tx_hash = stories[row["key"]]
+        story = stories[row["key"]]
         yield {
             "at": row["at"],
             "kind": row["kind"],
-            "about": words,
+            "about": story.words,
             "amount_glm": sign * row["amount"],
             "reference": row["reference"],
-            "address": address,
-            "tx_hash": tx_hash,
+            "address": story.address,
+            "tx_hash": story.tx_hash,
+            "is_under_way": story.is_under_way,
+            "set_off_glm": sign * set_off.get(row["id"], ZERO),
         }
+
+
+def _set_off(rows: list[dict[str, Any]]) -> dict[int, Decimal]:
+    """Of pairs that undo each other within the period, what of both: a counter-entry may be over a part.
+
+    What is undone in a later month did go out in its own, and comes back in that one: each adds up by itself.
+    """
+    amounts = {row["id"]: row["amount"] for row in rows}
+    pairs = [(row["id"], row["undoes"]) for row in rows if row["undoes"] in amounts]
+    return {each: min(amounts[one], amounts[other]) for one, other in pairs for each in (one, other)}
 
 
 def _running(rows: list[dict[str, Any]], *, opening_glm: Decimal) -> Iterator[Entry]:
