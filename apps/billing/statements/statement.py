@@ -7,7 +7,7 @@ What was undone within the period is told, and set off in the sums: it neither c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -206,7 +206,7 @@ def _others(period: QuerySet[Transfer], budget: Budget) -> Iterator[dict[str, An
         }
 
 
-def _set_off(rows: list[dict[str, Any]]) -> dict[int, Decimal]:
+def _set_off(rows: Sequence[Mapping[str, Any]]) -> dict[int, Decimal]:
     """Of pairs that undo each other within the period, what of both: a counter-entry may be over a part.
 
     What is undone in a later month did go out in its own, and comes back in that one: each adds up by itself.
