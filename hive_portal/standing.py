@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.apps import apps
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing.chain.proof import PROVEN, latest_proof
+from apps.billing.chain.suspense import in_suspense
 from apps.billing.ledger.posting import ledger_sum
 from apps.billing.models import (
     ChainNode,
@@ -27,11 +28,12 @@ from apps.billing.models import (
     Payment,
     PaymentState,
     TransferKind,
+    Verdict,
 )
 from apps.billing.treasury.gas import gas_book
 from apps.deployments.models import Replica, ReplicaState
 from apps.market.models import Agreement, AgreementState, Demand, DemandState
-from apps.money import plain
+from apps.money import ZERO, plain
 from apps.nodes.models import Node, NodeState
 from apps.teams.models import AuditLine
 from apps.teams.states import Stateful
@@ -96,7 +98,6 @@ def _work() -> list[Figure]:
 def _money() -> list[Figure]:
     total = ledger_sum()
     moving = Payment.objects.exclude(state__in=[PaymentState.FINAL, PaymentState.FAILED]).count()
-    failed = Payment.objects.filter(state=PaymentState.FAILED).count()
     disputed = DebitNote.objects.filter(state=DebitNoteState.DISPUTED).count()
     faults = MeteringFault.objects.count()
     return [
@@ -107,13 +108,7 @@ def _money() -> list[Figure]:
             _list("billing_transfer"),
             not total,
         ),
-        Figure(
-            "Payments under way",
-            str(moving),
-            f"{failed} failed" if failed else "none failed",
-            _list("billing_payment"),
-            not failed,
-        ),
+        _payments(moving),
         Figure(
             "Disagreements",
             str(disputed + faults),
@@ -123,8 +118,29 @@ def _money() -> list[Figure]:
         ),
         _disputes(),
         _approvals(),
+        _suspense(),
         _gas(),
     ]
+
+
+def _payments(moving: int) -> Figure:
+    """What operators refused is as they wanted it; what failed otherwise somebody has to look at."""
+    over = Payment.objects.filter(state=PaymentState.FAILED)
+    refused = over.filter(approvals__verdict=Verdict.REFUSED).distinct().count()
+    failed = over.count() - refused
+    hint = f"{failed} failed" if failed else "none failed"
+    hint += f", {refused} refused by operators" if refused else ""
+    return Figure("Payments under way", str(moving), hint, _list("billing_payment"), not failed)
+
+
+def _suspense() -> Figure:
+    """Deposits of which nobody has said whose they are."""
+    lying = in_suspense()
+    count, total = lying.count(), lying.aggregate(all=Sum("suspended_glm"))["all"] or ZERO
+    value = f"{count} deposit{'s' if count != 1 else ''}, {plain(total)} GLM"
+    hint = "credit them to a proven wallet's team, or send them back" if count else "none waits"
+    link = f"{_list('billing_chaintransfer')}?suspense=yes"
+    return Figure("In suspense", value, hint, link, not count)
 
 
 def _disputes() -> Figure:
@@ -153,6 +169,7 @@ def _gas() -> Figure:
     )
     link = f"{_list('billing_transfer')}?kind__exact={TransferKind.GAS}"
     spent = f"{lately} {book.coin} spent within a day, {in_all} in all"
+    spent += "" if book.is_known else f"; {book.reckoned}"
     return Figure("Left for gas", left, spent, link, not book.is_low)
 
 

@@ -291,6 +291,8 @@ def test_it_gives_back_what_one_refuses(
     assert (stand(large), large.reason) == (PaymentState.FAILED, "refused by bert: not ours to pay")
     assert (budget.available_glm, in_flight()) == (10, 0)
     assert Withdrawal.objects.get().state == WithdrawalState.FAILED
+    [shown] = [each for each in figures() if each.title == "Payments under way"]
+    assert (shown.hint, shown.fine) == ("none failed, 1 refused by operators", True)
     with pytest.raises(StateError, match="waits for nobody's approval"):
         approve(large, operator("carl"))
 

@@ -104,8 +104,10 @@ def test_it_tells_no_balance_before_it_is_known(
     monkeypatch.setattr(standing, "gas_book", lambda: unknown)
     monkeypatch.setattr("apps.billing.chain.proof_views.gas_book", lambda: unknown)
     assert standing._gas().value == "not known yet"
+    assert standing._gas().hint.endswith("in all; reckoned every 5 minutes, from a block that is final")
     told = as_operator.get(reverse("billing:proofs")).content.decode()
     assert "are left by the books" not in told
+    assert "is not known yet: it is reckoned every 5 minutes, from a block that is final." in told
     assert "0.001115364693628367 ETH are spent" in told
     monkeypatch.setattr("apps.billing.chain.proof_views.gas_book", lambda: RICH)
     assert "99.998884635306371633 ETH are left" in as_operator.get(reverse("billing:proofs")).content.decode()

@@ -41,8 +41,19 @@ def event_of(each: ChainTransfer) -> str:
 
 def confirm_deposits(*, deepest: int) -> None:
     """Credit what is seen in blocks up to `deepest`, a set in each transaction."""
-    while len(_confirm_set(deepest)) == moving.SET:
-        pass
+    while True:
+        confirmed = _confirm_set(deepest)
+        _tell_of_strangers([each.amount_glm for each in confirmed if each.available_id is None])
+        if len(confirmed) < moving.SET:
+            return
+
+
+def _tell_of_strangers(amounts_glm: list[Decimal]) -> None:
+    """One line for a set: each deposit has one in the audit trail."""
+    if total := sum(amounts_glm, ZERO):
+        count = len(amounts_glm)
+        many = "a stranger's deposit lies" if count == 1 else f"{count} strangers' deposits lie"
+        log.warning("%s in suspense, %s GLM: credit or return it in the admin", many, plain(total))
 
 
 def finish_deposits(*, deepest: int) -> None:
@@ -97,6 +108,8 @@ def confirm_deposit(each: ChainTransfer) -> None:
     borne = min(_borne(each, suspense), each.amount)
     _deposit(each, f"{deposit_key(each)}:repaid", suspense, borne)
     _deposit(each, deposit_key(each), account, each.amount - borne)
+    if each.wallet is None:
+        _tell_of_strangers([each.amount - borne])
 
 
 def _deposit(each: ChainTransfer, key: str, account: Account, amount_glm: Decimal) -> None:

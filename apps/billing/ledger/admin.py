@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.decorators import display
 
+from apps.billing.chain.suspense import in_suspense
 from apps.billing.ledger.posting import balance
 from apps.billing.models import Account, ChainBlock, ChainTransfer, Checkpoint, Transfer, Withdrawal
 from apps.billing.wallets.stray import credit_stray_deposit, return_stray_deposit
@@ -54,6 +60,19 @@ class ChainBlockAdmin(Shown):
     search_fields = ("number", "hash")
 
 
+class InSuspense(SimpleListFilter):
+    """Those for which an operator has to find out whose they are."""
+
+    title = "suspense"
+    parameter_name = "suspense"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "In suspense")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ChainTransfer]) -> QuerySet[ChainTransfer]:
+        return queryset.filter(pk__in=in_suspense().values("pk")) if self.value() == "yes" else queryset
+
+
 @register(ChainTransfer)
 class ChainTransferAdmin(Shown):
     list_display = (
@@ -67,7 +86,7 @@ class ChainTransferAdmin(Shown):
         "payment",
         "reason",
     )
-    list_filter = ("state", "chain_id")
+    list_filter = (InSuspense, "state", "chain_id")
     search_fields = ("tx_hash", "sender", "recipient")
     list_select_related = ("wallet__team", "payment")
     actions = ("credit", "send_back")

@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import cast
 
 from django.conf import settings
 from django.db import transaction
@@ -101,6 +102,12 @@ class GasBook:
     def is_known(self) -> bool:
         """What was brought in is found at a final block: before, nothing can be told of what is left."""
         return bool(self.brought_in_coin)
+
+    @property
+    def reckoned(self) -> str:
+        """When what is left is found out, for people."""
+        every_s = cast(float, settings.CELERY_BEAT_SCHEDULE["billing.check_coin"]["schedule"])
+        return f"reckoned every {every_s // 60:.0f} minutes, from a block that is final"
 
     @property
     def is_low(self) -> bool:
