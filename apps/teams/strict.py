@@ -27,10 +27,17 @@ class StrictSerializer(serializers.Serializer[T]):
         return super().to_internal_value(data)
 
 
+TOO_LARGE = dict.fromkeys(
+    ("max_digits", "max_whole_digits"), "Expected an amount of GLM below 10^10, with at most 18 decimals."
+)
+"""Of a limit: what the number of digits means that it may have."""
+
+
 class GlmLimit(serializers.DecimalField):
     """At most so much GLM, below 10^10 as in the ledger. Null is no limit; empty text is refused."""
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs["error_messages"] = TOO_LARGE | kwargs.get("error_messages", {})
         super().__init__(max_digits=28, decimal_places=18, required=False, allow_null=True, **kwargs)
 
     def get_value(self, dictionary: Mapping[Any, Any]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from apps.billing.ledger.posting import exact
 from apps.deployments.compose.budget import BudgetWish
 from apps.deployments.compose.values import price_glm
+from apps.deployments.serializers import NewCapSerializer
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,11 @@ def test_a_file_takes_whatever_the_ledger_does() -> None:
 def test_a_file_tells_below_what_its_prices_are() -> None:
     with pytest.raises(ValueError, match=r"expected a price below 10\^9, got 1000000000"):
         price_glm(10**9)
+
+
+@pytest.mark.parametrize("amount", ["1" * 11, "1" * 19, "1" * 40, "1" * 11 + "." + "1" * 18])
+def test_a_cap_tells_below_what_it_is(amount: str) -> None:
+    asked = NewCapSerializer(data={"limit_glm": amount})
+    assert not asked.is_valid()
+    told = "Expected an amount of GLM below 10^10, with at most 18 decimals."
+    assert asked.errors["limit_glm"] == [told]
