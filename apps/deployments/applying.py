@@ -163,7 +163,8 @@ def scale(service: Service, replicas: int, *, actor: Actor, why: str = "", taken
         raise ValueError(f"replicas: expected from 0 to {MAX_REPLICAS}, got {replicas}")
     locked = Service.objects.select_for_update().get(pk=service.pk)
     before = locked.replicas_wanted
-    Service.objects.filter(pk=service.pk).update(replicas_wanted=replicas, **taken_of(taken, actor=actor))
+    gone = taken_of(taken, actor=actor, before=locked)
+    Service.objects.filter(pk=service.pk).update(replicas_wanted=replicas, **gone)
     service.refresh_from_db(fields=["replicas_wanted", "taken", "taken_at", "taken_by"])
     reason = f"scaled from {before} to {replicas} replicas{why and f', {why}'}"[:500]
     AuditLine.write(service, before=str(before), after=str(replicas), actor=actor, reason=reason)
@@ -172,10 +173,15 @@ def scale(service: Service, replicas: int, *, actor: Actor, why: str = "", taken
         forget_needed(service.deployment)
 
 
-def taken_of(taken: int, *, actor: Actor | None = None) -> dict[str, Any]:
-    """What a service remembers of replicas that were let go for want of money; of none, nothing."""
+def taken_of(taken: int, *, actor: Actor | None = None, before: Service | None = None) -> dict[str, Any]:
+    """What a service remembers of replicas that were let go for want of money; of none, nothing.
+
+    Where some of them come back, the others are gone since when they were.
+    """
     if not taken:
         return {"taken": 0, "taken_at": None, "taken_by": ""}
+    if before is not None and taken <= before.taken:
+        return {"taken": taken}
     return {"taken": taken, "taken_at": timezone.now(), "taken_by": str(actor)[:80]}
 
 

@@ -43,7 +43,10 @@ class Cap:
     left_glm: Decimal | None = None
     needed_glm: Decimal = Decimal(0)
     """While it is short: what one more lease of everything takes; while replicas are let go for want of
-    money: what must be there for the next of them to come back."""
+    money: what must be left of it for the next of them to come back. Its budget must have `beside_glm` more
+    available."""
+    beside_glm: Decimal = Decimal(0)
+    """While replicas are let go for want of money: what others of its budget need, which comes first."""
     deadline_at: datetime | None = None
     at_end_is_its_own: bool = False
     short_of: str | None = None

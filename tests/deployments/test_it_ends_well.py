@@ -242,6 +242,28 @@ def test_a_priority_is_a_number(said: str, words: str) -> None:
         parse_manifest(TWO_SERVICES.replace("priority: 500", f"priority: {said}"))
 
 
+# -- scale down -------------------------------------------------------------------------------------------
+
+
+def test_what_could_not_be_let_go_yet_still_counts(hive: Hive, deploy: Deploy) -> None:
+    """The last worker is just being placed: none goes in its place, and nothing is put off."""
+    deployment = deploy(TWO_SERVICES)
+    hive.turn(2)
+    scale(deployment.services.get(name="worker"), 3, actor=TESTER)
+    hive.look()
+    assert states(deployment) == ["healthy", "healthy", "healthy", "negotiating"]
+    cap_at(deployment, "0", at_end=AtEnd.SCALE_DOWN)
+    pass_time(deployment, LEASE / 2)
+    first = Assignment.objects.get(state="active", replica__service__name="worker", replica__index=2)
+    Assignment.objects.filter(pk=first.pk).update(lease_until=timezone.now() + timedelta(minutes=2))
+    assert renew_leases() == 0
+    ends = cap_of(deployment).deadline_at
+    assert ends is not None and ends < timezone.now() + timedelta(minutes=2)
+    carry_out_ends()
+    assert deployment.services.get(name="worker").replicas_wanted == 3
+    assert cap_of(deployment).deadline_at == ends
+
+
 # -- ask --------------------------------------------------------------------------------------------------
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.billing.budgets.capping import change_cap, room_glm
@@ -18,12 +22,14 @@ from apps.billing.models import AtEnd, Budget, CapState, Hold
 from apps.deployments import assignments
 from apps.deployments.applying import scale, start, stop
 from apps.deployments.ends.carrying_out import carry_out_ends
-from apps.deployments.ends.growing_back import LEASES, funded_of, grow_back
+from apps.deployments.ends.growing_back import funded_of, grow_back
+from apps.deployments.ends.sparing import LEASES, others_glm, spare_glm
 from apps.deployments.leases import renew_leases
 from apps.deployments.models import Assignment, Deployment
 from apps.deployments.serializers import DeploymentSerializer
 from apps.deployments.showing import sheet_of
 from apps.market.models import Agreement, KeyPolicy
+from apps.market.tasks import negotiate_due
 from apps.money import plain
 from apps.teams.models import ApiToken, AuditLine, Team, User
 from apps.teams.notices.models import Notice
@@ -174,7 +180,7 @@ def test_only_as_many_come_back_as_are_funded(hive: Hive, deploy: Deploy) -> Non
         used = one.agreement.hold.amount * Decimal("0.9")
         Hold.objects.filter(pk=one.agreement.hold.pk).update(posted=used)
     deployment.services.filter(name="worker").update(
-        replicas_wanted=0, taken=2, taken_at=timezone.now(), taken_by="queen:budgets"
+        replicas_wanted=0, taken=2, taken_at=(since := timezone.now() - LEASE), taken_by="queen:budgets"
     )
     hive.turn(3)
     all_came_back(deployment)
@@ -183,8 +189,13 @@ def test_only_as_many_come_back_as_are_funded(hive: Hive, deploy: Deploy) -> Non
     raise_cap(deployment, f"{needed + lease:.18f}")
     assert grow_back() == 1
     worker = worker_of(deployment)
-    assert (worker.replicas_wanted, worker.taken) == (1, 1)
-    assert cap_of(deployment).needed_glm > 0, "what the next of them takes"
+    assert (worker.replicas_wanted, worker.taken, worker.taken_at) == (1, 1, since)
+    assert cap_of(deployment).needed_glm > needed + lease, "what the next of them takes"
+    assert grow_back() == 0, "one that is to stop first asks for its money soon"
+    for step in (hive.look, negotiate_due, hive.turn, hive.turn):
+        step()
+        assert grow_back() == 0, "what came back needs its second lease"
+    assert worker_of(deployment).taken == 1
 
 
 # -- whose word holds -------------------------------------------------------------------------------------
@@ -232,6 +243,111 @@ def test_a_stop_for_want_of_money_is_for_somebody_to_undo(running: Deployment, h
 # -- who comes first --------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def both(hive: Hive, deploy: Deploy) -> list[Deployment]:
+    """Two of one budget, of each of which one replica of two is gone; neither has a cap."""
+    source = COMPOSE.replace("replicas: 3", "replicas: 2")
+    found = [deploy(source.replace("name: hello", f"name: {name}")) for name in ("one", "other")]
+    hive.turn(2)
+    for each in found:
+        scale(each.services.get(), 1, actor=TESTER, taken=1)
+    hive.turn(3)
+    for each in found:
+        all_came_back(each)
+    return found
+
+
+def leave(budget: Budget, left_glm: Decimal) -> None:
+    """So much is available, and not more."""
+    place_hold(
+        budget=budget,
+        reference=f"all but {left_glm}",
+        amount_glm=budget.available_glm - left_glm,
+        until=timezone.now() + timedelta(days=1),
+    )
+
+
+def enough_for_one_of(both: list[Deployment]) -> Decimal:
+    """What each says the budget must have for the next of it, and a little more: that passes quickly."""
+    assert grow_back() == 0
+    caps = [cap_of(each) for each in both]
+    return max(cap.needed_glm + cap.beside_glm for cap in caps) * Decimal("1.01")
+
+
+def test_two_of_one_budget_do_not_come_back_on_the_same_money(
+    both: list[Deployment], hive: Hive, budget: Budget
+) -> None:
+    room = budget.available_glm
+    leave(budget, one_lease(both[0]))
+    enough = enough_for_one_of(both)
+    release_hold(Hold.objects.get(reference__startswith="all but"), actor=TESTER, reason="paid in")
+    assert budget.available_glm == room
+    leave(budget, enough)
+    assert grow_back() == 1
+    for step in (hive.look, negotiate_due, hive.turn, hive.turn):
+        assert grow_back() == 0
+        step()
+    assert grow_back() == 0
+
+
+def test_how_much_the_budget_must_have_is_neither_too_little_nor_too_much(
+    both: list[Deployment], budget: Budget
+) -> None:
+    room = budget.available_glm
+    leave(budget, one_lease(both[0]))
+    enough = enough_for_one_of(both)
+    release_hold(Hold.objects.get(reference__startswith="all but"), actor=TESTER, reason="paid in")
+    assert enough < room
+    leave(budget, enough * Decimal("0.97"))
+    assert grow_back() == 0
+    assert cap_of(both[0]).beside_glm > 0
+    assert told_of(both[0])["cap"]["beside_glm"] == plain(cap_of(both[0]).beside_glm)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_do_not_bring_back_two_on_the_same_money(
+    both: list[Deployment], budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(budget, one_lease(both[0]))
+    enough = enough_for_one_of(both)
+    release_hold(Hold.objects.get(reference__startswith="all but"), actor=TESTER, reason="paid in")
+    leave(budget, enough)
+    together = threading.Barrier(2)
+
+    def seen_by_both(cap: Any, **needed: Decimal) -> Decimal:
+        """Each has looked before either goes on, where nothing keeps the other from looking."""
+        with suppress(threading.BrokenBarrierError):
+            together.wait(3)
+        return spare_glm(cap, **needed)
+
+    monkeypatch.setattr("apps.deployments.ends.growing_back.spare_glm", seen_by_both)
+
+    def work(_: int) -> int:
+        try:
+            return grow_back()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as workers:
+        assert sum(workers.map(work, range(2))) == 1
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_others_are_reckoned_with_leases_of_their_own(
+    reduced: Deployment, hive: Hive, deploy: Deploy, replicas: int
+) -> None:
+    other = COMPOSE.replace("name: hello", "name: other").replace("replicas: 3", f"replicas: {replicas}")
+    deployment = deploy(other.replace("x-hive: {", "x-hive: {lease: 1h, "))
+    starting_glm = others_glm(cap_of(reduced))
+    hive.turn(2)
+    hour_glm = sum(one.agreement.price_per_hour_glm for one in active(deployment))
+    assert starting_glm == LEASES * hour_glm
+    assert others_glm(cap_of(reduced)) == hour_glm > 0
+    with CaptureQueriesContext(connection) as queries:
+        others_glm(cap_of(reduced))
+    assert len(queries) == 4, "its cap, those that are short, those that start, and what runs"
+
+
 def test_what_another_of_its_budget_is_short_of_comes_first(
     reduced: Deployment, hive: Hive, deploy: Deploy, budget: Budget
 ) -> None:
@@ -255,8 +371,12 @@ def test_what_another_of_its_budget_is_short_of_comes_first(
         needed_glm=enough * 2,
     )
     assert grow_back() == 0
-    assert told_of(reduced)["reason"].startswith(
-        "let go for want of money: 1 replica of worker; the next comes back in a moment, unless what else"
+    cap = cap_of(reduced)
+    assert cap.beside_glm > enough * 2 > budget.available_glm
+    assert told_of(reduced)["reason"] == (
+        "let go for want of money: 1 replica of worker; the next comes back by itself once budget"
+        f" {budget} has {plain(cap.needed_glm + cap.beside_glm)} GLM available,"
+        f" {plain(cap.beside_glm)} GLM of it for what others of it need"
     )
     theirs.move_to(CapState.FUNDED, actor=TESTER, reason="paid", needed_glm=Decimal(0))
     assert grow_back() == 1
@@ -295,7 +415,7 @@ def test_one_that_can_not_be_looked_at_holds_up_no_other(
     )
     raise_cap(reduced, "1")
 
-    def broken(cap: Any, *, runs_glm: Decimal) -> Decimal:
+    def broken(cap: Any, **needed: Decimal) -> Decimal:
         if cap.pk == reduced.cap_id:
             raise ZeroDivisionError("as if there were a fault in it")
         return Decimal(100)

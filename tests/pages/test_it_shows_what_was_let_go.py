@@ -36,10 +36,10 @@ def test_it_says_what_is_gone_and_when_it_comes_back(scenery: Scenery, as_owner:
     assert (">Pay in</a>" in page, ">Raise its cap</a>" in page) == (True, False)
 
 
-def test_while_there_is_enough_it_says_who_comes_first(scenery: Scenery, as_owner: Client) -> None:
+def test_while_there_is_enough_it_says_what_else_may_keep_it_away(scenery: Scenery, as_owner: Client) -> None:
     let_go(scenery, needed_glm=Decimal("0.000001"))
     page = page_of(scenery, as_owner)
-    assert "The next comes back in a moment, unless what else runs on its budget needs the money" in page
+    assert "The next comes back in a moment, unless its team is suspended or its key may not spend" in page
     assert ">Pay in</a>" not in page
 
 

@@ -67,7 +67,18 @@ class BudgetCap(Stateful):
     )
     period_start = models.DateTimeField(default=timezone.now, editable=False)
     needed_glm = GlmField(
-        default=ZERO, editable=False, help_text="What was missing when it last ran short: it goes on with it."
+        default=ZERO,
+        editable=False,
+        help_text="While it is short: what one more lease of everything takes. While replicas are let go for "
+        "want of money: what must be left of it for the next of them to come back, and of its budget besides "
+        "what others of that need.",
+    )
+    beside_glm = GlmField(
+        default=ZERO,
+        db_default=0,
+        editable=False,
+        help_text="While replicas are let go for want of money: what others of its budget need, which comes "
+        "first.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

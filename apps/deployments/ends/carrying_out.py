@@ -110,10 +110,9 @@ def _scale_down(deployment: Deployment, cap: BudgetCap, lacks: list[Lack], *, no
     gone = let_go(lacks, room_glm=room_glm(cap) + coming_glm)
     if len(gone) == len(lacks):
         return _stop(deployment, cap)
-    stay = [lack for lack in lacks if lack not in gone]
-    if gone:
-        take(deployment, gone, why=why_short(cap))
-    if gone or is_late:
+    taken = take(deployment, gone, why=why_short(cap)) if gone else []
+    stay = [lack for lack in lacks if lack not in taken]
+    if taken or is_late:
         _until(cap, max(ends_at(stay, now=now), now + PATIENCE))
     elif cap.deadline_at is None or cap.deadline_at < ends:  # leases were renewed
         _until(cap, ends)

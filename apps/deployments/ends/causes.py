@@ -23,9 +23,13 @@ def short_of(cap: BudgetCap) -> ShortOf | None:
 
 
 def whose_room(cap: BudgetCap) -> ShortOf | None:
-    """Is too small for what it needs, be that to go on or to take back what was let go."""
+    """Is too small for what it needs, be that to go on or to take back what was let go.
+
+    That comes after what others of its budget need; nothing else does.
+    """
     left = None if cap.limit_glm is None else cap.limit_glm - counted_now(cap)
-    return cause(needed_glm=cap.needed_glm, cap_left_glm=left, available_glm=cap.budget.available_glm)
+    available_glm = cap.budget.available_glm - cap.beside_glm
+    return cause(needed_glm=cap.needed_glm, cap_left_glm=left, available_glm=available_glm)
 
 
 def cause(*, needed_glm: Decimal, cap_left_glm: Decimal | None, available_glm: Decimal) -> ShortOf | None:

@@ -1,8 +1,10 @@
 """What was let go for want of money comes back by itself, the most important first, as far as it is funded.
 
 A replica is funded when there is money for two whole leases of it, beside one more lease of all that runs on
-the same budget and what others of it are short of. It was let go for want of less than one: so it does not
-come back with what its own end gave back, nor go again as soon as its first lease is over.
+the same budget, two of what is about to start on it, and what others of it are short of. It was let go for
+want of less than one: so it does not come back with what its own end gave back, nor go again as soon as its
+first lease is over. Deployments of one budget are looked at one after the other: no two come back on the same
+money.
 
 Once somebody scales the service, or applies a file, that holds, and nothing of it comes back. What was
 stopped as a whole stays so until somebody starts it.
@@ -22,20 +24,18 @@ from django.db.models import Min
 from django.utils import timezone
 
 from apps.billing.invoicing.suspending import TeamSuspended, must_not_be_suspended
-from apps.billing.models import BudgetCap, CapState
+from apps.billing.models import Budget, BudgetCap, CapState
 from apps.deployments import applying, funding, keyed
 from apps.deployments.ends.lacking import Lack, importance, lacks_of, lacks_without_money, needed_by
 from apps.deployments.ends.moving import MONEY
-from apps.deployments.ends.sparing import spare_glm
+from apps.deployments.ends.sparing import LEASES, others_glm, own_glm, spare_glm
 from apps.deployments.ends.taking import locked_services
 from apps.deployments.ends.telling import tell_restored
 from apps.deployments.models import Deployment, Service, Wanted
 from apps.deployments.replicas import Replica
+from apps.money import ZERO
 
 log = logging.getLogger("hive.deployments")
-
-LEASES = 2
-"""So many of a replica must be there before it comes back: its first, and one more whole one."""
 
 
 def grow_back() -> int:
@@ -69,27 +69,28 @@ def _grow_or_log(pk: UUID) -> int:
 
 @transaction.atomic
 def _grow_back(pk: UUID) -> int:
-    """Under the deployment's lock: of several workers one does it."""
+    """Under the deployment's lock: of several workers one does it. And under its budget's, after that.
+
+    It keeps nobody from holding money; but nobody else brings back what the same money is for.
+    """
     rows = Deployment.objects.select_for_update(skip_locked=True, of=("self",))
     deployment = rows.filter(pk=pk, wanted=Wanted.RUNNING, cap__state=CapState.FUNDED).first()
     if deployment is None:
         return 0
     services = {service.name: service for service in locked_services(deployment) if service.taken}
+    Budget.objects.select_for_update(no_key=True).get(pk=deployment.budget_id)
     now = timezone.now()
     cap = BudgetCap.objects.select_related("budget__team", "budget__available").get(pk=deployment.cap_id)
-    taken, runs_glm = _taken(services.values()), _one_lease_glm(lacks_of(deployment, now=now))
-    back = funded_of(taken, spare_glm=spare_glm(cap, runs_glm=runs_glm))
+    taken, others = _taken(services.values()), others_glm(cap)
+    own = own_glm(deployment, lacks_of(deployment, now=now))
+    back = funded_of(taken, spare_glm=spare_glm(cap, own_glm=own, others_glm=others))
     while back and _why_not(deployment, services, back, now=now):
         back.pop()
     if back:
         _bring_back(deployment, services, back)
-    _note_needed(cap, runs_glm, [lack for lack in taken if lack not in back])
+    own += LEASES * needed_by(back)
+    _note_needed(cap, [lack for lack in taken if lack not in back], own_glm=own, others_glm=others)
     return len(back)
-
-
-def _one_lease_glm(lacks: Collection[Lack]) -> Decimal:
-    """Of all that runs, or should; what is held counts for the lease that it has."""
-    return needed_by(lacks) + sum(lack.left_glm for lack in lacks)
 
 
 def _taken(services: Collection[Service]) -> list[Lack]:
@@ -134,9 +135,11 @@ def _bring_back(deployment: Deployment, services: dict[str, Service], back: list
     tell_restored(deployment, list(services.values()), [f"{each.service}-{each.index}" for each in back])
 
 
-def _note_needed(cap: BudgetCap, runs_glm: Decimal, left: list[Lack]) -> None:
-    """What has to be there so that the next of them comes back; people see it."""
+def _note_needed(cap: BudgetCap, left: list[Lack], *, own_glm: Decimal, others_glm: Decimal) -> None:
+    """What has to be there, of its own and besides, so that the next of them comes back; people see it."""
     after = max(left, key=importance, default=None)
-    needed_glm = runs_glm + LEASES * after.needed_glm if after else Decimal(0)
+    needed_glm = own_glm + LEASES * after.needed_glm if after else ZERO
+    beside_glm = others_glm if after else ZERO
     funded = BudgetCap.objects.filter(pk=cap.pk, state=CapState.FUNDED)
-    funded.exclude(needed_glm=needed_glm).update(needed_glm=needed_glm)
+    noted = funded.exclude(needed_glm=needed_glm, beside_glm=beside_glm)
+    noted.update(needed_glm=needed_glm, beside_glm=beside_glm)

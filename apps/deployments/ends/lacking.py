@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 
 from apps.billing.models import Hold, HoldState
 from apps.deployments import funding
@@ -20,6 +20,8 @@ from apps.deployments.replicas import Assignment, AssignmentState, Replica, Repl
 from apps.money import ZERO
 
 WITHOUT_MONEY = frozenset({ReplicaState.PENDING, ReplicaState.FAILED})
+STARTS = frozenset({ReplicaState.PENDING, ReplicaState.STOPPING, ReplicaState.STOPPED})
+"""In which a replica that is wanted (again) will soon ask for money: one that stops is revived after that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +66,8 @@ def let_go(lacks: Collection[Lack], *, room_glm: Decimal) -> list[Lack]:
 def lacks_of(deployment: Deployment, *, now: datetime) -> list[Lack]:
     """Of all replicas that it wants, but for those that have the money to start."""
     active = Assignment.objects.filter(replica=OuterRef("pk"), state=AssignmentState.ACTIVE)
-    wanted = Replica.objects.filter(
-        service__deployment=deployment, index__lte=F("service__replicas_wanted")
-    ).annotate(active=Subquery(active.values("pk")[:1]))
-    replicas = list(wanted.select_related("service"))
+    rows = wanted().filter(service__deployment=deployment).annotate(active=Subquery(active.values("pk")[:1]))
+    replicas = list(rows.select_related("service"))
     running = _running([replica.active for replica in replicas if replica.active])
     missing = funding.missing_of(list(running.values()), now=now)
     waiting = [one for one in replicas if one.pk not in running and one.state in WITHOUT_MONEY]
@@ -75,6 +75,11 @@ def lacks_of(deployment: Deployment, *, now: datetime) -> list[Lack]:
         *(_lack(one, running[one.pk], missing[running[one.pk].pk]) for one in replicas if one.pk in running),
         *lacks_without_money(waiting),
     ]
+
+
+def wanted() -> QuerySet[Replica]:
+    """The slots that their services want, whether their deployments run or are stopped."""
+    return Replica.objects.filter(index__lte=F("service__replicas_wanted"))
 
 
 def lacks_without_money(replicas: Collection[Replica]) -> list[Lack]:
@@ -85,11 +90,9 @@ def lacks_without_money(replicas: Collection[Replica]) -> list[Lack]:
 
 def coming_back_glm(deployment: Deployment) -> Decimal:
     """Held under its cap for what runs no more: free when the last usage of that is rated."""
-    wanted = Replica.objects.filter(
-        service__deployment=deployment, index__lte=F("service__replicas_wanted"), hold__isnull=False
-    )
+    needed = wanted().filter(service__deployment=deployment, hold__isnull=False)
     held = Hold.objects.filter(cap=deployment.cap_id, state=HoldState.HELD)
-    gone = held.exclude(pk__in=wanted.values("hold"))
+    gone = held.exclude(pk__in=needed.values("hold"))
     return gone.aggregate(all=Sum(F("amount") - F("posted")))["all"] or ZERO
 
 

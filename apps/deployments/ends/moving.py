@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
@@ -22,6 +21,7 @@ from apps.deployments.ends.lacking import Lack, lacks_of, needed_by
 from apps.deployments.ends.telling import tell
 from apps.deployments.live import announce
 from apps.deployments.models import Deployment
+from apps.money import ZERO
 from apps.teams.audit import Actor
 from apps.teams.states import StaleState
 
@@ -52,7 +52,14 @@ def move_short(
     """To what its team's choice asks for, and tell the owners."""
     state, deadline_at = _way(cap, lacks, now=now)
     with suppress(StaleState):  # another worker was faster
-        cap.move_to(state, actor=MONEY, reason=why, deadline_at=deadline_at, needed_glm=needed_by(lacks))
+        cap.move_to(
+            state,
+            actor=MONEY,
+            reason=why,
+            deadline_at=deadline_at,
+            needed_glm=needed_by(lacks),
+            beside_glm=ZERO,
+        )
         tell(deployment, cap, why=why)
         announce(deployment.pk)
 
@@ -83,7 +90,7 @@ def begin_anew(deployment: Deployment, *, actor: Actor, reason: str) -> None:
 def forget_needed(deployment: Deployment) -> None:
     """Nothing that was let go waits for money any more; where something still does it is noted again."""
     funded = BudgetCap.objects.filter(pk=deployment.cap_id, state=CapState.FUNDED)
-    funded.exclude(needed_glm=0).update(needed_glm=0)
+    funded.exclude(needed_glm=0, beside_glm=0).update(needed_glm=0, beside_glm=0)
 
 
 def has_ended(deployment: Deployment, *, actor: Actor, reason: str) -> None:
@@ -103,7 +110,7 @@ def _move(deployment: Deployment, state: CapState, *, actor: Actor, reason: str)
     cap = _cap_of(deployment)
     if cap.state != state and cap.can_move_to(state):
         with suppress(StaleState):
-            cap.move_to(state, actor=actor, reason=reason, needed_glm=Decimal(0))
+            cap.move_to(state, actor=actor, reason=reason, needed_glm=ZERO, beside_glm=ZERO)
 
 
 def _cap_of(deployment: Deployment) -> BudgetCap:

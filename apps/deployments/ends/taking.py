@@ -16,8 +16,13 @@ def locked_services(deployment: Deployment) -> list[Service]:
     return list(deployment.services.select_for_update().select_related("deployment").order_by("name"))
 
 
-def take(deployment: Deployment, gone: Collection[Lack], *, why: str) -> None:
-    """Scale down by those that go; what somebody has scaled since they were chosen is looked at again."""
+def take(deployment: Deployment, gone: Collection[Lack], *, why: str) -> list[Lack]:
+    """Scale down by those that go. Returns those of them that went.
+
+    The others stay until the next look: somebody has scaled their service since they were chosen, or its last
+    replica, which would go in their place, is just being placed.
+    """
+    taken: set[str] = set()
     fewer = Counter(lack.service for lack in gone)
     last = {lack.service: max(each.index for each in gone if each.service == lack.service) for lack in gone}
     for service in locked_services(deployment):
@@ -29,3 +34,5 @@ def take(deployment: Deployment, gone: Collection[Lack], *, why: str) -> None:
                 why=f"so that the money lasts for the rest: {why}",
                 taken=service.taken + fewer[service.name],
             )
+            taken.add(service.name)
+    return [lack for lack in gone if lack.service in taken]

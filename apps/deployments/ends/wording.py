@@ -45,15 +45,17 @@ def back_when(cap: BudgetCap) -> str:
     needed, cause = plain(cap.needed_glm), whose_room(cap)
     if cause is None:
         return (
-            "the next comes back in a moment, unless what else runs on its budget needs the money"
-            " or its key may not spend it"
+            "the next comes back in a moment, unless its team is suspended or its key may not spend so much"
         )
-    has = {
-        ShortOf.CAP: f"its cap has {needed} GLM left",
-        ShortOf.BUDGET: f"budget {cap.budget} has {needed} GLM available",
-        ShortOf.BOTH: f"its cap has {needed} GLM left and budget {cap.budget} as much available",
-    }
+    of_cap, of_budget = f"its cap has {needed} GLM left", _of_budget(cap)
+    has = {ShortOf.CAP: of_cap, ShortOf.BUDGET: of_budget, ShortOf.BOTH: f"{of_cap} and {of_budget}"}
     return f"the next comes back by itself once {has[cause]}"
+
+
+def _of_budget(cap: BudgetCap) -> str:
+    """What must be there of it in all, and how much of that is for others."""
+    others = f", {plain(cap.beside_glm)} GLM of it for what others of it need" if cap.beside_glm else ""
+    return f"budget {cap.budget} has {plain(cap.needed_glm + cap.beside_glm)} GLM available{others}"
 
 
 def what_ends(cap: BudgetCap) -> str:

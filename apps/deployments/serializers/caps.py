@@ -30,7 +30,12 @@ class CapSerializer(serializers.Serializer[BudgetCap]):
     reason = serializers.CharField(help_text="Why it is in this state.")
     needed_glm = Glm(
         help_text="While it is short: what one more lease of everything takes. While replicas are let go for "
-        "want of money: what must be there for the next of them to come back."
+        "want of money: what must be left of it for the next of them to come back; its budget must have "
+        "`beside_glm` more available."
+    )
+    beside_glm = Glm(
+        help_text="While replicas are let go for want of money: what others of its budget need, which comes "
+        "first."
     )
     deadline_at = serializers.DateTimeField(
         allow_null=True, help_text="While it is short: by when something is done about it."
