@@ -53,7 +53,7 @@ pytestmark = [
 EACH = Decimal("0.01")
 OTHERS = 4
 OTTO = Actor("user", "otto")
-ZERO_ADDRESS = "0x" + "00" * 20
+ZERO_ADDRESS, OTHER_CONTRACT = "0x" + "00" * 20, "0x" + "44" * 20
 
 
 @pytest.fixture
@@ -361,6 +361,25 @@ def test_it_replaces_a_batch_that_is_stuck(anvil, contract, nodes, settings):
     all_were_paid_once(anvil, nodes)
 
 
+@pytest.mark.parametrize("kind", ["batch", "allowance"])
+def test_it_replaces_what_another_contract_was_signed_for(anvil, nodes, settings, kind):
+    """HIVE_MULTI_TRANSFER names another one by now: what is out is repeated as it is."""
+    settings.HIVE_REPLACE_AFTER_S = 0
+    named = anvil.batches(settings) if kind == "batch" else anvil.glm.deploy_multi_transfer()
+    settings.HIVE_MULTI_TRANSFER = named
+    anvil.ask("evm_setAutomine", False)
+    pay()
+    settings.HIVE_MULTI_TRANSFER = OTHER_CONTRACT
+    look_again()
+    first = Transaction.objects.order_by("nonce")[0]
+    assert (first.kind == TransactionKind.ALLOWANCE) is (kind == "allowance")
+    assert first.attempts.count() > 1
+    settings.HIVE_MULTI_TRANSFER = named
+    anvil.ask("evm_setAutomine", True)
+    anvil.mine(1)
+    all_were_paid_once(anvil, nodes)
+
+
 def test_it_takes_approved_payments_along_together(anvil, contract, nodes):
     """What waited for a transaction goes out as one, too."""
     for node in nodes:
@@ -436,6 +455,7 @@ def test_it_asks_at_any_amount_for_a_node_that_was_turned_down(anvil, contract, 
     """Small ones meanwhile wait as well; once one of its payments was approved, they go out as ever."""
     settings.HIVE_APPROVAL_ABOVE_GLM = 2 * EACH
     turn_down([each for each in pay() if each.node_id == nodes[1].id], "refused")
+    settings.HIVE_APPROVAL_ABOVE_GLM = 10 * EACH  # more than all that waits: none of it is large
     [again] = pay()
     owe(hold, nodes[1], EACH / 2, name="more")
     [more] = pay()

@@ -4,18 +4,22 @@ from decimal import Decimal
 
 import pytest
 
-from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable
+from apps.billing.chain.client import Chain, ChainRefused, ChainUnreachable, chain
 from apps.billing.models import Attempt, Payment, PaymentState, Transaction, TransactionState
 from apps.billing.treasury import sending
+from apps.billing.treasury.approving import approve_payment
 from apps.billing.treasury.sending import replace_now
-from apps.billing.treasury.settlement import pay_providers
+from apps.billing.treasury.settlement import dispatch_ready, pay_providers
 from apps.teams.audit import Actor, AuditLine
+from apps.teams.models import User
 from tests.billing.chain_of_tests import FINALITY
 from tests.billing.treasury_of_tests import (
     NOTHING,
+    OWED,
     Killed,
     filled_budget,
     look_again,
+    operator,
     owe,
     settled,
     unreachable,
@@ -225,4 +229,35 @@ def test_it_replaces_nothing_that_is_final(anvil, owed, node, impatient):
     pay_providers(minimum_glm=NOTHING)
     settled(anvil, node)
     anvil.grow(FINALITY)
+    assert Attempt.objects.count() == 1
+
+
+def test_it_replaces_what_two_approved_though_one_has_left(anvil, owed, node, settings, impatient):
+    """Their words counted when it was signed; while it is stuck, so is every later payment."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = OWED / 2
+    anvil.ask("evm_setAutomine", False)
+    [payment] = pay_providers(minimum_glm=NOTHING)
+    for actor in (operator("ada"), operator("bob")):
+        approve_payment(payment, actor=actor, reason="seen")
+    dispatch_ready(chain())
+    User.objects.filter(username="bob").update(is_active=False)
+    look_again()
+    assert Attempt.objects.count() > 1
+    mine(anvil)
+    settled(anvil, node)
+
+
+def test_it_replaces_what_is_large_by_now(anvil, stuck, node, settings):
+    settings.HIVE_APPROVAL_ABOVE_GLM = OWED / 2
+    look_again()
+    assert Attempt.objects.count() > 1
+    mine(anvil)
+    settled(anvil, node)
+
+
+def test_it_signs_no_other_wallets_transaction_again(stuck, settings):
+    """The same nonce of another treasury is another nonce: both would be paid."""
+    settings.HIVE_TREASURY = "0x" + "13" * 20
+    with pytest.raises(ValueError, match="both could happen"):
+        replace_now(stuck, actor=OTTO, reason="asked for")
     assert Attempt.objects.count() == 1

@@ -19,11 +19,13 @@ from apps.billing.chain.client import _chain
 from apps.billing.ledger.posting import balance, check_ledger, house_account, payable_account
 from apps.billing.models import AccountKind, Payment, PaymentState, Transaction
 from apps.billing.treasury import settlement
+from apps.billing.treasury.approving import approve_payment
 from apps.billing.treasury.checking import check_payments
 from apps.billing.treasury.settlement import pay_providers
+from tests.billing.faulty_nodes import Fault, FaultyNode, honest
 from tests.billing.simulation.killing import in_child
 from tests.billing.simulation.walking import undone
-from tests.billing.treasury_of_tests import NOTHING, filled_budget, look_again, owe
+from tests.billing.treasury_of_tests import NOTHING, filled_budget, look_again, operator, owe
 
 pytestmark = [pytest.mark.real, pytest.mark.django_db(transaction=True), pytest.mark.needs("chain")]
 
@@ -137,3 +139,46 @@ def test_it_pays_no_more_than_it_summed(
     monkeypatch.setattr(settlement, "push_one", earn_more)
     assert sum(payment.amount for payment in pay_providers(minimum_glm=NOTHING)) == NODES * EACH
     assert {balance(payable_account(node)) for node in nodes} == {EACH}
+
+
+def test_a_node_that_hiccups_leaves_no_small_rest(anvil: Any, nodes: list[Any], settings: Any) -> None:
+    """It would not price what goes to one recipient: all wait, and nothing is left for the next time."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = 4 * EACH
+    hiccups = FaultyNode(anvil.url, refuses_to_pay(nodes[0].id))
+    settings.HIVE_RPC_URL = hiccups.url
+    try:
+        settle()
+        hiccups.fault = honest
+        settle()
+        it_is_whole(anvil, nodes, settings.HIVE_APPROVAL_ABOVE_GLM)
+    finally:
+        hiccups.die()
+
+
+def refuses_to_pay(recipient: str) -> Fault:
+    def fault(request: dict[str, Any], ask: Any) -> dict[str, Any]:
+        if request["method"] == "eth_estimateGas" and recipient[2:] in request["params"][0]["data"]:
+            error = {"code": -32005, "message": "limit exceeded"}
+            return {"jsonrpc": "2.0", "id": request["id"], "error": error}
+        return ask(request)
+
+    return fault
+
+
+def test_what_waits_counts_until_operators_have_answered(
+    anvil: Any, nodes: list[Any], hold: Any, make_node: Any, settings: Any
+) -> None:
+    """Then the next small one goes out unasked again."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = 4 * EACH
+    assert settle() == NODES
+    owe(hold, make_node(), EACH)
+    assert settle() == 1
+    waiting = Payment.objects.filter(state=PaymentState.WAITING)
+    assert waiting.count() == NODES + 1
+    ada, bob = operator("ada"), operator("bob")
+    for payment in list(waiting):
+        for actor in (ada, bob):
+            approve_payment(payment, actor=actor, reason="seen")
+    owe(hold, make_node(), EACH)
+    [small] = pay_providers(minimum_glm=NOTHING)
+    assert (small.state, small.approvals_needed) == (PaymentState.SENT, 0)

@@ -11,6 +11,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from apps.billing.chain.calls import Call, Gas, transfer_call
 from apps.billing.chain.client import chain
 from apps.billing.chain.models import ChainBlock
 from apps.billing.chain.proof import latest_proof, prove_books
@@ -22,9 +23,10 @@ from apps.billing.treasury.following import fail_payment
 from apps.billing.treasury.sending import replace_now
 from apps.billing.treasury.settlement import dispatch_ready, give_up_late, pay_providers
 from apps.billing.treasury.signers import treasury_address
+from apps.nodes.queen import queen_key
 from apps.teams.audit import Actor
 from tests.billing.payments_of_tests import carried, reserved
-from tests.billing.treasury_of_tests import NOTHING, filled_budget, operator, owe
+from tests.billing.treasury_of_tests import NOTHING, WALLET, filled_budget, operator, owe
 
 pytestmark = pytest.mark.django_db
 
@@ -234,22 +236,60 @@ def test_it_signs_no_other_call_again(treasury: Any, hold: Any, node: Any, payme
     assert Attempt.objects.count() == 1
 
 
-def stolen(node: Any, *, pays: bool) -> Transaction:
+def stolen(node: Any, *, pays: bool, raw: str = "0x", **changes: Any) -> Transaction:
     fields = {
         "nonce": chain().nonce(treasury_address()),
         "sender": treasury_address(),
         "contract": chain().token,
         "data": f"0xa9059cbb{THIEF[2:]:0>64}{10**18:064x}",
         "deadline_at": timezone.now(),
-    }
+    } | changes
     made = Transaction.objects.create(chain_id=31337, tx_hash=STOLEN, **fields)
     Attempt.objects.create(
-        transaction=made, number=1, tx_hash=STOLEN, raw="0x", gas_limit=60_000, max_fee_wei=1, tip_wei=0
+        transaction=made, number=1, tx_hash=STOLEN, raw=raw, gas_limit=60_000, max_fee_wei=1, tip_wei=0
     )
     if pays:
         fields = {"deadline_at": timezone.now(), "state": "signed", "transaction": made}
         reserved(Payment.objects.create(node=node, chain_id=31337, recipient=node.id, amount=ONE, **fields))
     return made
+
+
+@pytest.mark.needs("chain")
+@pytest.mark.parametrize("forged", ["no transaction", "another nonce", "another key", "another call"])
+def test_it_signs_nothing_again_that_it_never_signed(
+    treasury: Any, node: Any, settings: Any, forged: str
+) -> None:
+    """It pays what is reserved, and claims to be out already: so it asks nobody, large as it is."""
+    settings.HIVE_APPROVAL_ABOVE_GLM = Decimal("0.9")
+    call, nonce = to_the_node(node), chain().nonce(treasury_address())
+    thiefs = transfer_call(chain().token, recipient=THIEF, amount_glm=ONE)
+    raw = {
+        "no transaction": "0x",
+        "another nonce": raw_of(queen_key(), call, nonce=nonce + 1),
+        "another key": raw_of(WALLET, call, nonce=nonce),
+        "another call": raw_of(queen_key(), thiefs, nonce=nonce),
+    }[forged]
+    made = stolen(node, pays=True, raw=raw, data=call.data)
+    with pytest.raises(ValueError, match=r"1 GLM, above 0\.9 GLM, were not approved by 2 operators"):
+        replace_now(made, actor=Actor("user", "otto"), reason="it is stuck")
+    assert Attempt.objects.count() == 1
+
+
+@pytest.mark.needs("chain")
+def test_it_signs_no_call_of_another_contract(treasury: Any, node: Any) -> None:
+    made = stolen(node, pays=True, contract=THIEF, data=to_the_node(node).data)
+    with pytest.raises(ValueError, match="its call is not that of what it pays"):
+        replace_now(made, actor=Actor("user", "otto"), reason="it is stuck")
+    assert Attempt.objects.count() == 1
+
+
+def to_the_node(node: Any) -> Call:
+    return transfer_call(chain().token, recipient=node.id, amount_glm=ONE)
+
+
+def raw_of(key: Any, call: Call, *, nonce: int) -> str:
+    unsigned = chain().unsigned(call, nonce=nonce, gas=Gas(60_000, 1, 0))
+    return "0x" + bytes(key.sign_transaction(unsigned).raw_transaction).hex()
 
 
 # -- the proof --------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from apps.billing.treasury.models import Payment
 from apps.billing.treasury.paying import SETTLEMENT, bounds, store_attempt
 from apps.billing.treasury.signers import treasury_signer
 from apps.billing.treasury.transactions import UNSENT, Attempt, Transaction, TransactionState
-from apps.billing.treasury.vetting import vet
+from apps.billing.treasury.vetting import vet_again
 from apps.teams.audit import Actor, AuditLine
 
 log = logging.getLogger("hive.settlement")
@@ -49,7 +49,8 @@ def sign_again(
 ) -> Attempt | None:
     """Store one more attempt after `last`. None when another worker did, or more is beyond the limit.
 
-    Raises MustNotBeSigned for another call than that of what it pays, and what the signer raises.
+    Raises MustNotBeSigned for another call than was signed first, or than pays what it pays, and what the
+    signer raises.
     """
     limit = _limit(chain, waiting, last)
     current = Transaction.objects.select_for_update().filter(pk=waiting.pk, state__in=UNSENT).first()
@@ -59,8 +60,9 @@ def sign_again(
     if gas is None:
         _note_limit(current)
         return None
-    vet(current.call, kind=current.kind, payments=_payments(current))
-    signed = treasury_signer().sign(chain.unsigned(current.call, nonce=current.nonce, gas=gas))
+    unsigned = chain.unsigned(current.call, nonce=current.nonce, gas=gas)
+    vet_again(current, unsigned, payments=_payments(current))
+    signed = treasury_signer().sign(unsigned)
     made = store_attempt(current, number=last.number + 1, signed=signed, gas=gas)
     told = f"{reason}: {_told(gas.max_fee_wei)} for a unit of gas instead of {_told(last.max_fee_wei)}"
     Transaction.objects.filter(pk=current.pk).update(tx_hash=made.tx_hash, reason=told)

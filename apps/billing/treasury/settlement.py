@@ -16,7 +16,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Subquery, Sum
 from django.utils import timezone
 
 from apps.billing.chain.calls import Line
@@ -27,7 +27,7 @@ from apps.billing.treasury.batching import Item, groups, make_ready_together, ma
 from apps.billing.treasury.calling import call_over, lines_of
 from apps.billing.treasury.following import fail_payment
 from apps.billing.treasury.large import announce, is_large, turned_down
-from apps.billing.treasury.models import Payment, PaymentState
+from apps.billing.treasury.models import Payment, PaymentPurpose, PaymentState
 from apps.billing.treasury.paying import make_ready, reserve, sign, wait_in_line
 from apps.billing.treasury.sending import push_one
 from apps.billing.treasury.signers import SignerUnreachable
@@ -42,7 +42,8 @@ def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
     """Pay each node what is payable to it, if it is `minimum_glm` or more. Returns the payments made.
 
     A node that can't be paid (the treasury lacks GLM or gas, the chain does not answer) is left for the next
-    time, with a line in the log; so is everything while another worker settles.
+    time, with a line in the log; so is everything while another worker settles. What operators have to
+    approve is reserved whether it can be paid or not.
     """
     if not settings.HIVE_GLM_TOKEN:
         return []
@@ -51,11 +52,12 @@ def pay_providers(*, minimum_glm: Decimal) -> list[Payment]:
 
 
 def _settle(chain: Chain, minimum_glm: Decimal) -> list[Payment]:
-    together, alone = _owed(chain, minimum_glm=minimum_glm)
-    due = Due(minimum_glm, sum((_balance(account) for account in [*together, *alone]), ZERO))
-    batches = [*groups(together, at_most=settings.HIVE_PAYOUTS_PER_BATCH), *([each] for each in alone)]
+    owed = _owed(minimum_glm=minimum_glm)
+    due = Due(minimum_glm, _sum(owed) + (_unanswered(chain) if owed else ZERO))
     if is_large(due.total_glm, limit_glm=settings.HIVE_APPROVAL_ABOVE_GLM):
-        return _ask_for_all(chain, batches, due)
+        return _ask_for_all(chain, owed, due)
+    together, alone = _apart(chain, owed)
+    batches = [*groups(together, at_most=settings.HIVE_PAYOUTS_PER_BATCH), *([each] for each in alone)]
     return list(_until_silent(_pay(chain, batch, due) for batch in batches))
 
 
@@ -73,31 +75,42 @@ class Due:
     """Of one settlement: what is paid at least to each, and what is due to all of them.
 
     The sum counts for approval: in whatever parts it goes out, it leaves the treasury at once, and what is
-    earned meanwhile waits for the next one.
+    earned meanwhile waits for the next one. Payouts that operators are asked about still are in it.
     """
 
     minimum_glm: Decimal
     total_glm: Decimal
 
 
-def _owed(chain: Chain, *, minimum_glm: Decimal) -> tuple[Sequence[Account], Sequence[Account]]:
-    """To whom: those that may be paid together, and those that are paid each by itself.
+def _owed(*, minimum_glm: Decimal) -> list[Account]:
+    """To whom."""
+    payable = Account.objects.filter(kind=AccountKind.PAYABLE).select_related("node")
+    enough = payable.filter(guarded_balance__gt=ZERO, guarded_balance__gte=minimum_glm)
+    return list(enough.order_by("pk"))
+
+
+def _unanswered(chain: Chain) -> Decimal:
+    """GLM of payouts that wait for operators: what was left of their settlement is no sum of its own."""
+    payouts = Payment.objects.filter(chain_id=chain.chain_id, purpose=PaymentPurpose.PAYOUT)
+    return payouts.filter(state=PaymentState.WAITING).aggregate(all=Sum("amount"))["all"] or ZERO
+
+
+def _apart(chain: Chain, owed: Sequence[Account]) -> tuple[Sequence[Account], Sequence[Account]]:
+    """Those that may be paid together, and those that are paid each by itself.
 
     A node whose last payment failed goes by itself: it must not hold up the others again.
     """
     newest = Payment.objects.filter(node=OuterRef("node")).order_by("-created_at").values("state")[:1]
-    owed = list(
-        Account.objects.filter(
-            kind=AccountKind.PAYABLE, guarded_balance__gt=ZERO, guarded_balance__gte=minimum_glm
-        )
-        .select_related("node")
-        .annotate(last_payment=Subquery(newest))
-        .order_by("pk")
-    )
-    well = [account for account in owed if account.last_payment != PaymentState.FAILED]
-    if len(well) < 2 or not _may_batch(chain, sum((_balance(account) for account in well), ZERO)):
+    told = Account.objects.filter(pk__in=[each.pk for each in owed]).annotate(last_payment=Subquery(newest))
+    failed = set(told.filter(last_payment=PaymentState.FAILED).values_list("pk", flat=True))
+    well = [account for account in owed if account.pk not in failed]
+    if len(well) < 2 or not _may_batch(chain, _sum(well)):
         return [], owed
-    return well, [account for account in owed if account not in well]
+    return well, [account for account in owed if account.pk in failed]
+
+
+def _sum(accounts: Sequence[Account]) -> Decimal:
+    return sum((_balance(account) for account in accounts), ZERO)
 
 
 def _may_batch(chain: Chain, total_glm: Decimal) -> bool:
@@ -144,24 +157,15 @@ def _could_be_paid(chain: Chain, account: Account) -> bool:
     return True
 
 
-def _ask_for_all(chain: Chain, batches: Sequence[Sequence[Account]], due: Due) -> list[Payment]:
-    """Reserve all of a settlement that is large, or nothing; operators approve each before it is signed."""
-    payable = [account for batch in batches for account in _payable(chain, batch)]
+def _ask_for_all(chain: Chain, owed: Sequence[Account], due: Due) -> list[Payment]:
+    """Reserve all of a settlement that is large, or nothing; operators approve each before it is signed.
+
+    The chain is not asked: whom it would not pay right now would be a small sum by the next time. It is
+    when they have approved.
+    """
     with transaction.atomic():
         wait_in_line()
-        return _reserve_all(chain, payable, due)
-
-
-def _payable(chain: Chain, batch: Sequence[Account]) -> list[Account]:
-    """Those of the batch that the chain would pay now."""
-    try:
-        make_ready_together(chain, _lines(batch))
-    except ChainUnreachable as trouble:
-        _note_unpaid(batch, trouble)
-        return []
-    except ChainRefused:
-        return [account for account in batch if _could_be_paid(chain, account)]
-    return list(batch)
+        return _reserve_all(chain, owed, due)
 
 
 def _sign(chain: Chain, batch: Sequence[Account], due: Due) -> list[Payment]:

@@ -30,7 +30,8 @@ from apps.nodes.queen import queen_address, queen_key
 
 Unsigned = Mapping[str, Any]
 """An EIP-1559 transaction by web3's names: chainId, nonce, to, value, data, gas, maxFeePerGas, ..."""
-AMOUNTS = ("type", "chainId", "nonce", "value", "gas", "maxFeePerGas", "maxPriorityFeePerGas")
+FEES = ("gas", "maxFeePerGas", "maxPriorityFeePerGas")
+AMOUNTS = ("type", "chainId", "nonce", "value", *FEES)
 
 
 class SignerRefused(ChainRefused):
@@ -133,17 +134,32 @@ class RemoteSigner:
 
 def checked(raw: str, unsigned: Unsigned, *, address: str) -> Signed:
     """What came back, if it is exactly what was asked for, signed by `address`. Raises SignerRefused."""
-    try:
-        signed = HexBytes(raw)
-        found = TypedTransaction.from_bytes(signed).as_dict()
-        by = str(Account.recover_transaction(signed)).lower()
-    except Exception:
-        raise SignerRefused("what the signer returned can't be read as a transaction of EIP-1559") from None
+    found, by = _opened(raw)
     if wrong := difference(found, unsigned):
         raise SignerRefused(f"the signer signed something else: {wrong}")
     if by != address:
         raise SignerRefused(f"signed by {by} instead of {address}")
+    signed = HexBytes(raw)
     return Signed("0x" + bytes(signed).hex(), "0x" + keccak(signed).hex())
+
+
+def was_signed(raw: str, unsigned: Unsigned, *, address: str) -> bool:
+    """Whether this is what `raw` asks for, at whatever fee, and `address` signed it."""
+    try:
+        found, by = _opened(raw)
+    except SignerRefused:
+        return False
+    return by == address and not difference(found, {**unsigned, **{name: found.get(name) for name in FEES}})
+
+
+def _opened(raw: str) -> tuple[Mapping[str, Any], str]:
+    """What a raw transaction asks for, and whose signature it has. Raises SignerRefused."""
+    try:
+        signed = HexBytes(raw)
+        found = TypedTransaction.from_bytes(signed).as_dict()
+        return found, str(Account.recover_transaction(signed)).lower()
+    except Exception:
+        raise SignerRefused("what the signer returned can't be read as a transaction of EIP-1559") from None
 
 
 def difference(found: Mapping[str, Any], unsigned: Unsigned) -> str:

@@ -1,7 +1,8 @@
 """The signing door: what is signed is reserved, approved where it is large, and pays exactly that.
 
 PostgreSQL refuses most of the rest too (billing 0034, 0035); what it can't know, the limit in the settings
-and the call itself, is looked at here alone.
+and the call itself, is looked at here alone. Approvals count before the first signature: once that one is
+out, another at its nonce pays nothing that it would not, and without one it holds up all later payments.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from django.conf import settings
 
 from apps.billing.chain.calls import Call, approve_call
 from apps.billing.chain.client import ChainRefused
-from apps.billing.ledger.accounts import Account, AccountKind, Transfer, TransferKind
 from apps.billing.treasury.calling import call_over, lines_of
 from apps.billing.treasury.large import OPERATORS_NEEDED, approvers, is_large
-from apps.billing.treasury.models import Payment, PaymentPurpose
-from apps.billing.treasury.transactions import TransactionKind
-from apps.billing.wallets.models import WalletProof
+from apps.billing.treasury.models import Payment
+from apps.billing.treasury.signers import Unsigned, treasury_address, was_signed
+from apps.billing.treasury.transactions import Transaction, TransactionKind
 from apps.money import ZERO, plain
+
+_RESERVED = """
+    SELECT payment.* FROM billing_payment AS payment
+    WHERE payment.id = ANY(%s) AND billing_payment_is_reserved(payment.*)
+"""
 
 
 class MustNotBeSigned(ChainRefused):
@@ -31,51 +36,47 @@ def payout_key(payment: Payment) -> str:
 
 
 def vet(call: Call, *, kind: str, payments: Sequence[Payment]) -> None:
-    """Raises MustNotBeSigned unless this call pays these payments, and may."""
-    if kind == TransactionKind.ALLOWANCE:
-        expected = approve_call(settings.HIVE_GLM_TOKEN, spender=settings.HIVE_MULTI_TRANSFER)
-    elif payments:
-        expected = call_over(kind, lines_of(payments))
-    else:
-        raise MustNotBeSigned("it pays nothing that is known of")
-    if call.data != expected.data:
+    """Raises MustNotBeSigned unless this call pays these payments, and may: before the first signature."""
+    if call != _expected(kind, payments):
         raise MustNotBeSigned("its call is not that of what it pays")
     must_be_reserved(payments)
     _must_be_approved(payments)
 
 
+def vet_again(current: Transaction, unsigned: Unsigned, *, payments: Sequence[Payment]) -> None:
+    """Raises MustNotBeSigned unless the treasury signed this call at this nonce before, and it still may.
+
+    Settings and approvals may have changed since. Where its first attempt is another, or nobody signed it,
+    whoever put it there may be anybody: it is vetted as if it had never been signed.
+    """
+    if (unsigned["chainId"], treasury_address()) != (current.chain_id, current.sender):
+        raise MustNotBeSigned(
+            f"its nonce is of {current.sender} on chain {current.chain_id}: both could happen"
+        )
+    first = current.attempts.order_by("number").first()
+    if first is None or not was_signed(first.raw, unsigned, address=current.sender):
+        return vet(current.call, kind=current.kind, payments=payments)
+    if current.kind != TransactionKind.ALLOWANCE and current.data != _expected(current.kind, payments).data:
+        raise MustNotBeSigned("its call is not that of what it pays")
+    return must_be_reserved(payments)
+
+
+def _expected(kind: str, payments: Sequence[Payment]) -> Call:
+    """The call that pays them, or allows the contract to, as the settings are."""
+    if kind == TransactionKind.ALLOWANCE:
+        return approve_call(settings.HIVE_GLM_TOKEN, spender=settings.HIVE_MULTI_TRANSFER)
+    if not payments:
+        raise MustNotBeSigned("it pays nothing that is known of")
+    return call_over(kind, lines_of(payments))
+
+
 def must_be_reserved(payments: Sequence[Payment]) -> None:
-    """Raises MustNotBeSigned for the first one whose money is not in flight."""
-    keys = [payout_key(payment) for payment in payments]
-    found = Transfer.objects.filter(key__in=keys, kind=TransferKind.PAYOUT, undone_by=None)
-    entries = {entry.key: entry for entry in found.select_related("debit", "credit")}
+    """Raises MustNotBeSigned for the first one whose money is not in flight, as PostgreSQL has it."""
+    rows = Payment.objects.raw(_RESERVED, [[payment.pk for payment in payments]])
+    reserved = {(row.pk, row.recipient, row.amount) for row in rows}
     for payment in payments:
-        if not _reserves(entries.get(payout_key(payment)), payment):
+        if (payment.pk, payment.recipient, payment.amount) not in reserved:
             raise MustNotBeSigned(f"{payment}: no entry {payout_key(payment)} has reserved its money")
-
-
-def _reserves(entry: Transfer | None, payment: Payment) -> bool:
-    if entry is None or entry.amount != payment.amount or entry.credit.kind != AccountKind.IN_FLIGHT:
-        return False
-    return _pays(entry.debit, payment)
-
-
-def _pays(source: Account, payment: Payment) -> bool:
-    """Whether it is this account that pays what goes to this recipient."""
-    match payment.purpose:
-        case PaymentPurpose.PAYOUT:
-            ends = {source.node_id, payment.node_id}
-            return source.kind == AccountKind.PAYABLE and ends == {payment.recipient}
-        case PaymentPurpose.WITHDRAWAL:
-            proofs = WalletProof.objects.filter(team=source.team_id, address=payment.recipient)
-            return source.kind == AccountKind.AVAILABLE and proofs.exclude(signature="").exists()
-    stray = payment.returns
-    return (
-        source.kind == AccountKind.SUSPENSE
-        and stray is not None
-        and payment.amount <= stray.amount
-        and stray.paid_by == payment.recipient
-    )
 
 
 def _must_be_approved(payments: Sequence[Payment]) -> None:
