@@ -102,7 +102,7 @@ async def test_containers_end_while_the_agent_is_dead(
     async with running_bee(runtime="docker"):
         await queen.until(lambda: queen.usage.get(given.agreement_id), timeout_s=20)
     reports = queen.usage[given.agreement_id].values()
-    # It was killed as soon as it ran. How much of the processor it gets in six seconds depends on others, too.
+    # It was killed as soon as it ran. What it gets of the processor in six seconds depends on others, too.
     assert sum(each.running_ms for each in reports) > 5000
     assert sum(each.cpu_ms for each in reports) > 1000
 
