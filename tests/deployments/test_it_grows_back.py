@@ -245,15 +245,18 @@ def test_a_stop_for_want_of_money_is_for_somebody_to_undo(running: Deployment, h
 
 @pytest.fixture
 def both(hive: Hive, deploy: Deploy) -> list[Deployment]:
-    """Two of one budget, of each of which one replica of two is gone; neither has a cap."""
-    source = COMPOSE.replace("replicas: 3", "replicas: 2")
-    found = [deploy(source.replace("name: hello", f"name: {name}")) for name in ("one", "other")]
+    """Two of one budget, of each of which one worker of two is gone; neither has a cap.
+
+    Nobody visits workers, so those that go are gone at once.
+    """
+    found = [deploy(TWO_SERVICES.replace("name: hello", f"name: {name}")) for name in ("one", "other")]
     hive.turn(2)
     for each in found:
-        scale(each.services.get(), 1, actor=TESTER, taken=1)
+        scale(worker_of(each), 1, actor=TESTER, taken=1)
     hive.turn(3)
     for each in found:
         all_came_back(each)
+        assert len(active(each)) == 2
     return found
 
 
