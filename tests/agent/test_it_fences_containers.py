@@ -87,7 +87,7 @@ async def test_containers_end_while_the_agent_is_dead(
 ) -> None:
     async with running_bee(runtime="docker") as bee:
         given = assignment(
-            await queen.agree(image=image, mem="0.0625"), command=shell("while :; do :; done"), lease_s=6
+            await queen.agree(image=image, mem="0.0625"), command=shell("while :; do :; done"), lease_s=12
         )
         await queen.want(given)
         await queen.until(lambda: queen.is_seen(given, "healthy"), timeout_s=20)
@@ -95,16 +95,16 @@ async def test_containers_end_while_the_agent_is_dead(
         bee.send_signal(signal.SIGKILL)
         await bee.wait()
     assert watcher.is_running(), "it outlives the agent"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while list((home / "work/docker/leases").iterdir()):
             await asyncio.sleep(0.1)
     queen.assignments = []
     async with running_bee(runtime="docker"):
         await queen.until(lambda: queen.usage.get(given.agreement_id), timeout_s=20)
     reports = queen.usage[given.agreement_id].values()
-    # It was killed as soon as it ran. What it gets of the processor in six seconds depends on others, too.
-    assert sum(each.running_ms for each in reports) > 5000
-    assert sum(each.cpu_ms for each in reports) > 1000
+    # The agent was killed as soon as it ran. A busy machine gives it a sixth of a processor at the least.
+    assert sum(each.running_ms for each in reports) > 10_000
+    assert sum(each.cpu_ms for each in reports) > 2000
 
 
 # -- leases as files --------------------------------------------------------------------------------------
